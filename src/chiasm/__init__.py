@@ -1,0 +1,59 @@
+"""chiasm: a laboratory bench for critical learning periods in networks that fuse several sources.
+
+Three verbs: `measure` which unit listens to which source, `run` a study of deficits, `report` what it found.
+Names are imported when they are first used, so that `import chiasm` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from chiasm.errors import ChiasmError
+    from chiasm.measure import LayerMeasurement, Measurement, measure
+    from chiasm.networks import FusionNetwork
+    from chiasm.report import picture
+    from chiasm.sources import Batch, Source
+    from chiasm.study import Results, Study, run
+    from chiasm.timeline import Timeline
+
+_HOME = {
+    "Batch": "chiasm.sources",
+    "ChiasmError": "chiasm.errors",
+    "FusionNetwork": "chiasm.networks",
+    "LayerMeasurement": "chiasm.measure",
+    "Measurement": "chiasm.measure",
+    "Results": "chiasm.study",
+    "Source": "chiasm.sources",
+    "Study": "chiasm.study",
+    "Timeline": "chiasm.timeline",
+    "measure": "chiasm.measure",
+    "picture": "chiasm.report",
+    "run": "chiasm.study",
+}
+
+__version__ = version("chiasm")
+__all__ = [
+    "Batch",
+    "ChiasmError",
+    "FusionNetwork",
+    "LayerMeasurement",
+    "Measurement",
+    "Results",
+    "Source",
+    "Study",
+    "Timeline",
+    "measure",
+    "picture",
+    "run",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'chiasm' has no attribute '{name}'")
+    found = getattr(import_module(_HOME[name]), name)
+    globals()[name] = found  # a module of the same name (chiasm.measure) must not stand before the function
+    return found

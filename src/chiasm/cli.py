@@ -1,0 +1,208 @@
+"""The command line: words in, words out. Every mistake is one sentence on standard error and exit status 2."""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from chiasm.study.plan import Plan
+    from chiasm.study.spec import Study
+
+INTERRUPTED = 130  # what shells expect after Ctrl-C
+
+
+@dataclass
+class Run:
+    """Run a study; what its folder already holds is not computed again, an interrupted one goes on."""
+
+    study: tyro.conf.Positional[str]
+    """Name of a shipped study ("chiasm studies" lists them), or path of a study file (.toml)."""
+    out: Path | None = None
+    """Folder for results, report and store; runs/<name of the study> by default."""
+    set: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """key=value, overrides a setting of the study, for instance training.lr=0.02; may be given several times."""
+    seeds: int | None = None
+    """Number of replicates, instead of the study's."""
+    rows: int = 32
+    """How many runs train at once; changes the time, never the numbers."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+    store: Path | None = None
+    """Folder of the nodes, where several studies are to share them; OUT/store by default."""
+    dry_run: bool = False
+    """Print the plan and what it will cost; train nothing, write nothing."""
+    report: bool = True
+    """Write report.html and figures."""
+
+
+@dataclass
+class Report:
+    """Write the report of a finished study anew."""
+
+    folder: tyro.conf.Positional[Path]
+    """The study's folder."""
+
+
+@dataclass
+class Studies:
+    """List the studies that ship with the package."""
+
+
+@dataclass
+class Doctor:
+    """Say which versions, device and threads are in use, what is installed, what is not and how to get it."""
+
+
+Command = (
+    Annotated[Run, tyro.conf.subcommand("run")]
+    | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Studies, tyro.conf.subcommand("studies")]
+    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
+)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit status."""
+    command = tyro.cli(
+        Command,  # type: ignore[arg-type]
+        prog="chiasm",
+        description="A laboratory bench for critical learning periods in networks that fuse several sources.",
+        args=arguments,
+        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+    )
+    from chiasm.errors import ChiasmError
+
+    try:
+        act(command)
+    except ChiasmError as error:
+        print(f"chiasm: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("\nchiasm: interrupted; the same command goes on where it was", file=sys.stderr)
+        sys.exit(INTERRUPTED)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: no complaint at exit
+
+
+def act(command: Run | Report | Studies | Doctor) -> None:
+    """Do what a parsed command says."""
+    match command:
+        case Run():
+            _run(command)
+        case Report():
+            from chiasm.study.results import Results
+
+            print(f"report: {Results.load(command.folder).report()}")
+        case Studies():
+            _studies()
+        case Doctor():
+            _doctor()
+
+
+def _run(command: Run) -> None:
+    from chiasm.study.run import run
+    from chiasm.study.spec import Study
+
+    study = Study.load(command.study, command.set, command.seeds)
+    out = command.out or Path("runs") / study.name
+    if command.dry_run:
+        _dry_run(study, command, out)
+        return
+    results = run(
+        study, out, rows=command.rows, device=command.device, store=command.store, report=command.report
+    )
+    from chiasm.report import reading
+
+    if command.report:
+        for sentence in reading(results):
+            print(sentence)
+        print(f"report: {out / 'report.html'}")
+    print(f"results: {out / 'results.parquet'}")
+
+
+def _dry_run(study: Study, command: Run, out: Path) -> None:
+    from chiasm.study.estimate import estimate
+    from chiasm.study.plan import make_plan
+    from chiasm.study.run import pick_device
+    from chiasm.study.store import Store
+
+    device = pick_device(command.device)
+    plan = make_plan(study, device.type)
+    store = Store(command.store or out / "store")
+    missing = {key for key in plan.nodes if not store.path(key).exists()}
+    left = sum(node.leg.stop - node.leg.start for key, node in plan.nodes.items() if node.leg and key in missing)
+    cost = estimate(plan, missing, command.rows, device)
+    console = _console()
+    console.print(f"study {study.name}: {study.question}")
+    console.print(_plan_table(plan))
+    saved = 1 - plan.epochs / max(plan.naive_epochs, 1)
+    console.print(f"runs                        {len(plan.runs)} ({study.seeds} seeds)")
+    console.print(f"run-epochs without sharing  {plan.naive_epochs}")
+    console.print(f"run-epochs with sharing     {plan.epochs} ({saved:.0%} saved)")
+    console.print(f"of these still to train     {left}")
+    console.print(f"estimated time              {_span(cost.seconds)} on {device}, {command.rows} rows at once")
+    console.print(f"estimated disk              {cost.size / 2**20:.0f} MiB in {store.folder}")
+
+
+def _plan_table(plan: Plan) -> object:
+    from rich.table import Table
+
+    table = Table("arm", "timeline", "varied", "cells", "run-epochs a seed")
+    for arm in plan.study.arms:
+        cells = [cell for cell in plan.study.cells() if cell.arm == arm.name]
+        varied = "; ".join(f"{name} {', '.join(map(str, v))}" for name, v in {**arm.values, **arm.settings}.items())
+        epochs = sum(cell.timeline.epochs for cell in cells)
+        table.add_row(arm.name, arm.timeline.replace("[", r"\["), varied, str(len(cells)), str(epochs))
+    return table
+
+
+def _studies() -> None:
+    from chiasm.study.spec import Study, shipped
+
+    for name, path in shipped().items():
+        study = Study.load(path)
+        print(f"{name:12}  {study.question}")
+        print(f"{'':12}  {len(study.cells())} cells, {study.seeds} seeds: chiasm run {name} --out runs/{name}")
+
+
+def _doctor() -> None:
+    import importlib.util
+
+    import torch
+
+    from chiasm.study.collect import environment
+
+    told = environment("cuda" if torch.cuda.is_available() else "cpu")
+    for name, number in told["versions"].items():
+        print(f"{name:14} {number}")
+    print(f"{'device':14} {told['device']}")
+    print(f"{'threads':14} {told['threads']} of {os.cpu_count()} processors")
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none that torch sees; everything runs on the CPU"
+    print(f"{'GPU':14} {gpu}")
+    for module, package, use in (("sklearn", "scikit-learn", "the task 'digits'"), ("matplotlib", "matplotlib", "the report")):
+        there = importlib.util.find_spec(module) is not None
+        print(f"{package:14} {'installed' if there else f'missing: pip install {package}'} ({use})")
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=False)
+
+
+def _span(seconds: float) -> str:
+    if seconds < 90:
+        return f"{max(seconds, 1):.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+if __name__ == "__main__":
+    main()

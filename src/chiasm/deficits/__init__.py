@@ -1,0 +1,35 @@
+"""Deficits: what is wrong with the data for a while, as pure functions of (batch, generator)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from chiasm.deficits.blur import Blur
+from chiasm.deficits.deficit import Deficit, Together
+from chiasm.deficits.dissociate import Dissociate
+from chiasm.deficits.freeze import Freeze
+from chiasm.deficits.lag import Lag
+from chiasm.deficits.noise import Noise
+from chiasm.deficits.occlude import Occlude
+from chiasm.deficits.shuffle_labels import ShuffleLabels
+from chiasm.deficits.silence import Silence
+from chiasm.deficits.swap import Swap
+
+__all__ = [
+    "DEFICITS",
+    "Blur",
+    "Deficit",
+    "Dissociate",
+    "Freeze",
+    "Lag",
+    "Noise",
+    "Occlude",
+    "ShuffleLabels",
+    "Silence",
+    "Swap",
+    "Together",
+]
+
+DEFICITS: dict[str, type[Any]] = {
+    kind.name: kind for kind in (Blur, Noise, Silence, Occlude, Dissociate, Swap, Lag, ShuffleLabels, Freeze)
+}

@@ -1,0 +1,87 @@
+"""Occlude: a block of a source hidden, in a new place for every sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, final
+
+import torch
+from torch import Tensor
+
+from chiasm.deficits.arguments import is_number, require, require_source, rest_of, source_of, written
+from chiasm.deficits.deficit import Deficit, Together
+from chiasm.deficits.positions import Dims, extent, require_dims
+from chiasm.sources import Batch
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class Occlude:
+    """Set one contiguous block of a source to its rest, at a place drawn uniformly for every sample.
+
+    The block is a segment of round(share * L) positions, or in two dimensions the most nearly square rectangle that
+    fits, of round(share * H * W) positions to within half its height; at least one position. Channels and frames
+    of a sample are hidden at the same place.
+
+    Attributes:
+        source: the source.
+        share: the share of its positions that is hidden, in (0, 1].
+        dims: how many of the last axes are positions, 1 or 2; None: two of (n, H, W) and of anything with more axes,
+            one of (n, L).
+
+    Raises:
+        ChiasmError: when made, for a share or dims out of range; when called, for an unknown source.
+
+    >>> batch = Batch({"left": torch.ones(1, 4)}, torch.zeros(1, dtype=torch.int64), {"left": torch.zeros(4)})
+    >>> Occlude("left", 0.5)(batch, torch.Generator().manual_seed(0)).sources["left"].sum()
+    tensor(2.)
+    """
+
+    source: str
+    share: float
+    dims: Dims | None = None
+    name: ClassVar[str] = "occlude"
+    frozen: ClassVar[tuple[str, ...]] = ()
+    pointwise: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        require_source(self.name, "source", self.source)
+        ok = is_number(self.share) and 0 < self.share <= 1
+        require(ok, self.name, "share", self.share, "a number above 0, up to 1,")
+        require_dims(self.name, self.dims)
+
+    @property
+    def touches(self) -> tuple[str, ...]:
+        return (self.source,)
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        x = source_of(batch, self.source, self.name)
+        size = extent(x, self.dims, self.name, self.source)
+        hidden = torch.ones((len(x),) + (1,) * len(size), dtype=torch.bool, device=x.device)
+        for axis, (whole, length) in enumerate(zip(size, _block(size, self.share), strict=True)):
+            along = _segment(len(x), whole, length, generator).to(x.device)
+            hidden = hidden & along.reshape((len(x),) + (1,) * axis + (whole,) + (1,) * (len(size) - axis - 1))
+        hidden = hidden.reshape((len(x),) + (1,) * (x.ndim - hidden.ndim) + size)
+        return batch.with_source(self.source, torch.where(hidden, rest_of(batch, self.source), x))
+
+    def __add__(self, other: Deficit) -> Together:
+        return Together((self, other))
+
+    def __str__(self) -> str:
+        return written(self)
+
+
+def _block(size: tuple[int, ...], share: float) -> tuple[int, ...]:
+    if len(size) == 1:
+        return (max(1, round(share * size[0])),)
+    high, wide = size
+    area = max(1, round(share * high * wide))
+    h = min(max(round(area**0.5), -(-area // wide)), high)  # at least area / wide rows, or the block could not fit
+    return h, min(max(round(area / h), 1), wide)
+
+
+def _segment(n: int, whole: int, length: int, generator: torch.Generator) -> Tensor:
+    """Return (n, whole) booleans: a run of `length` True, at a start drawn uniformly for each of n samples."""
+    start = torch.randint(whole - length + 1, (n, 1), generator=generator, device=generator.device)
+    place = torch.arange(whole, device=generator.device)
+    return (place >= start) & (place < start + length)

@@ -1,0 +1,56 @@
+"""Shuffle labels: some samples carry another sample's label."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
+
+import torch
+
+from chiasm.deficits.arguments import is_number, require, written
+from chiasm.deficits.deficit import Deficit, Together
+from chiasm.sources import Batch
+
+
+@final
+@dataclass(frozen=True, slots=True)
+class ShuffleLabels:
+    """Permute the labels of a random share of the samples among themselves; the sources stay.
+
+    The count of each label is kept. Chance leaves some labels where they were, and a share of fewer than two samples
+    moves none.
+
+    Attributes:
+        share: the share of the samples, in (0, 1]; exactly round(share * samples) of them are drawn.
+
+    Raises:
+        ChiasmError: when made, for a share out of range.
+
+    >>> batch = Batch({}, torch.arange(5), {})
+    >>> ShuffleLabels(1)(batch, torch.Generator().manual_seed(0)).target.sort().values
+    tensor([0, 1, 2, 3, 4])
+    """
+
+    share: float
+    name: ClassVar[str] = "shuffle_labels"
+    frozen: ClassVar[tuple[str, ...]] = ()
+    pointwise: ClassVar[bool] = False
+    touches: ClassVar[tuple[str, ...]] = ()
+
+    def __post_init__(self) -> None:
+        ok = is_number(self.share) and 0 < self.share <= 1
+        require(ok, self.name, "share", self.share, "a number above 0, up to 1,")
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        n, device = len(batch), generator.device
+        chosen = torch.randperm(n, generator=generator, device=device)[: round(self.share * n)]
+        mixed = chosen[torch.randperm(len(chosen), generator=generator, device=device)]
+        origin = torch.arange(n, device=device)
+        origin[chosen] = mixed
+        return replace(batch, target=batch.target.index_select(0, origin.to(batch.target.device)))
+
+    def __add__(self, other: Deficit) -> Together:
+        return Together((self, other))
+
+    def __str__(self) -> str:
+        return written(self)

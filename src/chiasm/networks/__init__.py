@@ -1,0 +1,11 @@
+"""Networks of several sources: pathways that only one source reaches, a fusion, a trunk, heads."""
+
+from chiasm.networks.custom import Custom
+from chiasm.networks.fusion import Fusion, FusionNetwork
+from chiasm.networks.split_cnn import SplitCNN
+from chiasm.networks.split_mlp import SplitMLP
+from chiasm.networks.stacked import Response, Stacked
+
+Network = SplitMLP | SplitCNN | Custom
+
+__all__ = ["Custom", "Fusion", "FusionNetwork", "Network", "Response", "SplitCNN", "SplitMLP", "Stacked"]

@@ -1,0 +1,84 @@
+"""`split_mlp`: one multi-layer perceptron a source, fused, read by a perceptron."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+from typing import Annotated, Literal
+
+import msgspec
+from torch import nn
+
+from chiasm.errors import ChiasmError, unknown
+from chiasm.networks.fusion import Fusion, FusionNetwork, Operation
+from chiasm.sources import Source
+
+Width = Annotated[int, msgspec.Meta(ge=1)]
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "identity": nn.Identity}
+
+
+class SplitMLP(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="split_mlp"):
+    """Settings of a split multi-layer perceptron.
+
+    Attributes:
+        depth: linear layers a pathway (1 or more), the activation between them but not after the last.
+        width: units of each of those layers.
+        pathways: widths of one source's layers, where they differ from `depth` times `width`.
+        fusion: "sum" or "mean" (pathways must end equally wide), or "concat".
+        trunk: widths of the layers after the fusion, each followed by the activation.
+        heads: "one" (named "both"), or "per_source": "both" and one head a source.
+        activation: "relu", "tanh" or "identity"; also applied to the fused sum.
+    """
+
+    depth: Width = 3
+    width: Width = 64
+    pathways: dict[str, tuple[Width, ...]] = {}
+    fusion: Operation = "sum"
+    trunk: tuple[Width, ...] = (64,)
+    heads: Literal["one", "per_source"] = "one"
+    activation: Literal["relu", "tanh", "identity"] = "relu"
+
+    def build(self, sources: Sequence[Source], classes: int) -> FusionNetwork:
+        """Make the network with He-normal weights and zero biases, drawn from torch's global generator."""
+        names = [source.name for source in sources]
+        for name in self.pathways:
+            if name not in names:
+                raise unknown("source", name, names, "network.pathways")
+        widths = {name: self.pathways.get(name, (self.width,) * self.depth) for name in names}
+        if any(not w for w in widths.values()):
+            raise ChiasmError("network.pathways: a pathway needs one layer or more; an empty list was given")
+        ends = {name: w[-1] for name, w in widths.items()}
+        if self.fusion != "concat" and len(set(ends.values())) > 1:
+            told = ", ".join(f"{name} {width}" for name, width in ends.items())
+            raise ChiasmError(f"network.fusion = '{self.fusion}' needs pathways that end equally wide; given: {told}")
+        fused = sum(ends.values()) if self.fusion == "concat" else next(iter(ends.values()))
+        act = ACTIVATIONS[self.activation]
+        pathways = {s.name: nn.Sequential(nn.Flatten(), *_layers((prod(s.shape), *widths[s.name]), act)) for s in sources}
+        trunk = [m for wide in pairwise((fused, *self.trunk)) for m in (nn.Linear(*wide), act())]
+        heads = ["both", *(names if self.heads == "per_source" else [])]
+        end = self.trunk[-1] if self.trunk else fused
+        network = FusionNetwork(
+            pathways,
+            Fusion(self.fusion, act()),
+            nn.Sequential(*trunk),
+            {name: nn.Linear(end, classes) for name in heads},
+        )
+        he_init(network)
+        return network
+
+
+def _layers(widths: tuple[int, ...], act: type[nn.Module]) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for wide in pairwise(widths):
+        layers += [nn.Linear(*wide), act()]
+    return layers[:-1]
+
+
+def he_init(network: nn.Module) -> None:
+    """Draw every linear and convolutional weight He-normal (fan in, gain of a rectifier); biases become zero."""
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

@@ -1,0 +1,169 @@
+"""One network, many sets of weights: rows evaluated together, each on its own batch.
+
+A row of a batched matrix product has the same bits whatever the other rows are, as long as there are two rows or more
+(a single one takes another code path), so a run's numbers do not depend on its company. Convolutions give no such
+promise and gain little from stacking; networks that hold them are run a row at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, vmap
+
+from chiasm.networks.fusion import Fusion, FusionNetwork
+
+ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.GELU, nn.Sigmoid, nn.Identity)
+STACKABLE = (nn.Linear, nn.Flatten, nn.Sequential, Fusion, *ELEMENTWISE)
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """What a stack of networks answered.
+
+    Attributes:
+        logits: (rows, samples, classes) by head.
+        layers: (rows, samples, ...) by the layer's name, for the layers that were asked for.
+    """
+
+    logits: dict[str, Tensor]
+    layers: dict[str, Tensor] = field(default_factory=dict)
+
+
+class Stacked:
+    """Evaluate a network template with weights that carry a row axis.
+
+    Args:
+        template: the network; its own weights are not used.
+
+    Attributes:
+        stackable: whether rows share the machine's work; otherwise give one row at a time.
+        separable: whether pathways can be run apart from what follows (`encode`, then `join`).
+    """
+
+    def __init__(self, template: nn.Module) -> None:
+        self.template = template
+        self.separable = isinstance(template, FusionNetwork)
+        leaves = [m for m in template.modules() if not isinstance(m, FusionNetwork | nn.ModuleDict)]
+        self.stackable = self.separable and all(isinstance(m, STACKABLE) for m in leaves)
+        self.names = {module: name for name, module in template.named_modules()}
+
+    def __call__(self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str] = ()) -> Response:
+        """Evaluate all rows.
+
+        Args:
+            weights: parameters and buffers by name, each (rows, ...).
+            sources: (rows, samples, *shape) by source.
+            layers: names of the layers to return.
+        """
+        if not isinstance(self.template, FusionNetwork):
+            return self._whole(weights, sources, layers)
+        kept: dict[str, Tensor] = {}
+        encoded = self._encode(weights, sources, layers, kept)
+        joined = self.join(weights, encoded, layers)
+        return Response(joined.logits, kept | joined.layers)
+
+    def encode(self, weights: Weights, sources: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Run each pathway on its source; only for a separable network."""
+        return self._encode(weights, sources, (), {})
+
+    def join(
+        self, weights: Weights, encoded: Mapping[str, Tensor], layers: Collection[str] = (), logits: bool = True
+    ) -> Response:
+        """Run fusion, trunk and heads on encoded sources; only for a separable network.
+
+        With `logits=False` the work stops at the fusion where no later layer is asked for.
+        """
+        network = self.template
+        assert isinstance(network, FusionNetwork)
+        kept: dict[str, Tensor] = {}
+        z = self._run(network.fusion, weights, [encoded[name] for name in network.pathways], layers, kept)
+        if not logits and all(name.split(".")[0] in ("fusion", "pathways") for name in layers):
+            return Response({}, kept)
+        z = self._run(network.trunk, weights, z, layers, kept)
+        out = {name: self._run(head, weights, z, layers, kept) for name, head in network.heads.items()}
+        if "" in layers:
+            kept[""] = out["both"]
+        return Response(out, kept)
+
+    def _encode(
+        self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str], kept: dict[str, Tensor]
+    ) -> dict[str, Tensor]:
+        assert isinstance(self.template, FusionNetwork)
+        pathways = self.template.pathways.items()
+        return {name: self._run(pathway, weights, sources[name], layers, kept) for name, pathway in pathways}
+
+    def _run(
+        self,
+        module: nn.Module,
+        weights: Weights,
+        x: Tensor | Sequence[Tensor],
+        layers: Collection[str],
+        kept: dict[str, Tensor],
+    ) -> Tensor:
+        name = self.names[module]
+        if isinstance(module, nn.Sequential):
+            for child in module:
+                x = self._run(child, weights, x, layers, kept)
+            assert isinstance(x, Tensor)
+            out = x
+        elif isinstance(module, Fusion):
+            assert not isinstance(x, Tensor)
+            out = self._run(module.activation, weights, module.meet(x, axis=2), layers, kept)
+        else:
+            assert isinstance(x, Tensor)
+            out = self._leaf(module, name, weights, x)
+        if name in layers:
+            kept[name] = out
+        return out
+
+    def _leaf(self, module: nn.Module, name: str, weights: Weights, x: Tensor) -> Tensor:
+        out: Tensor
+        if isinstance(module, nn.Linear) and x.dim() == 3:
+            weight = weights[f"{name}.weight"].transpose(1, 2)
+            if module.bias is None:
+                return torch.bmm(x, weight)
+            return torch.baddbmm(weights[f"{name}.bias"].unsqueeze(1), x, weight)
+        if isinstance(module, nn.Flatten) and module.start_dim == 1 and module.end_dim == -1:
+            return x.flatten(2)
+        if isinstance(module, ELEMENTWISE):
+            out = module(x)
+            return out
+        own = {key[len(name) + 1 :]: w for key, w in weights.items() if key.startswith(f"{name}.")}
+        if len(x) == 1:  # alone: no vmap, so that any module works, in place or random
+            out = functional_call(module, {key: w[0] for key, w in own.items()}, (x[0],))
+            return out.unsqueeze(0)
+        return vmap(lambda w, z: functional_call(module, w, (z,)), randomness="different")(own, x)
+
+    def _whole(self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str]) -> Response:
+        rows = [self._one({k: w[r] for k, w in weights.items()}, {k: x[r] for k, x in sources.items()}, layers)
+                for r in range(len(next(iter(sources.values()))))]
+        heads, kept = rows[0]
+        return Response(
+            {name: torch.stack([logits[name] for logits, _ in rows]) for name in heads},
+            {name: torch.stack([layer[name] for _, layer in rows]) for name in kept},
+        )
+
+    def _one(
+        self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        kept: dict[str, Tensor] = {}
+        modules = dict(self.template.named_modules())
+        hooks = [
+            modules[name].register_forward_hook(lambda _m, _i, out, name=name: kept.__setitem__(name, out.clone()))
+            for name in layers
+            if name
+        ]
+        try:
+            out = functional_call(self.template, dict(weights), (dict(sources),))
+        finally:
+            for hook in hooks:
+                hook.remove()
+        logits = {"both": out} if isinstance(out, Tensor) else dict(out)
+        if "" in layers:
+            kept[""] = logits["both"]
+        return logits, kept

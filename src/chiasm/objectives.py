@@ -1,0 +1,52 @@
+"""What training asks of the network: a loss a row from logits by head and the batch's targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+class Classify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="classify"):
+    """Cross-entropy on the class label, read by the head that the batch names for each sample.
+
+    Attributes:
+        label_smoothing: share of the target spread over all classes, in [0, 1).
+    """
+
+    label_smoothing: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the mean cross-entropy in nats of each row: logits (rows, samples, classes) -> (rows,)."""
+        rows, samples, classes = logits.shape
+        flat = F.cross_entropy(
+            logits.reshape(rows * samples, classes),
+            target.reshape(-1),
+            reduction="none",
+            label_smoothing=self.label_smoothing,
+        )
+        return flat.view(rows, samples).mean(1)
+
+
+Objective = Classify
+
+
+def read(logits: Mapping[str, Tensor], head: Tensor | None) -> Tensor:
+    """Pick each sample's head.
+
+    Args:
+        logits: (rows, samples, classes) by head; "both" first, then one a source where the network has them.
+        head: (rows, samples) 0 for "both", j for the j-th source; ignored where "both" is the only head.
+
+    Returns:
+        (rows, samples, classes).
+    """
+    if head is None or len(logits) == 1:
+        return logits["both"]
+    every = torch.stack(list(logits.values()))  # (heads, rows, samples, classes)
+    index = head[None, :, :, None].expand(1, *every.shape[1:])
+    return every.gather(0, index)[0]

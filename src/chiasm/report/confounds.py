@@ -1,0 +1,274 @@
+"""What else could explain the result: each confound, the arm that tests it, and what it showed."""
+
+from __future__ import annotations
+
+from chiasm.report.finding import NEAR_CHANCE, SHIFT, Finding, allows, judge, sentence
+from chiasm.report.intervals import Estimate, difference
+from chiasm.report.outcomes import Outcome, Outcomes, in_points
+from chiasm.report.wording import (
+    clock_words,
+    count,
+    deficits_of,
+    doing,
+    healthy,
+    listed,
+    number,
+    percent,
+    points,
+    points_between,
+    stretch,
+)
+
+#: The confounds in the order of the page: key, question, the arm that tests it.
+QUESTIONS = (
+    ("restart", "Is it the learning rate, decayed while the deficit lasted?", "clock since_release"),
+    ("constant", "Does it need a decaying learning rate at all?", "clock constant"),
+    ("mirror", "Is it a left/right asymmetry of network or data?", "role mirror"),
+    ("fresh", "Is it that a fixed training set is memorised?", "role fresh"),
+    ("longer", "Would a longer clean phase heal it?", "role longer"),
+    ("alone", "Can one source alone solve the task?", "role alone"),
+    ("deficit", "Do other deficits do the same?", "role deficit"),
+    ("after", "Did every run have equally many clean epochs?", "the clean phases"),
+)
+UNTESTED = "not tested here"
+
+
+def confounds(outcomes: Outcomes) -> list[Finding]:
+    """Say for every confound of `QUESTIONS`, in order, what the study's arms showed, or that it was not tested."""
+    ask = {
+        "restart": restart,
+        "constant": constant,
+        "mirror": mirror,
+        "fresh": fresh,
+        "longer": longer,
+        "alone": alone,
+        "deficit": deficit,
+        "after": after,
+    }
+    return [ask[key](outcomes) for key, _, _ in QUESTIONS]
+
+
+def _untested(about: str, text: str) -> Finding:
+    return Finding(about, UNTESTED, f"Not tested here: {text}.")
+
+
+def restart(outcomes: Outcomes) -> Finding:
+    """How much of the loss at the longest deficit a restart of the learning rate at release wins back."""
+    ends = [outcomes.longest(clock) for clock in ("absolute", "since_release")]
+    absolute, again = ends
+    control = outcomes.control(absolute) if absolute else None
+    if absolute is None or again is None or control is None or absolute.duration != again.duration:
+        return _untested("restart", "a learning rate restarted at release, beside the one on absolute epochs")
+    whole, without, with_ = (in_points(cell.accuracy()) for cell in (control, absolute, again))
+    lost, won, left = difference(whole, without), difference(with_, without, (-100, 100)), outcomes.cost(again)
+    if lost is None or won is None or left is None or min(lost.n, won.n) < 2:
+        return Finding("restart", "cannot tell", "Cannot tell what a restart of the learning rate wins back: one seed.")
+    if judge(lost) != "cost":
+        text = "On absolute epochs the longest deficit has no measurable cost, so there is nothing for a restart of the "
+        return Finding("restart", "no loss to explain", text + "learning rate to win back.")
+    remains = _remains(left)
+    if judge(won) != "cost":
+        text = f"A restart of the learning rate at release wins back nothing measurable ({points_between(won)}); {remains}."
+        return Finding("restart", "does not explain it", text)
+    common = sorted(whole.keys() & without.keys() & with_.keys())
+    means = [sum(by[seed] for seed in common) / len(common) for by in (whole, without, with_)]
+    share = (means[2] - means[1]) / (means[0] - means[1])
+    text = f"A restart of the learning rate at release wins back {percent(share)} of the loss: {points_between(won)} of "
+    text += f"{number(means[0] - means[1], 0)}; {remains}."
+    if judge(left) != "cost":
+        return Finding("restart", "explains the loss", text)
+    return Finding("restart", "explains most" if share >= 0.5 else "explains part", text)
+
+
+def _remains(left: Estimate) -> str:
+    if judge(left) == "cost":
+        return f"{points_between(left)} remain"
+    return f"nothing measurable remains ({points_between(left)}{allows(left)})"
+
+
+def constant(outcomes: Outcomes) -> Finding:
+    """What the longest deficit costs at a constant learning rate."""
+    cell = outcomes.longest("constant")
+    lost = outcomes.cost(cell) if cell else None
+    if cell is None or lost is None:
+        return _untested("constant", "a constant learning rate, with its own control")
+    told = f"At a constant learning rate {stretch(cell.timeline)} costs {points_between(lost)}"
+    verdict = judge(lost)
+    if verdict == "cannot tell":
+        return Finding("constant", "cannot tell", sentence(told + "; one seed cannot tell"))
+    if verdict == "cost":
+        return Finding("constant", "cost without decay", sentence(told + ": the cost does not need a decaying rate"))
+    none = "no measurable cost" if verdict == "none" else "a gain"
+    return Finding("constant", "no cost without decay", sentence(f"{told}, {none}{allows(lost)}"))
+
+
+def mirror(outcomes: Outcomes) -> Finding:
+    """Whether the deficit on the other source does the same, with the RSV turned round."""
+    cell = _longest_of(outcomes, "mirror")
+    partner = _partner(outcomes, cell) if cell else None
+    mirrored = outcomes.cost(cell) if cell else None
+    straight = outcomes.cost(partner) if partner else None
+    if cell is None or mirrored is None:
+        return _untested("mirror", "the same deficit on the other source")
+    told = f"Mirrored, {stretch(cell.timeline)} costs {points_between(mirrored)}"
+    if partner is None or straight is None:
+        return Finding("mirror", "cannot tell", sentence(told + "; there is no equal deficit on the first side"))
+    told += f", against {points_between(straight)} of {doing(partner.timeline)}"
+    verdicts = {judge(mirrored), judge(straight)}
+    if "cannot tell" in verdicts:
+        return Finding("mirror", "cannot tell", sentence(told + "; one seed cannot tell whether they agree"))
+    shifts, turned = "", True
+    if outcomes.layers:
+        moves = [outcomes.shift(c, outcomes.layers[0]) for c in (partner, cell)]
+        if moves[0] is not None and moves[1] is not None:
+            both = [move.mean for move in moves if move is not None]
+            shifts = f"; the mean RSV moves by {number(both[0], 2, True)} and, mirrored, by {number(both[1], 2, True)}"
+            turned = both[0] * both[1] < 0 or max(map(abs, both)) < SHIFT
+    apart = difference(in_points(partner.accuracy()), in_points(cell.accuracy()), (-100, 100))
+    same = len(verdicts) == 1 and judge(apart) == "none"
+    if same and turned:
+        return Finding("mirror", "mirror agrees", sentence(f"{told}{shifts}: the mirror agrees"))
+    if len(verdicts) == 1 and turned and apart is not None:
+        gap = f"the mirror agrees in kind, {points_between(apart)} apart"
+        return Finding("mirror", "agrees in kind", sentence(f"{told}{shifts}: {gap}"))
+    return Finding("mirror", "mirror differs", sentence(f"{told}{shifts}: the mirror does not agree"))
+
+
+def fresh(outcomes: Outcomes) -> Finding:
+    """What the deficit costs when the training data are new in every epoch."""
+    cell = _longest_of(outcomes, "fresh")
+    made = cell.mean_accuracy() if cell else None
+    if cell is None or made is None:
+        return _untested("fresh", "fresh training data instead of a fixed set")
+    ends = [c.mean_accuracy() for c in outcomes.of("fresh", cell.clock)]
+    worst = min(end.mean for end in ends if end is not None)
+    floor = f"; no cell with fresh data ends below {percent(worst)}" if len(ends) > 1 else ""
+    lost = outcomes.cost(cell)
+    if lost is None:
+        text = f"With fresh data {stretch(cell.timeline)} ends at {percent(made.mean)}; there is no control with fresh data"
+        return Finding("fresh", "cannot tell", sentence(text + floor))
+    told = f"With fresh data {stretch(cell.timeline)} costs {points_between(lost)}"
+    partner = _partner(outcomes, cell)
+    fixed = outcomes.cost(partner) if partner else None
+    if fixed is not None:
+        told += f", against {points(fixed.mean)} with the fixed training set"
+    told += floor
+    verdict, before = judge(lost), judge(fixed)
+    if "cannot tell" in (verdict, before):
+        return Finding("fresh", "cannot tell", sentence(told + "; one seed cannot tell"))
+    if fixed is None or before != "cost":
+        return Finding("fresh", "no loss to explain" if fixed else "cost known", sentence(told))
+    if verdict != "cost":
+        said = f"{told}: the cost needs a fixed training set, as memorising it would{allows(lost)}"
+        return Finding("fresh", "explains the loss", sentence(said))
+    if lost.mean <= fixed.mean / 2:
+        return Finding("fresh", "explains most", sentence(told + ": more than half of it needs a fixed training set"))
+    return Finding("fresh", "does not explain it", sentence(told + ": it does not need a fixed training set"))
+
+
+def longer(outcomes: Outcomes) -> Finding:
+    """Whether the loss heals when the clean phase goes on."""
+    cells = [c for c in outcomes.of("longer", _clock_of(outcomes, "longer")) if c.duration]
+    cell = max(cells, key=lambda c: (c.duration, c.after), default=None)
+    lost = outcomes.cost(cell) if cell else None
+    if cell is None or lost is None:
+        return _untested("longer", "a longer clean phase")
+    partner, control = _partner(outcomes, cell), outcomes.control(cell)
+    before = outcomes.cost(partner) if partner else None
+    told = f"After {count(cell.after, 'clean epoch')}, {stretch(cell.timeline)} costs {points_between(lost)}"
+    if before is not None and partner is not None:
+        told += f" (after {partner.after}: {points(before.mean)})"
+    if control is not None and control.after != cell.after:
+        told += f", against a control of {count(control.after, 'epoch')}"
+    verdict, was = judge(lost), judge(before)
+    if verdict == "cannot tell":
+        return Finding("longer", "cannot tell", sentence(told + "; one seed cannot tell"))
+    if before is not None and was != "cost":
+        return Finding("longer", "no loss to explain", sentence(told + ": there was nothing to heal"))
+    if verdict == "cost" and before is not None and lost.mean <= before.mean / 2:
+        return Finding("longer", "heals in part", sentence(told + ": it heals by more than half"))
+    if verdict == "cost":
+        return Finding("longer", "does not heal", sentence(told + ": it is still there"))
+    return Finding("longer", "heals", sentence(f"{told}: nothing measurable is left{allows(lost)}"))
+
+
+def alone(outcomes: Outcomes) -> Finding:
+    """Whether one source, trained and tested alone, is at chance."""
+    cells = outcomes.of("alone", _clock_of(outcomes, "alone"))
+    said, off = [], False
+    single = False
+    for cell in cells:
+        left = healthy(cell.timeline, outcomes.sources)
+        tested = cell.alone(left[0]) if len(left) == 1 else {}
+        made = _mean(tested) or cell.mean_accuracy()
+        if made is None:
+            continue
+        name = f"{left[0]} alone" if len(left) == 1 else cell.label
+        interval = "" if made.low is None or made.high is None else f" [{percent(made.low)}, {percent(made.high)}]"
+        said.append(f"{name} {percent(made.mean)}{interval}")
+        single = single or made.n < 2
+        off = off or (outcomes.chance is not None and abs(made.mean - outcomes.chance) * 100 > NEAR_CHANCE)
+    if not said:
+        return _untested("alone", "one source trained and tested alone")
+    told = f"Trained and tested alone: {listed(said)}"
+    if outcomes.chance is None:
+        return Finding("alone", "chance unknown", sentence(told + "; the task's level of chance is not known here"))
+    told += f"; chance is {percent(outcomes.chance)}"
+    if off:
+        return Finding("alone", "above chance", sentence(told + ": one source alone is not at chance"))
+    seeds = " (one seed)" if single else ""
+    return Finding("alone", "at chance", sentence(f"{told}: the task needs more than one source{seeds}"))
+
+
+def deficit(outcomes: Outcomes) -> Finding:
+    """What other deficits cost, each at its longest."""
+    clock = _clock_of(outcomes, "deficit")
+    longest: dict[str, Outcome] = {}
+    for cell in sorted(outcomes.of("deficit", clock), key=lambda c: c.duration):
+        if cell.duration:
+            longest[" + ".join(map(str, deficits_of(cell.timeline)))] = cell
+    said = []
+    for cell in longest.values():
+        lost, made = outcomes.cost(cell), cell.mean_accuracy()
+        if lost is not None:
+            said.append(f"{stretch(cell.timeline)}: {points_between(lost)}")
+        elif made is not None:
+            said.append(f"{stretch(cell.timeline)}: ends at {percent(made.mean)}, without a control")
+    if not said or clock is None:
+        return _untested("deficit", "other kinds of deficit")
+    return Finding("deficit", count(len(said), "other deficit"), f"Other deficits cost ({clock_words(clock)}): {'; '.join(said)}.")
+
+
+def after(outcomes: Outcomes) -> Finding:
+    """Whether the runs of the main curves had equally many clean epochs after release."""
+    cells = [*outcomes.of("duration"), *outcomes.of("onset")]
+    lengths = sorted({cell.after for cell in cells})
+    if not cells:
+        return _untested("after", "there is no duration or onset arm")
+    if len(lengths) == 1:
+        text = f"Every run of the duration and onset arms had {count(lengths[0], 'clean epoch')} after release."
+        return Finding("after", "equal", text)
+    text = f"Clean phases differ: {listed([str(n) for n in lengths])} epochs; accuracies at different lengths do not compare."
+    return Finding("after", "not equal", text)
+
+
+def _clock_of(outcomes: Outcomes, role: str) -> str | None:
+    """The clock to read a role's arm at: the study's own where the arm was run under it."""
+    return next((clock for clock in outcomes.clocks if outcomes.of(role, clock)), None)
+
+
+def _longest_of(outcomes: Outcomes, role: str) -> Outcome | None:
+    cells = [c for c in outcomes.of(role, _clock_of(outcomes, role)) if c.duration]
+    return max(cells, key=lambda c: c.duration, default=None)
+
+
+def _partner(outcomes: Outcomes, cell: Outcome) -> Outcome | None:
+    """The cell of the main curves with an equally long deficit at the same onset, under the same clock."""
+    alike = [*outcomes.durations(cell.clock), *outcomes.onsets(cell.clock)]
+    return next((c for c in alike if (c.duration, c.onset) == (cell.duration, cell.onset)), None)
+
+
+def _mean(values: dict[int, float]) -> Estimate | None:
+    from chiasm.report.intervals import estimate
+
+    return estimate(list(values.values()), (0, 1))

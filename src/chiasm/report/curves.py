@@ -1,0 +1,162 @@
+"""Curves over durations, onsets and epochs: mean and interval over seeds, and every seed as a dot."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, MaxNLocator
+
+from chiasm.report.intervals import Estimate, estimate
+from chiasm.report.outcomes import Outcome
+from chiasm.report.style import HEIGHT, INK, MUTED, VERMILLION, axes_on, canvas, dodge, rules
+
+#: Inches that two tick labels need between their middles.
+TICK_ROOM = 0.25
+
+
+@dataclass(frozen=True)
+class Series:
+    """One curve.
+
+    Attributes:
+        label: what the legend says; empty for none.
+        cells: the points, in order of x.
+        x: where each point lies.
+        value: one number a seed at a point, by seed.
+        colour: of line and markers.
+        marker: of the means.
+    """
+
+    label: str
+    cells: Sequence[Outcome]
+    x: Sequence[float]
+    value: Callable[[Outcome], Mapping[int, float]]
+    colour: str = INK
+    marker: str = "o"
+
+
+@dataclass(frozen=True)
+class Level:
+    """A horizontal line that a curve is held against: a control or chance.
+
+    Attributes:
+        label: written at its right end.
+        made: its mean, with an interval or without.
+        dotted: whether it is drawn dotted (chance) rather than dashed.
+    """
+
+    label: str
+    made: Estimate
+    dotted: bool = False
+
+
+def chart(
+    series: Sequence[Series],
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    ylim: tuple[float, float],
+    bounds: tuple[float, float],
+    levels: Sequence[Level] = (),
+) -> Figure:
+    """Draw curves into a panel.
+
+    Args:
+        series: the curves.
+        title: above the axes.
+        xlabel: with its unit.
+        ylabel: with its unit.
+        ylim: range of the y axis.
+        bounds: the range that is possible, where intervals are cut.
+        levels: horizontal lines.
+    """
+    named = [one for one in series if one.label]
+    lines = math.ceil(len(named) / 2)
+    figure = canvas(HEIGHT + 0.2 * lines)
+    axes = axes_on(figure, bottom=0.56 + 0.22 * lines)
+    everywhere = sorted({x for one in series for x in one.x})
+    span = (everywhere[-1] - everywhere[0]) or 1 if everywhere else 1
+    shifts = dodge(len(series), 0.012 * span)
+    for one, shift in zip(series, shifts, strict=True):
+        _draw(axes, one, shift, 0.008 * span, bounds, ylim)
+    for level in levels:
+        _level(axes, level)
+    _x_axis(axes, everywhere, span)
+    axes.set_ylim(*ylim)
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    rules(axes)
+    axes.set_title(title, x=0)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    if named:
+        handles = [Line2D([], [], color=s.colour, marker=s.marker, markersize=5, label=s.label) for s in named]
+        place = {"loc": "lower left", "bbox_to_anchor": (0.08, 0.01), "columnspacing": 1.4, "handlelength": 1.8}
+        figure.legend(handles=handles, ncols=2 if len(named) > 1 else 1, borderpad=0, labelspacing=0.35, **place)
+    return figure
+
+
+def _draw(
+    axes: Axes, one: Series, shift: float, jitter: float, bounds: tuple[float, float], ylim: tuple[float, float]
+) -> None:
+    xs, means, below, above = [], [], [], []
+    for x, cell in zip(one.x, one.cells, strict=True):
+        values = one.value(cell)
+        at = [x + shift + d for d in dodge(len(values), jitter)]
+        axes.plot(at, list(values.values()), "o", ms=3, mfc="none", mec=one.colour, mew=0.7, alpha=0.75, zorder=2)
+        made = estimate(list(values.values()), bounds)
+        if made is not None:
+            xs.append(x + shift)
+            means.append(made.mean)
+            below.append(0.0 if made.low is None else made.mean - made.low)
+            above.append(0.0 if made.high is None else made.high - made.mean)
+        if cell.diverged:
+            axes.plot([x + shift], [ylim[0]], "x", color=VERMILLION, ms=7, mew=1.8, clip_on=False, zorder=4)
+    axes.plot(xs, means, "-", color=one.colour, linewidth=1.5, zorder=3)
+    if any(below) or any(above):
+        axes.errorbar(xs, means, [below, above], fmt="none", ecolor=one.colour, elinewidth=1.1, capsize=3, zorder=3)
+    axes.plot(xs, means, one.marker, color=one.colour, ms=5.5, zorder=4)
+
+
+def _level(axes: Axes, level: Level) -> None:
+    style = (0, (1, 2)) if level.dotted else (0, (5, 3))
+    axes.axhline(level.made.mean, color=MUTED, linewidth=1.0, linestyle=style, zorder=1)
+    if level.made.low is not None and level.made.high is not None:
+        axes.axhspan(level.made.low, level.made.high, color=MUTED, alpha=0.14, linewidth=0, zorder=0)
+    transform = axes.get_yaxis_transform()
+    axes.text(1.0, level.made.mean, level.label, transform=transform, ha="right", va="bottom", color=MUTED)
+
+
+def _x_axis(axes: Axes, everywhere: Sequence[float], span: float) -> None:
+    if not everywhere:
+        return
+    pad = 0.06 * span
+    axes.set_xlim(everywhere[0] - pad, everywhere[-1] + pad)
+    figure = axes.get_figure()
+    assert figure is not None
+    inches = axes.get_position().width * figure.get_size_inches()[0] / (1.12 * span)
+    kept = everywhere[-1:]
+    for x in reversed(everywhere[:-1]):
+        room = TICK_ROOM if max(x, kept[0]) < 100 else TICK_ROOM + 0.08
+        if (kept[0] - x) * inches >= room:
+            kept = [x, *kept]
+    axes.xaxis.set_major_locator(FixedLocator(kept))
+
+
+def accuracy_range(values: Sequence[float], chance: float | None) -> tuple[float, float]:
+    """Return the y range, in percent, of all accuracy panels of a report, so that they compare.
+
+    Args:
+        values: every accuracy that is drawn, in percent, ends of intervals among them.
+        chance: the level of chance, in percent; kept in sight where the data come near it.
+    """
+    low, high = (min(values), max(values)) if values else (0.0, 100.0)
+    if chance is not None and low - chance < 30:
+        low = min(low, chance)
+    room = max(4.0, 0.08 * (high - low))
+    low = max(0.0, 5 * math.floor((low - room / 2) / 5))
+    return (low - 0.02 * (high - low) if low == 0 else low, min(102.0, high + room))

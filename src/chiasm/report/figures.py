@@ -1,0 +1,236 @@
+"""The figures of a report, section by section."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from chiasm.report.curves import Level, Series, accuracy_range, chart
+from chiasm.report.forest import Row, forest
+from chiasm.report.intervals import Estimate, estimate
+from chiasm.report.outcomes import Outcome, Outcomes, in_points
+from chiasm.report.strip import picture
+from chiasm.report.style import GREEN, INK, MARKERS, PURPLE, SOURCES, Panel, theme
+from chiasm.report.tracks import tracks
+from chiasm.report.units import planes, ridges
+from chiasm.report.wording import capital, clock_words, count, doing, stretch
+
+if TYPE_CHECKING:
+    from chiasm.study.results import Results
+
+CLOCK_LOOKS = {"absolute": (INK, "o"), "since_release": (GREEN, "^"), "constant": (PURPLE, "s")}
+ACCURACY = "test accuracy (%)"
+DURATION = "length of the deficit (epochs)"
+ONSET = "onset of the deficit (epoch)"
+#: Rows of the forest plot; the table has them all.
+ROWS = 24
+
+
+def figures(results: Results, outcomes: Outcomes) -> dict[str, list[Panel]]:
+    """Draw every figure that the study has data for.
+
+    Returns:
+        The panels by section: "strips", "accuracy", "clocks", "units", "planes", "alone", "confounds".
+    """
+    with theme():
+        ylim = _ylim(outcomes)
+        return {
+            "strips": list(_strips(outcomes)),
+            "accuracy": [*_accuracy(outcomes, ylim), *tracks(results, main_cells(outcomes), ylim)],
+            "clocks": list(_clocks(outcomes, ylim)),
+            "units": [*_rsv(outcomes), *ridges(results, outcomes)],
+            "planes": list(planes(results, outcomes)),
+            "alone": list(_alone(outcomes, ylim)),
+            "confounds": list(_confounds(outcomes)),
+        }
+
+
+def main_cells(outcomes: Outcomes) -> list[tuple[str, Outcome]]:
+    """The cells that stand for the study: control, longest deficit, latest onset; those that there are."""
+    longest = outcomes.longest(outcomes.clock)
+    onsets = outcomes.onsets(outcomes.clock)
+    anchor = longest or (onsets[0] if onsets else None)
+    named = [("control", outcomes.control(anchor) if anchor else None), ("longest deficit", longest)]
+    if onsets and onsets[-1].onset:
+        named.append(("latest onset", onsets[-1]))
+    found = [(name, cell) for name, cell in named if cell is not None]
+    return found or [("first cell", cell) for cell in outcomes.cells[:1]]
+
+
+def percents(made: Estimate | None) -> Estimate | None:
+    """An estimate of a share as one of percent."""
+    if made is None:
+        return None
+    low, high = (None if end is None else 100 * end for end in (made.low, made.high))
+    return Estimate(100 * made.mean, low, high, tuple(100 * value for value in made.values))
+
+
+def _accuracy_of(cell: Outcome) -> Mapping[int, float]:
+    return in_points(cell.accuracy())
+
+
+def _ylim(outcomes: Outcomes) -> tuple[float, float]:
+    values: list[float] = []
+    for cell in [c for clock in outcomes.clocks for c in (*outcomes.durations(clock), *outcomes.onsets(clock))]:
+        drawn = [cell.accuracy(), *(cell.alone(source) for source in outcomes.sources)]
+        for by_seed in drawn:
+            made = percents(estimate(list(by_seed.values()), (0, 1)))
+            if made is not None:
+                values += [*made.values, *(end for end in (made.low, made.high) if end is not None)]
+    return accuracy_range(values, _chance(outcomes))
+
+
+def _chance(outcomes: Outcomes) -> float | None:
+    return None if outcomes.chance is None else 100 * outcomes.chance
+
+
+def _levels(outcomes: Outcomes, control: Outcome | None, ylim: tuple[float, float]) -> list[Level]:
+    levels = []
+    made = percents(control.mean_accuracy()) if control else None
+    if made is not None:
+        levels.append(Level("control", made))
+    chance = _chance(outcomes)
+    if chance is not None and ylim[0] <= chance <= ylim[1]:
+        levels.append(Level("chance", Estimate(chance, None, None, ()), dotted=True))
+    return levels
+
+
+def _dots(cells: Sequence[Outcome]) -> str:
+    """What dots and bars are, and which runs are missing."""
+    counts = {len(cell.accuracy()) for cell in cells}
+    if max(counts, default=0) < 2:
+        said = "One seed: no interval."
+    else:
+        ns = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(max(counts))
+        said = f"Open dots: single seeds; filled: their mean, with 95 % intervals (Student's t over {ns} seeds)."
+    bad = sum(len(cell.diverged) for cell in cells)
+    return said + (f" Crosses: {count(bad, 'diverged run')}, in no mean." if bad else "")
+
+
+def _strips(outcomes: Outcomes) -> Iterator[Panel]:
+    for name, cell in main_cells(outcomes):
+        figure = picture(cell.timeline, outcomes.sources, title=f"{name}: {cell.timeline}")
+        said = stretch(cell.timeline) if cell.duration else "no deficit"
+        yield Panel(f"timeline-{name.replace(' ', '-')}", figure, f"{capital(name)}: {said}; {count(cell.after, 'clean epoch')} after.")
+
+
+def _curve(cells: Sequence[Outcome], of: Callable[[Outcome], float], clock: str) -> Series:
+    colour, marker = CLOCK_LOOKS.get(clock, (INK, "o"))
+    return Series("", cells, [of(cell) for cell in cells], _accuracy_of, colour, marker)
+
+
+def _duration_of(cell: Outcome) -> float:
+    return cell.duration
+
+
+def _onset_of(cell: Outcome) -> float:
+    return cell.onset or 0
+
+
+def _accuracy(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
+    yield from _pair(outcomes, outcomes.clock, ylim, "accuracy", clock_in_title=False)
+    main = outcomes.settings
+    others = dict.fromkeys(c.settings for c in outcomes.of("duration", outcomes.clock) if c.settings != main)
+    for i, settings in enumerate(others):
+        cells = sorted((c for c in outcomes.of("duration", outcomes.clock) if c.settings == settings), key=_duration_of)
+        title = ", ".join(f"{key.split('.', 1)[-1]} = {value}" for key, value in sorted(settings))
+        levels = _levels(outcomes, outcomes.control(cells[-1]), ylim)
+        figure = chart([_curve(cells, _duration_of, outcomes.clock)], title, DURATION, ACCURACY, ylim, (0, 100), levels)
+        yield Panel(f"accuracy-setting-{i + 1}", figure, f"The duration arm with {title}. {_dots(cells)}")
+
+
+def _pair(
+    outcomes: Outcomes, clock: str, ylim: tuple[float, float], stem: str, clock_in_title: bool
+) -> Iterator[Panel]:
+    """The duration curve and the onset curve under one clock."""
+    lengths, onsets = outcomes.durations(clock), outcomes.onsets(clock)
+    if any(cell.duration for cell in lengths):
+        control = next((cell for cell in lengths if not cell.duration), None) or outcomes.control(lengths[-1])
+        levels = _levels(outcomes, control, ylim)
+        title = capital(clock_words(clock)) if clock_in_title else "The longer the deficit"
+        figure = chart([_curve(lengths, _duration_of, clock)], title, DURATION, ACCURACY, ylim, (0, 100), levels)
+        said = f"{capital(doing(lengths[-1].timeline))} for so many epochs, then {count(lengths[-1].after, 'clean epoch')}"
+        yield Panel(f"{stem}-duration", figure, f"{said} ({clock_words(clock)}). {_dots(lengths)}")
+    if len(onsets) > 1:
+        levels = _levels(outcomes, outcomes.control(onsets[-1]), ylim)
+        title = capital(clock_words(clock)) if clock_in_title else "The same deficit, later"
+        figure = chart([_curve(onsets, _onset_of, clock)], title, ONSET, ACCURACY, ylim, (0, 100), levels)
+        said = f"{capital(doing(onsets[-1].timeline))} for {count(onsets[-1].duration, 'epoch')} from so many epochs on, "
+        said += f"then {count(onsets[-1].after, 'clean epoch')}"
+        yield Panel(f"{stem}-onset", figure, f"{said} ({clock_words(clock)}). {_dots(onsets)}")
+
+
+def _clocks(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
+    if len(outcomes.clocks) < 2:
+        return
+    made = [panel for clock in outcomes.clocks for panel in _pair(outcomes, clock, ylim, f"clock-{clock}", True)]
+    for kind in ("duration", "onset"):  # durations in one row, onsets in the next
+        yield from (panel for panel in made if panel.name.endswith(kind))
+
+
+def _rsv(outcomes: Outcomes) -> Iterator[Panel]:
+    """Mean RSV over durations and onsets: within a seed first, then over seeds."""
+    if not outcomes.layers:
+        return
+    layer, clock = outcomes.layers[0], outcomes.clock
+    curves = ((outcomes.durations(clock), _duration_of, DURATION, "duration"), (outcomes.onsets(clock), _onset_of, ONSET, "onset"))
+    for cells, of, xlabel, kind in curves:
+        if len(cells) < 2 or not any(cell.layer(layer, "rsv_mean") for cell in cells):
+            continue
+        one = Series("", cells, [of(cell) for cell in cells], lambda cell: cell.layer(layer, "rsv_mean"), INK, "D")
+        zero = Level("both sources alike", Estimate(0.0, None, None, ()), dotted=True)
+        ylabel = f"mean RSV (+1: {outcomes.sources[0] if outcomes.sources else 'first source'} only)"
+        figure = chart([one], f"Mean RSV of layer {layer}", xlabel, ylabel, (-1.05, 1.05), (-1, 1), [zero])
+        said = "The mean over the live units of each seed; its interval is over seeds, never over units."
+        yield Panel(f"rsv-{kind}", figure, f"{said} {_dots(cells)}")
+
+
+def _alone(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
+    clock = outcomes.clock
+    curves = ((outcomes.durations(clock), _duration_of, DURATION, "duration"), (outcomes.onsets(clock), _onset_of, ONSET, "onset"))
+    for cells, of, xlabel, kind in curves:
+        if len(cells) < 2 or not any(cell.alone(source) for cell in cells for source in outcomes.sources):
+            continue
+        x = [of(cell) for cell in cells]
+        series = [Series("all sources", cells, x, _accuracy_of, INK, "o")]
+        for i, source in enumerate(outcomes.sources):
+            colour, marker = SOURCES[i % len(SOURCES)], MARKERS[1 + i % (len(MARKERS) - 1)]
+            series.append(Series(f"{source} alone", cells, x, _of_source(source), colour, marker))
+        levels = _levels(outcomes, None, ylim)
+        figure = chart(series, "One source at a time", xlabel, ACCURACY, ylim, (0, 100), levels)
+        said = "Tested with all sources, and with one while the rest is silenced; training is the same."
+        yield Panel(f"alone-{kind}", figure, f"{said} {_dots(cells)}")
+
+
+def _of_source(source: str) -> Callable[[Outcome], Mapping[int, float]]:
+    return lambda cell: in_points(cell.alone(source))
+
+
+def _confounds(outcomes: Outcomes) -> Iterator[Panel]:
+    roles = ("mirror", "deficit", "fresh", "longer", "alone", "other")
+    cells = [cell for role in roles for cell in outcomes.of(role)]
+    if not cells:
+        return
+    rows = [
+        Row(short(cell, outcomes), percents(cell.mean_accuracy()), _control(outcomes, cell), len(cell.diverged))
+        for cell in cells[:ROWS]
+    ]
+    left = f" The first {ROWS} of {len(cells)} cells; the table has them all." if len(cells) > ROWS else ""
+    said = "Arms that test confounds, each held against the control with the same settings."
+    yield Panel("confounds", forest(rows, "Arms beside the main curves", _chance(outcomes)), f"{said} {_dots(cells)}{left}")
+
+
+def _control(outcomes: Outcomes, cell: Outcome) -> Estimate | None:
+    control = outcomes.control(cell)
+    return None if control is None or control is cell else percents(control.mean_accuracy())
+
+
+def short(cell: Outcome, outcomes: Outcomes) -> str:
+    """A cell's label without what all cells of its arm share."""
+    same = [c for c in outcomes if c.arm == cell.arm]
+    varied = []
+    for part in cell.cell.split(", "):
+        shared = all(part in c.cell.split(", ") for c in same)
+        if not shared or ("." not in part.split("=")[0] and len(same) == 1):
+            varied.append(part.removeprefix("training."))
+    return f"{cell.arm} {', '.join(varied)}".strip()

@@ -1,0 +1,89 @@
+"""A forest plot: one row a cell, final accuracy across, the control beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from chiasm.report.intervals import Estimate
+from chiasm.report.style import (
+    CHARACTER,
+    INK,
+    MUTED,
+    PURPLE,
+    SMALLEST_FONT,
+    VERMILLION,
+    WIDTH,
+    axes_on,
+    canvas,
+    dodge,
+    rules,
+    shorten,
+)
+
+#: Inches of a row; characters of a row's label before it is cut.
+ROW, LONGEST = 0.3, 27
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of the plot.
+
+    Attributes:
+        label: what the cell is.
+        made: final accuracy in percent; None where no run has one.
+        control: that of its control; None without one.
+        diverged: how many runs diverged.
+    """
+
+    label: str
+    made: Estimate | None
+    control: Estimate | None
+    diverged: int = 0
+
+
+def forest(rows: Sequence[Row], title: str, chance: float | None) -> Figure:
+    """Draw one row a cell: final accuracy with its interval and every seed, the control as an open diamond.
+
+    Args:
+        rows: from top to bottom.
+        title: above the axes.
+        chance: level of chance in percent; None where it is not known.
+    """
+    longest = min(LONGEST, max(len(row.label) for row in rows))
+    left = 0.25 + longest * CHARACTER * SMALLEST_FONT / 72
+    figure = canvas(1.35 + ROW * len(rows), max(WIDTH, left + 2.4))
+    axes = axes_on(figure, left=left, bottom=0.78)
+    for i, row in enumerate(rows):
+        if row.control is not None:
+            axes.plot([row.control.mean], [i], "D", mfc="none", mec=PURPLE, ms=6.5, mew=1.3, zorder=3, clip_on=False)
+        if row.made is not None:
+            ys = [i + d for d in dodge(row.made.n, 0.09)]
+            axes.plot(row.made.values, ys, "o", mfc="none", mec=INK, ms=3, mew=0.7, alpha=0.75, zorder=2, clip_on=False)
+            if row.made.low is not None and row.made.high is not None:
+                axes.plot([row.made.low, row.made.high], [i, i], "-", color=INK, linewidth=1.2, zorder=3)
+            axes.plot([row.made.mean], [i], "o", color=INK, ms=5.5, zorder=4, clip_on=False)
+        if row.diverged:
+            axes.plot([0], [i], "x", color=VERMILLION, ms=7, mew=1.8, clip_on=False, zorder=4)
+    if chance is not None:
+        axes.axvline(chance, color=MUTED, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
+        axes.text(chance, -0.62, "chance", ha="center", va="bottom", color=MUTED)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(len(rows) - 0.5, -0.65)
+    axes.set_yticks(range(len(rows)), [shorten(row.label, LONGEST) for row in rows])
+    axes.tick_params(axis="y", length=0)
+    axes.xaxis.set_major_locator(MaxNLocator(5))
+    rules(axes, "x")
+    axes.set_title(title, loc="left", x=0, pad=14)
+    axes.set_xlabel("test accuracy (%)")
+    handles = [
+        Line2D([], [], color=INK, marker="o", markersize=5, label="mean, 95 % interval"),
+        Line2D([], [], color=PURPLE, marker="D", mfc="none", linestyle="none", markersize=6, label="its control"),
+    ]
+    place = {"loc": "lower left", "bbox_to_anchor": (0.02, 0.01), "columnspacing": 1.4, "handlelength": 1.6}
+    figure.legend(handles=handles, ncols=2, borderpad=0, **place)
+    return figure

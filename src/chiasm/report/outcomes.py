@@ -1,0 +1,294 @@
+"""What came out of a study, cell by cell: the last epoch of every run, and which control it is held against."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from chiasm.errors import ChiasmError
+from chiasm.report.intervals import Estimate, difference, estimate
+from chiasm.timeline import Timeline
+
+if TYPE_CHECKING:
+    from chiasm.study.results import Results
+
+CLOCKS = ("absolute", "since_release", "constant")
+CLOCK = "training.clock"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One seed of a cell at its last epoch.
+
+    Attributes:
+        name: unique in the study.
+        seed: the replicate.
+        accuracy: on the test set with all sources; None for a run that diverged.
+        alone: accuracy with one source and the others silenced, by source.
+        layers: quantities by layer ("rsv_mean", "dead", ...).
+        train_accuracy: on the training batches as shown in the last epoch; None where it was not recorded.
+        diverged: the epoch at which the loss became non-finite; None for a sound run.
+    """
+
+    name: str
+    seed: int
+    accuracy: float | None
+    alone: Mapping[str, float]
+    layers: Mapping[str, Mapping[str, float]]
+    train_accuracy: float | None
+    diverged: int | None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came out of one cell, over its seeds.
+
+    Attributes:
+        arm: name of the arm.
+        role: its role in the report.
+        cell: what is varied, as text.
+        timeline: the parsed timeline.
+        onset: epoch at which the first deficit starts; None without a deficit.
+        duration: epochs under any deficit.
+        after: clean epochs after the last release.
+        clock: what the learning rate counts.
+        settings: other keys of the study that the arm sets, with their values; the clock is not among them.
+        runs: one a seed.
+    """
+
+    arm: str
+    role: str
+    cell: str
+    timeline: Timeline
+    onset: int | None
+    duration: int
+    after: int
+    clock: str
+    settings: frozenset[tuple[str, str]]
+    runs: tuple[Run, ...]
+
+    @property
+    def label(self) -> str:
+        """The cell in words: arm and varied values."""
+        return f"{self.arm}[{self.cell}]" if self.cell else self.arm
+
+    @property
+    def diverged(self) -> tuple[Run, ...]:
+        """The runs whose loss became non-finite."""
+        return tuple(run for run in self.runs if run.diverged is not None)
+
+    def accuracy(self) -> dict[int, float]:
+        """Final accuracy by seed, without the runs that diverged."""
+        return {run.seed: run.accuracy for run in self.runs if run.accuracy is not None}
+
+    def alone(self, source: str) -> dict[int, float]:
+        """Final accuracy by seed with one source, the others silenced."""
+        return {run.seed: run.alone[source] for run in self.runs if source in run.alone}
+
+    def layer(self, layer: str, quantity: str) -> dict[int, float]:
+        """A layer's final quantity by seed."""
+        found = ((run.seed, run.layers.get(layer, {}).get(quantity)) for run in self.runs)
+        return {seed: value for seed, value in found if value is not None}
+
+    def mean_accuracy(self) -> Estimate | None:
+        """Final accuracy over seeds, in [0, 1]."""
+        return estimate(list(self.accuracy().values()), (0, 1))
+
+    def mean_layer(self, layer: str, quantity: str, bounds: tuple[float, float]) -> Estimate | None:
+        """A layer's quantity over seeds, summarised over units within each seed first."""
+        return estimate(list(self.layer(layer, quantity).values()), bounds)
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """All cells of a study.
+
+    Attributes:
+        cells: in the order of the table.
+        sources: names in the order of the task; RSV +1 means only the first.
+        layers: the measured layers, the one that the reading speaks of first.
+        clocks: the clocks that occur, the study's own first.
+        chance: accuracy of the best constant answer; None where the task cannot be asked.
+        titles: the arms' own lines for people, by name.
+    """
+
+    cells: tuple[Outcome, ...]
+    sources: tuple[str, ...]
+    layers: tuple[str, ...]
+    clocks: tuple[str, ...]
+    chance: float | None = None
+    titles: Mapping[str, str] = field(default_factory=dict)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        return iter(self.cells)
+
+    @property
+    def clock(self) -> str:
+        """The study's own clock."""
+        return self.clocks[0] if self.clocks else "absolute"
+
+    @property
+    def settings(self) -> frozenset[tuple[str, str]]:
+        """The settings that the main curves are read at: those of the duration arm, or of the first cell."""
+        for role in ("duration", "onset"):
+            for cell in self.cells:
+                if cell.role == role:
+                    return cell.settings
+        return self.cells[0].settings if self.cells else frozenset()
+
+    def of(self, role: str, clock: str | None = None) -> list[Outcome]:
+        """The cells of a role, of one clock where it is given."""
+        return [cell for cell in self.cells if cell.role == role and clock in (None, cell.clock)]
+
+    def durations(self, clock: str) -> list[Outcome]:
+        """The duration curve at the main settings, from the shortest, one cell a duration."""
+        found = [cell for cell in self.of("duration", clock) if cell.settings == self.settings]
+        return _distinct(found, lambda cell: cell.duration)
+
+    def onsets(self, clock: str) -> list[Outcome]:
+        """The onset curve at the main settings, from the earliest; epoch 0 may come from the duration arm."""
+        own = [c for c in self.of("onset", clock) if c.settings == self.settings and c.duration and c.onset is not None]
+        if not own:
+            return []
+        start = [c for c in self.durations(clock) if c.onset == 0 and c.duration == own[0].duration]
+        same = [c for c in [*own, *start] if (c.duration, c.after) == (own[0].duration, own[0].after)]
+        return _distinct(same, lambda cell: cell.onset or 0)
+
+    def longest(self, clock: str) -> Outcome | None:
+        """The cell of the duration curve with the longest deficit; None without any deficit."""
+        curve = [cell for cell in self.durations(clock) if cell.duration]
+        return curve[-1] if curve else None
+
+    def control(self, cell: Outcome) -> Outcome | None:
+        """The cell without a deficit that a cell is held against: same clock, same settings, best of the same arm."""
+        found = [c for c in self.cells if not c.duration and (c.clock, c.settings) == (cell.clock, cell.settings)]
+        # No deficit means no release: such a run counts epochs from the start under either decaying clock.
+        if not found and cell.clock != "constant":
+            alike = ("absolute", "since_release")
+            found = [c for c in self.cells if not c.duration and c.clock in alike and c.settings == cell.settings]
+        return min(found, key=lambda c: (c.after != cell.after, c.arm != cell.arm, c.role != "duration"), default=None)
+
+    def cost(self, cell: Outcome) -> Estimate | None:
+        """Points of accuracy that a cell loses against its control, paired by seed; None without a control."""
+        control = self.control(cell)
+        if control is None or control is cell:
+            return None
+        lost = difference(in_points(control.accuracy()), in_points(cell.accuracy()), (-100, 100))
+        return lost
+
+    def shift(self, cell: Outcome, layer: str) -> Estimate | None:
+        """By how much the mean RSV of a layer differs from the control, paired by seed."""
+        control = self.control(cell)
+        if control is None or control is cell:
+            return None
+        return difference(cell.layer(layer, "rsv_mean"), control.layer(layer, "rsv_mean"), (-2, 2))
+
+
+def in_points(accuracy: Mapping[int, float]) -> dict[int, float]:
+    """Accuracies in [0, 1] as percentage points."""
+    return {seed: 100 * value for seed, value in accuracy.items()}
+
+
+def collect(results: Results) -> Outcomes:
+    """Read the outcomes out of a study's results: one pass over the rows of the last epochs."""
+    table = results.frame()
+    sources, chance = _task(results)
+    runs: dict[tuple[str, str], dict[str, _Draft]] = {}
+    first: dict[tuple[str, str], dict[str, Any]] = {}
+    known = table.unique(["arm", "cell", "run"], keep="first", maintain_order=True)
+    for row in known.iter_rows(named=True):
+        key = (row["arm"], row["cell"] or "")
+        first.setdefault(key, row)
+        runs.setdefault(key, {})[row["run"]] = _Draft(row["seed"])
+    # A run that diverged has no last epoch of its own; the mark may stand at any epoch.
+    last = table.filter(pl.col("final") | (pl.col("quantity") == "diverged"))
+    for row in last.iter_rows(named=True):
+        runs[row["arm"], row["cell"] or ""][row["run"]].take(row)
+    cells = tuple(
+        Outcome(
+            key[0],
+            row["role"],
+            key[1],
+            Timeline.parse(row["timeline"]),
+            row["onset"],
+            row["duration"],
+            row["after"],
+            row["clock"],
+            _settings(key[1]),
+            tuple(draft.run(name) for name, draft in sorted(runs[key].items(), key=lambda item: item[1].seed)),
+        )
+        for key, row in first.items()
+    )
+    own = results.study.sections.get("training", {}).get("clock", CLOCKS[0])
+    found = {cell.clock for cell in cells}
+    clocks = sorted(found, key=lambda c: (c != own, CLOCKS.index(c) if c in CLOCKS else len(CLOCKS), c))
+    layers = dict.fromkeys([*table["layer"].drop_nulls().unique(maintain_order=True).to_list(), *results.layers])
+    ordered = sorted(layers, key=lambda name: name != "fusion")
+    titles = {arm.name: arm.title for arm in results.study.arms if arm.title}
+    return Outcomes(cells, sources, tuple(ordered), tuple(clocks), chance, titles)
+
+
+class _Draft:
+    """A run while its rows are being read."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.accuracy: float | None = None
+        self.train_accuracy: float | None = None
+        self.alone: dict[str, float] = {}
+        self.layers: dict[str, dict[str, float]] = {}
+        self.diverged: int | None = None
+
+    def take(self, row: Mapping[str, Any]) -> None:
+        quantity, value, source = row["quantity"], row["value"], row["source"]
+        if quantity == "diverged":
+            if value:
+                self.diverged = row["epoch"]
+        elif value is None or not math.isfinite(value):
+            return
+        elif row["layer"] is not None:
+            if source is None:
+                self.layers.setdefault(row["layer"], {})[quantity] = value
+        elif quantity == "accuracy" and source in (None, "all"):
+            self.accuracy = value
+        elif quantity == "accuracy":
+            self.alone[source] = value
+        elif quantity == "train_accuracy":
+            self.train_accuracy = value
+
+    def run(self, name: str) -> Run:
+        if self.diverged is not None:  # whatever it measured on the way is no result
+            return Run(name, self.seed, None, {}, {}, None, self.diverged)
+        return Run(name, self.seed, self.accuracy, self.alone, self.layers, self.train_accuracy, None)
+
+
+def _settings(cell: str) -> frozenset[tuple[str, str]]:
+    """The dotted keys of a cell's label ("d=40, task.fresh=True") with their values, the clock left out."""
+    parts = re.split(r"(?:^|, )([A-Za-z_][\w.-]*)=", cell)[1:]
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return frozenset((key, value) for key, value in pairs if "." in key and key != CLOCK)
+
+
+def _distinct(cells: Sequence[Outcome], by: Callable[[Outcome], int]) -> list[Outcome]:
+    """Sort by a number and keep the first cell of each."""
+    kept: dict[int, Outcome] = {}
+    for cell in cells:
+        kept.setdefault(by(cell), cell)
+    return [kept[value] for value in sorted(kept)]
+
+
+def _task(results: Results) -> tuple[tuple[str, ...], float | None]:
+    """The sources in order and the level of chance, from the task, or from the table where its data are gone."""
+    try:
+        about = results.study.cells()[0].settings.task.describe()
+    except (ChiasmError, OSError):  # a user's arrays may have moved since the study ran
+        for units in results.layers.values():
+            return units.sources, None
+        named = results.frame()["source"].drop_nulls().unique(maintain_order=True).to_list()
+        return tuple(name for name in named if name != "all"), None
+    return tuple(source.name for source in about.sources), about.chance

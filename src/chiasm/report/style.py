@@ -1,0 +1,157 @@
+"""How figures look: small panels, calm lines, colours that colour-blind readers tell apart, and the same bytes each time."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import matplotlib as mpl
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+# The neutrals become CSS variables on the page, so that figures follow its dark mode; no other use of these hex codes.
+INK, MUTED, RULE, PAPER = "#1d2733", "#5b6775", "#d4dae1", "#fefefe"
+NEUTRALS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
+
+# Okabe & Ito's palette; its yellow and black are left out: one is lost on white, the other on a dark page.
+BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
+SOURCES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+
+WIDTH, HEIGHT = 4.2, 3.2  # inches of a panel
+SMALLEST_FONT = 9.0
+#: Mean width of a character of the figure's font, in units of its size: DejaVu Sans, the widest of the usual ones.
+CHARACTER = 0.6
+
+_RC = {
+    "font.family": "sans-serif",
+    "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica", "sans-serif"],
+    "font.size": SMALLEST_FONT,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 9,
+    "axes.titlecolor": INK,
+    "axes.labelsize": SMALLEST_FONT,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": MUTED,
+    "axes.facecolor": "none",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.unicode_minus": True,
+    "axes.grid": False,
+    "axes.axisbelow": True,
+    "grid.color": RULE,
+    "grid.linewidth": 0.7,
+    "xtick.color": MUTED,
+    "ytick.color": MUTED,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "xtick.labelsize": SMALLEST_FONT,
+    "ytick.labelsize": SMALLEST_FONT,
+    "xtick.major.size": 3,
+    "ytick.major.size": 3,
+    "legend.frameon": False,
+    "legend.fontsize": SMALLEST_FONT,
+    "text.color": INK,
+    "figure.facecolor": PAPER,
+    "hatch.linewidth": 0.8,
+    "svg.fonttype": "none",  # text stays text: small, searchable, set in the reader's own font
+    "svg.hashsalt": "chiasm",  # ids that do not change from run to run
+    "path.simplify_threshold": 0.2,
+}
+
+
+@contextmanager
+def theme() -> Iterator[None]:
+    """Draw and save figures in the report's look; matplotlib's settings are put back afterwards."""
+    with mpl.rc_context():
+        mpl.rcdefaults()  # a user's matplotlibrc must not reach the report
+        mpl.rcParams.update(_RC)
+        yield
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One figure of the report.
+
+    Attributes:
+        name: file name without its ending.
+        figure: the picture.
+        caption: one or two sentences below it; says what is drawn, never what it means.
+    """
+
+    name: str
+    figure: Figure
+    caption: str
+
+
+def canvas(height: float = HEIGHT, width: float = WIDTH) -> Figure:
+    """Return an empty figure, in inches, that belongs to no window."""
+    figure = Figure(figsize=(width, height))
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def axes_on(figure: Figure, left: float = 0.62, right: float = 0.2, bottom: float = 0.56, top: float = 0.38) -> Axes:
+    """Return axes with margins in inches, so that labels fit whatever the height of the figure."""
+    width, height = figure.get_size_inches()
+    return figure.add_axes(
+        (left / width, bottom / height, (width - left - right) / width, (height - bottom - top) / height)
+    )
+
+
+def rules(axes: Axes, axis: str = "y") -> None:
+    """Draw faint lines across the axes at the ticks."""
+    if axis in ("y", "both"):
+        axes.yaxis.grid(True)
+    if axis in ("x", "both"):
+        axes.xaxis.grid(True)
+
+
+def dodge(n: int, step: float) -> list[float]:
+    """Return n offsets around 0, `step` apart."""
+    return [(i - (n - 1) / 2) * step for i in range(n)]
+
+
+def shorten(text: str, longest: int) -> str:
+    """Cut a text to a number of characters, with an ellipsis."""
+    return text if len(text) <= longest else text[: longest - 1].rstrip() + "…"
+
+
+def png(figure: Figure) -> bytes:
+    """Return the figure as PNG; equal figures give equal bytes."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=144, metadata={"Software": None})
+    return buffer.getvalue()
+
+
+def svg(figure: Figure) -> str:
+    """Return the figure as an SVG document; equal figures give equal text."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def inline(document: str, prefix: str, label: str) -> str:
+    """Turn an SVG document into an element for the page.
+
+    Args:
+        document: what `svg` returned.
+        prefix: put before every id, since all figures share the page's ids.
+        label: what a screen reader says; plain text, quoted for an attribute by the caller.
+    """
+    body = re.sub(r"\s*<metadata>.*?</metadata>", "", document[document.index("<svg") :], flags=re.S)
+    body = re.sub(r'\bid="', f'id="{prefix}-', body)
+    body = re.sub(r'(xlink:href="|url\()#', rf"\g<1>#{prefix}-", body)
+    body = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', rf'<svg viewBox="\1" role="img" aria-label="{label}">', body, count=1)
+    body = body.replace("xlink:href=", "href=")
+    for colour, variable in NEUTRALS.items():
+        body = body.replace(colour, variable)
+    return re.sub(r"\n\s*", "\n", body).strip()
+

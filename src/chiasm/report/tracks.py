@@ -1,0 +1,99 @@
+"""Accuracy through training: every seed and their mean, for the cells that stand for the study."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from chiasm.report.outcomes import Outcome
+from chiasm.report.style import GREEN, HEIGHT, INK, PURPLE, Panel, axes_on, canvas, rules, shorten
+
+if TYPE_CHECKING:
+    from chiasm.study.results import Results
+
+LOOKS = ((INK, "o"), (PURPLE, "s"), (GREEN, "^"))
+
+
+@dataclass(frozen=True)
+class Track:
+    """A quantity through training: every seed and their mean.
+
+    Attributes:
+        label: what the legend says.
+        seeds: by seed, the epochs and the values.
+        colour: of the lines.
+        marker: of the mean, drawn where it is measured.
+        release: epoch of the last release; None without a deficit.
+    """
+
+    label: str
+    seeds: Mapping[int, tuple[Sequence[int], Sequence[float]]]
+    colour: str
+    marker: str
+    release: int | None
+
+
+def through_training(tracks: Sequence[Track], title: str, ylabel: str, ylim: tuple[float, float]) -> Figure:
+    """Draw a quantity through training: thin lines are seeds, thick ones means, a vertical line the release."""
+    figure = canvas(HEIGHT + 0.2 * len(tracks))
+    axes = axes_on(figure, bottom=0.56 + 0.22 * len(tracks))
+    last = 1
+    for track in tracks:
+        by_epoch: dict[int, list[float]] = {}
+        for epochs, values in track.seeds.values():
+            axes.plot(epochs, values, "-", color=track.colour, linewidth=0.7, alpha=0.4, zorder=2)
+            for epoch, value in zip(epochs, values, strict=True):
+                by_epoch.setdefault(epoch, []).append(value)
+        whole = {e: v for e, v in sorted(by_epoch.items()) if len(v) == len(track.seeds)}
+        means = [math.fsum(v) / len(v) for v in whole.values()]
+        every = max(1, len(whole) // 12)
+        axes.plot(list(whole), means, "-", color=track.colour, marker=track.marker, ms=4, markevery=every, zorder=3)
+        if track.release is not None:
+            axes.axvline(track.release, color=track.colour, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
+        last = max([last, *by_epoch])
+    axes.set_xlim(-0.02 * last, 1.03 * last)
+    axes.set_ylim(*ylim)
+    axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(6))
+    rules(axes)
+    axes.set_title(title, x=0)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(ylabel)
+    handles = [Line2D([], [], color=t.colour, marker=t.marker, markersize=4, label=shorten(t.label, 50)) for t in tracks]
+    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.08, 0.01), borderpad=0, labelspacing=0.35)
+    return figure
+
+
+def tracks(results: Results, cells: Sequence[tuple[str, Outcome]], ylim: tuple[float, float]) -> Iterator[Panel]:
+    """Draw test accuracy through training for some named cells; nothing where it was measured at one epoch only."""
+    names = {run.name: (name, run.seed) for name, cell in cells for run in cell.runs if run.diverged is None}
+    rows = results.frame().filter(
+        (pl.col("quantity") == "accuracy")
+        & pl.col("source").fill_null("all").eq("all")
+        & pl.col("run").is_in(list(names))
+        & pl.col("value").is_finite()
+    )
+    found: dict[str, dict[int, tuple[list[int], list[float]]]] = {}
+    for run, epoch, value in rows.sort("run", "epoch").select("run", "epoch", "value").iter_rows():
+        name, seed = names[run]
+        epochs, values = found.setdefault(name, {}).setdefault(seed, ([], []))
+        epochs.append(epoch)
+        values.append(100 * value)
+    drawn = [
+        Track(f"{name}: {cell.timeline}", found[name], *LOOKS[i % len(LOOKS)], cell.timeline.release)
+        for i, (name, cell) in enumerate(cells)
+        if name in found
+    ]
+    if max((len(epochs) for track in drawn for epochs, _ in track.seeds.values()), default=0) < 2:
+        return
+    low = min(value for track in drawn for _, values in track.seeds.values() for value in values)
+    figure = through_training(drawn, "Through training", "test accuracy (%)", (min(ylim[0], low - 2), ylim[1]))
+    said = "Thin lines: single seeds; thick: their mean. Dashed verticals: the release of the deficit."
+    yield Panel("through-training", figure, said)

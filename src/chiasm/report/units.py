@@ -1,0 +1,87 @@
+"""The units of a layer, cell by cell: ridgelines over durations and onsets, fusion planes of control and deficit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chiasm.report.outcomes import Outcome, Outcomes
+from chiasm.report.plane import MOST, fusion_plane
+from chiasm.report.ridgeline import Ridge, ridgelines
+from chiasm.report.style import Panel
+from chiasm.report.wording import capital, clock_words, count, doing, stretch
+
+if TYPE_CHECKING:
+    from chiasm.study.results import Results
+
+Floats = NDArray[np.float64]
+
+#: Layers that get ridgelines and planes of their own, and ridges in one panel.
+LAYERS, RIDGES = 3, 12
+
+
+def live_units(results: Results, layer: str, cell: Outcome) -> list[tuple[Floats, Floats]]:
+    """Return (rsv, synergy) of the live units at the last epoch, (units,) each, one pair a seed that was measured."""
+    if layer not in results.layers:
+        return []
+    units, found = results.units(layer), []
+    for run in cell.runs:
+        if run.diverged is None and (units.run == run.name).any():
+            at = units.at(run.name)
+            rsv, synergy = (np.asarray(x[at], dtype=np.float64).ravel() for x in (units.rsv, units.synergy))
+            live = ~np.asarray(units.dead[at]).ravel() & np.isfinite(rsv) & np.isfinite(synergy)
+            found.append((rsv[live], synergy[live]))
+    return found
+
+
+def ridges(results: Results, outcomes: Outcomes) -> Iterator[Panel]:
+    """Ridgelines of the first layers over durations, and of the first one over onsets, under the study's own clock."""
+    clock = outcomes.clock
+    curves = [(layer, outcomes.durations(clock), "duration") for layer in outcomes.layers[:LAYERS]]
+    curves += [(layer, outcomes.onsets(clock), "onset") for layer in outcomes.layers[:1]]
+    for i, (layer, cells, kind) in enumerate(curves):
+        drawn = [(cell, live_units(results, layer, cell)) for cell in cells]
+        drawn = [(cell, pairs) for cell, pairs in drawn if pairs]
+        if len(drawn) < 2:
+            continue
+        kept = np.unique(np.linspace(0, len(drawn) - 1, min(RIDGES, len(drawn))).round().astype(int))
+        made = [
+            Ridge(
+                str((drawn[k][0].duration if kind == "duration" else drawn[k][0].onset) or 0),
+                tuple(rsv for rsv, _ in drawn[k][1]),
+            )
+            for k in kept
+        ]
+        ylabel = "length of the deficit (epochs)" if kind == "duration" else "onset of the deficit (epoch)"
+        figure = ridgelines(made, outcomes.sources, f"Units of layer {layer}", ylabel)
+        last = drawn[-1][0]
+        what = capital(doing(last.timeline))
+        what += " for so many epochs" if kind == "duration" else f" for {count(last.duration, 'epoch')} from so many on"
+        said = f"{what} ({clock_words(clock)}). Filled: the live units of all seeds; thin lines: single seeds; "
+        said += "upright marks: the mean over seeds of each seed's mean."
+        if len(kept) < len(drawn):
+            said += f" {len(kept)} of {len(drawn)} cells."
+        name = f"rsv-ridges-{kind}" + (f"-layer-{i + 1}" if kind == "duration" and i else "")
+        yield Panel(name, figure, said)
+
+
+def planes(results: Results, outcomes: Outcomes) -> Iterator[Panel]:
+    """The fusion planes of control and longest deficit, for the first layers."""
+    longest = outcomes.longest(outcomes.clock)
+    control = outcomes.control(longest) if longest else None
+    for i, layer in enumerate(outcomes.layers[:LAYERS]):
+        for name, cell in (("control", control), ("deficit", longest)):
+            pairs = live_units(results, layer, cell) if cell else []
+            if cell is None or not pairs:
+                continue
+            rsv, synergy = (np.concatenate([pair[k] for pair in pairs]) for k in (0, 1))
+            figure = fusion_plane(rsv, synergy, outcomes.sources, f"{capital(name)}, layer {layer}")
+            said = capital(stretch(cell.timeline) if cell.duration else "no deficit")
+            said += f", {count(cell.after, 'clean epoch')} after: {count(len(rsv), 'live unit')} of {count(len(pairs), 'seed')}."
+            said += f" {MOST} of them are drawn, evenly picked." if len(rsv) > MOST else ""
+            dead = [value for run in cell.runs if (value := run.layers.get(layer, {}).get("dead")) is not None]
+            said += f" Masked as dead: {count(round(sum(dead)), 'unit')}." if dead else ""
+            yield Panel(f"plane-{name}" + (f"-layer-{i + 1}" if i else ""), figure, said)

@@ -1,0 +1,134 @@
+"""Numbers and deficits in plain words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from chiasm.deficits import Deficit
+from chiasm.report.intervals import Estimate
+from chiasm.timeline import Timeline
+
+#: What a deficit does, to stand before the source it touches.
+DOING = {
+    "blur": "blurring",
+    "noise": "adding noise to",
+    "silence": "silencing",
+    "occlude": "occluding",
+    "swap": "swapping",
+    "lag": "delaying",
+    "freeze": "freezing the pathway of",
+}
+DOING_ALL = {"dissociate": "dissociating the sources", "shuffle_labels": "shuffling the labels"}
+CLOCK_WORDS = {
+    "absolute": "learning rate by absolute epochs",
+    "since_release": "learning rate restarted at release",
+    "constant": "constant learning rate",
+}
+
+
+def deficits_of(timeline: Timeline) -> tuple[Deficit, ...]:
+    """The deficits of the first phase that has any."""
+    return next((deficits for _, _, deficits in timeline.spans() if deficits), ())
+
+
+def touched(timeline: Timeline) -> tuple[str, ...]:
+    """The sources that any deficit of a timeline names, in order."""
+    return tuple(dict.fromkeys(s for _, _, deficits in timeline.spans() for d in deficits for s in d.touches))
+
+
+def healthy(timeline: Timeline, sources: Sequence[str]) -> tuple[str, ...]:
+    """The sources that no deficit names; none of them where a deficit touches all, as dissociation does."""
+    named = touched(timeline)
+    return tuple(source for source in sources if source not in named) if named else ()
+
+
+def doing(timeline: Timeline) -> str:
+    """What is done to the sources, in words: "silencing right", "blurring right [blur(right, 4)]"."""
+    said = [_doing(deficit) for deficit in deficits_of(timeline)]
+    return " and ".join(said) or "nothing"
+
+
+def _doing(deficit: Deficit) -> str:
+    if deficit.name in DOING_ALL:
+        bare, words = deficit.name, DOING_ALL[deficit.name]
+    else:
+        bare = f"{deficit.name}({deficit.touches[0]})" if deficit.touches else deficit.name
+        words = f"{DOING.get(deficit.name, deficit.name)} {' and '.join(deficit.touches)}".strip()
+    return words if str(deficit) == bare else f"{words} [{deficit}]"
+
+
+def stretch(timeline: Timeline) -> str:
+    """A deficit with its length and onset: "silencing right for the first 80 epochs"."""
+    lasted = count(timeline.duration, "epoch")
+    when = f"for {lasted} from epoch {timeline.onset}" if timeline.onset else f"for the first {lasted}"
+    return f"{doing(timeline)} {when}"
+
+
+def capital(text: str) -> str:
+    """The text with its first letter large."""
+    return text[:1].upper() + text[1:]
+
+
+def percent(share: float, digits: int = 0) -> str:
+    """A share as percent: 0.93 is "93 %"."""
+    return f"{_trim(100 * share, digits)} %"
+
+
+def points(value: float) -> str:
+    """Percentage points with their unit: one decimal below ten."""
+    digits = 1 if abs(value) < 9.95 else 0
+    text = _trim(value, digits)
+    return f"{text} point" if text in ("1", "1.0", "−1", "−1.0") else f"{text} points"
+
+
+def points_between(made: Estimate, unit: bool = True) -> str:
+    """Points with their interval: "61 points [58, 64]"; the bare mean where there is no interval."""
+    digits = 1 if abs(made.mean) < 9.95 else 0
+    text = points(made.mean) if unit else _trim(made.mean, digits)
+    if made.low is None or made.high is None:
+        return text
+    return f"{text} [{_trim(made.low, digits)}, {_trim(made.high, digits)}]"
+
+
+def number(value: float, digits: int = 2, sign: bool = False) -> str:
+    """A number with a true minus sign, and a plus sign where it is asked for."""
+    text = _trim(value, digits)
+    return f"+{text}" if sign and not text.startswith("−") and float(text) != 0 else text
+
+
+def number_between(made: Estimate, digits: int = 2, sign: bool = False) -> str:
+    """A number with its interval: "+0.74 [+0.70, +0.78]"."""
+    text = number(made.mean, digits, sign)
+    if made.low is None or made.high is None:
+        return text
+    return f"{text} [{number(made.low, digits, sign)}, {number(made.high, digits, sign)}]"
+
+
+def count(n: int, one: str, many: str | None = None) -> str:
+    """A count with its noun: "1 seed", "3 seeds"."""
+    return f"{n} {one if n == 1 else many or one + 's'}"
+
+
+def listed(items: Sequence[str]) -> str:
+    """Items as a list in words: "a, b and c"."""
+    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "none"
+
+
+def clock_words(clock: str) -> str:
+    """What a clock means for the learning rate."""
+    return CLOCK_WORDS.get(clock, f"clock {clock}")
+
+
+def rsv_axis(sources: Sequence[str]) -> str:
+    """What the ends of the RSV axis mean: "−1: right only, +1: left only"."""
+    if not sources:
+        return "+1: first source only"
+    other = f"{sources[1]} only" if len(sources) == 2 else f"not {sources[0]}"
+    return f"−1: {other}    +1: {sources[0]} only"
+
+
+def _trim(value: float, digits: int) -> str:
+    text = f"{value:.{digits}f}"
+    if float(text) == 0:
+        text = text.removeprefix("-")
+    return text.replace("-", "−")

@@ -1,0 +1,107 @@
+"""From nodes to results: each run reads its numbers off its way through the tree."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import torch
+
+from chiasm.study.plan import Plan, Run
+from chiasm.study.results import FIELDS, SCHEMA, Results, Units
+from chiasm.study.store import Stored
+
+
+def collect(plan: Plan, nodes: Mapping[str, Stored], folder: Path, device: str) -> Results:
+    """Assemble the results of a plan whose nodes are all there."""
+    columns: dict[str, list[Any]] = {name: [] for name in SCHEMA}
+    units: dict[str, dict[str, list[Any]]] = {}
+    for run in plan.runs:
+        told = _about(run, plan)
+        chain = _chain(run, nodes)
+        last = run.cell.timeline.epochs
+        every = run.cell.settings.probe.every
+        wanted = {0, *run.boundaries}
+        for node in chain:
+            for epoch, quantity, layer, source, value in node.records:
+                by_epoch = quantity in ("train_loss", "train_accuracy", "learning_rate", "diverged")
+                if not (by_epoch or epoch in wanted or epoch % every == 0):
+                    continue
+                row = {
+                    **told,
+                    "epoch": epoch,
+                    "final": epoch == last,
+                    "layer": layer,
+                    "source": source,
+                    "quantity": quantity,
+                    "value": value,
+                }
+                for name, entry in row.items():
+                    columns[name].append(entry)
+            for address, array in node.units.items():
+                epoch_text, rest = address.split("/", 1)
+                layer, name = rest.rsplit("/", 1)
+                if int(epoch_text) in wanted or int(epoch_text) % every == 0:
+                    held = units.setdefault(f"{layer}\x1f{array.shape[-1]}", {})
+                    held.setdefault(name, []).append(array)
+                    if name == "rsv":
+                        held.setdefault("run", []).append(run.name)
+                        held.setdefault("epoch", []).append(int(epoch_text))
+    frame = pl.DataFrame(columns, schema=SCHEMA)
+    layers = _layers(units, plan)
+    return Results(plan.study, frame, layers, environment(device), folder)
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Return the versions, the device and the threads that the numbers were made with."""
+    from importlib.metadata import version
+
+    gpu = torch.cuda.get_device_name() if device.startswith("cuda") else None
+    packages = ("chiasm", "torch", "numpy", "polars", "scikit-learn")
+    return {
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
+        "device": gpu or f"{platform.machine()} ({platform.system()})",
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _about(run: Run, plan: Plan) -> dict[str, Any]:
+    timeline = run.cell.timeline
+    return {
+        "arm": run.cell.arm,
+        "role": plan.study.arm(run.cell.arm).role,
+        "run": run.name,
+        "cell": run.cell.label,
+        "seed": run.seed,
+        "timeline": str(timeline),
+        "onset": timeline.onset,
+        "duration": timeline.duration,
+        "after": timeline.after,
+        "clock": run.cell.settings.training.clock,
+    }
+
+
+def _chain(run: Run, nodes: Mapping[str, Stored]) -> list[Stored]:
+    """Walk from the run's end back to its root; the tree on disk may be cut finer than the plan's."""
+    chain = []
+    key: str | None = run.path.key(run.cell.timeline.epochs)
+    while key is not None:
+        chain.append(nodes[key])
+        key = nodes[key].parent
+    return chain[::-1]
+
+
+def _layers(units: Mapping[str, Mapping[str, list[Any]]], plan: Plan) -> dict[str, Units]:
+    """Lay measurements of one layer side by side; a layer whose width an arm varies is told apart by its width."""
+    names = [address.split("\x1f")[0] for address in units]
+    sources = tuple(s.name for s in plan.runs[0].cell.settings.task.describe().sources)
+    layers = {}
+    for address, held in units.items():
+        name, width = address.split("\x1f")
+        label = name if names.count(name) == 1 else f"{name} ({width} units)"
+        layers[label] = Units(label, sources, **{field: np.array(held[field]) for field in FIELDS})
+    return layers

@@ -1,0 +1,279 @@
+"""The tree of phases, trained: ready edges fill a stack of rows, finished rows give way to waiting ones."""
+
+from __future__ import annotations
+
+import heapq
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from chiasm.errors import ChiasmError
+from chiasm.measure.probe import check_layers, look
+from chiasm.networks import Stacked
+from chiasm.randomness import seeded_globals
+from chiasm.study.plan import Node, Plan, Root, stretch
+from chiasm.study.spec import Settings
+from chiasm.study.store import Record, Store, Stored
+from chiasm.tasks import Data
+from chiasm.training import Leg, Row, Stack, State, Trained, fresh_slots, initial_state, reestimated
+
+CHECKPOINT = 60.0  # seconds between checkpoints of unfinished edges: what a kill can cost at most
+
+
+class Watcher(Protocol):
+    """Who is told how the work goes."""
+
+    def begin(self, plan: Plan, cached: int) -> None:
+        """Told once: the plan, and how many run-epochs the store already holds."""
+
+    def advance(self, epochs: int, runs_done: int) -> None:
+        """Told after every epoch of a stack: run-epochs trained, runs whose end is reached so far."""
+
+    def say(self, sentence: str) -> None:
+        """Told what a person should know at once."""
+
+
+@dataclass
+class _Edge:
+    """An edge in training: the node it leads to, what it was grown from, what was measured on the way."""
+
+    node: Node
+    parent: str
+    start: int
+    records: list[Record] = field(default_factory=list)
+    units: dict[str, NDArray[np.generic]] = field(default_factory=dict)
+
+
+@dataclass
+class Engine:
+    """Train what a plan needs and the store lacks.
+
+    Args:
+        plan: the tree.
+        store: where nodes are kept.
+        device: where to compute.
+        rows: how many runs train at once; says nothing about the numbers, only about the time.
+        watcher: told how it goes.
+        checkpoint: seconds after which unfinished edges are cut and stored; the cut changes no number.
+    """
+
+    plan: Plan
+    store: Store
+    device: torch.device
+    rows: int
+    watcher: Watcher
+    checkpoint: float = CHECKPOINT
+    done: dict[str, Stored] = field(default_factory=dict)
+    _states: dict[str, tuple[State, int]] = field(default_factory=dict)
+    _data: dict[tuple[str, int], Data] = field(default_factory=dict)
+    _ends: dict[str, int] = field(default_factory=dict)
+
+    def run(self) -> dict[str, Stored]:
+        """Return every node of the plan by key, numbers only; trains the missing ones."""
+        nodes = self.plan.nodes
+        for key in nodes:
+            self._recall(key)
+        ends = [run.path.key(run.cell.timeline.epochs) for run in self.plan.runs]
+        cached = sum(n.leg.stop - n.leg.start for key, n in nodes.items() if n.leg and key in self.done)
+        self._ends = {key: ends.count(key) for key in set(ends)}
+        self.watcher.begin(self.plan, cached)
+        self.watcher.advance(0, self._finished())
+        for group in self._groups():
+            self._train(group)
+        return self.done
+
+    def _recall(self, key: str) -> bool:
+        """Take a node from the store with all it was grown from; one whose way is broken counts as missing."""
+        if key in self.done:
+            return True
+        held = self.store.get(key)
+        if held is None or (held.parent is not None and not self._recall(held.parent)):
+            return False
+        self.done[key] = held
+        return True
+
+    def _finished(self) -> int:
+        return sum(count for key, count in self._ends.items() if key in self.done)
+
+    def _groups(self) -> Iterator[list[Node]]:
+        """Missing nodes, grouped by what must agree inside a stack, in the order of the plan."""
+        groups: dict[str, list[Node]] = {}
+        for key, node in self.plan.nodes.items():
+            if key not in self.done:
+                groups.setdefault(node.path.root.signature, []).append(node)
+        yield from groups.values()
+
+    def _train(self, missing: Sequence[Node]) -> None:
+        settings = missing[0].path.root.settings
+        about = settings.task.describe()
+        with seeded_globals(0, "template"):
+            network = Stacked(settings.network.build(about.sources, len(about.classes)))
+        network.template.to(self.device)
+        check_layers(network, settings.probe, [source.name for source in about.sources])
+        capacity = self.rows if network.stackable else 1
+        waiting: list[tuple[int, int, Node]] = []
+        wanted = {node.key: i for i, node in enumerate(missing)}
+        for node in missing:
+            if node.parent is None:
+                self._plant(node, network)
+            if node.parent is None or node.parent in self.done:
+                self._offer(node, wanted, waiting)
+        stack = Stack(network, settings.objective)
+        edges: list[_Edge] = []
+        keep: list[int] = []
+        last = time.monotonic()
+        while True:
+            joining = []
+            while waiting and len(keep) + len(joining) < capacity:
+                edge, row, state = self._start(heapq.heappop(waiting)[2])
+                joining.append((row, state))
+                edges.append(edge)
+            if joining or len(keep) != len(stack.rows):
+                stack.refill(keep, joining)
+            if not stack.rows:
+                break
+            said = stack.epoch()
+            for edge, row, trained in zip(edges, stack.rows, said, strict=True):
+                edge.records += _numbers(trained, row)
+            cut = time.monotonic() - last > self.checkpoint
+            last = time.monotonic() if cut else last
+            self._measure(stack, edges, settings, everyone=cut)
+            keep, left = [], []
+            for i, (edge, row) in enumerate(zip(edges, stack.rows, strict=True)):
+                if row.epoch == row.leg.stop or row.diverged:
+                    self._finish(edge, row, None if row.diverged else stack.state(i))
+                    for child in edge.node.children:
+                        if child in wanted and child not in self.done:
+                            self._offer(self.plan.nodes[child], wanted, waiting)
+                else:
+                    if cut:
+                        edge = self._cut(edge, row, stack.state(i))  # noqa: PLW2901
+                    keep.append(i)
+                    left.append(edge)
+            edges = left
+            self.watcher.advance(len(said), self._finished())
+        self._data.clear()
+        self._states.clear()
+
+    def _plant(self, node: Node, network: Stacked) -> None:
+        """Draw a root's weights and measure them."""
+        root = node.path.root
+        about = root.settings.task.describe()
+        with seeded_globals(root.seed, "init"):
+            made = Stacked(root.settings.network.build(about.sources, len(about.classes)).to(self.device))
+        state = initial_state(made, root.settings.training)
+        lone = Stack(network, root.settings.objective)
+        lone.refill([], [(self._row(node, Leg(root.seed, 0, 0, (), None)), state)])
+        edge = _Edge(node, "", 0)
+        self._see(lone, [0], [edge], root.settings)
+        self._keep(Stored(node.key, None, 0, 0, False, edge.records, edge.units, state), node)
+
+    def _offer(self, node: Node, wanted: dict[str, int], waiting: list[tuple[int, int, Node]]) -> None:
+        """Let a node whose parent is done wait for a row; the longest way down goes first. Dead ends are closed."""
+        if node.leg is None:
+            return
+        assert node.parent is not None
+        parent = self.done[node.parent]
+        if parent.diverged:
+            self._keep(Stored(node.key, parent.key, node.epoch, parent.epoch, True), node)
+            for child in node.children:
+                if child in wanted:
+                    self._offer(self.plan.nodes[child], wanted, waiting)
+            return
+        heapq.heappush(waiting, (-(node.height + node.leg.stop - node.leg.start), wanted[node.key], node))
+
+    def _start(self, node: Node) -> tuple[_Edge, Row, State]:
+        """Load the state that an edge begins from: the parent's, or a checkpoint on the way."""
+        assert node.leg is not None
+        assert node.parent is not None
+        at, key = node.leg.start, node.parent
+        for epoch in range(node.leg.stop - 1, node.leg.start, -1):
+            between = node.path.key(epoch)
+            if self.store.path(between).exists() and self._recall(between) and not self.done[between].diverged:
+                at, key = epoch, between
+                break
+        leg = stretch(node.path, at, node.leg.stop)
+        state = self._take(key)
+        if leg.drop:
+            slots = fresh_slots(state.weights, node.path.root.settings.training)
+            state = State(state.weights, state.buffers, slots)
+        return _Edge(node, key, at), self._row(node, leg), state
+
+    def _take(self, key: str) -> State:
+        """Return a node's state, from memory while edges that grow from it are still to start, or from the store."""
+        if key in self._states:
+            state, wanted = self._states.pop(key)
+            if wanted > 1:
+                self._states[key] = (state, wanted - 1)
+            return state
+        self.store.flush()
+        held = self.store.get(key, state=True)
+        if held is None or held.state is None:
+            raise ChiasmError(f"node {key[:12]} vanished from the store while it was needed; run the same command again")
+        return held.state.to(self.device)
+
+    def _row(self, node: Node, leg: Leg) -> Row:
+        root = node.path.root
+        return Row(leg, root.settings.training, root.settings.task, self._load(root).train, leg.start)
+
+    def _load(self, root: Root) -> Data:
+        address = (repr(root.settings.task), root.seed)
+        if address not in self._data:
+            data = root.settings.task.load(root.seed)
+            self._data[address] = Data(data.train.to(self.device), data.test.to(self.device))
+        return self._data[address]
+
+    def _measure(self, stack: Stack, edges: Sequence[_Edge], settings: Settings, everyone: bool) -> None:
+        """Let the probe look at the rows whose turn it is: every so many epochs, and wherever an edge ends."""
+        every = settings.probe.every
+        due = [
+            i
+            for i, row in enumerate(stack.rows)
+            if not row.diverged and (everyone or row.epoch % every == 0 or row.epoch == row.leg.stop)
+        ]
+        if due:
+            self._see(stack, due, [edges[i] for i in due], settings)
+
+    def _see(self, stack: Stack, due: Sequence[int], edges: Sequence[_Edge], settings: Settings) -> None:
+        weights = stack.everything(due)
+        if settings.training.bn_reestimate:
+            clean = [self._load(edge.node.path.root).train for edge in edges]
+            weights |= reestimated(stack.network, weights, clean, settings.training.batch)
+        tests = [self._load(edge.node.path.root).test for edge in edges]
+        seeds = [edge.node.path.root.seed for edge in edges]
+        for i, edge, seen in zip(due, edges, look(stack.network, weights, tests, seeds, settings.probe), strict=True):
+            epoch = stack.rows[i].epoch
+            edge.records += [(epoch, *number) for number in seen.numbers]
+            for layer, fields in seen.units.items():
+                edge.units |= {f"{epoch}/{layer}/{name}": array for name, array in fields.items()}
+
+    def _finish(self, edge: _Edge, row: Row, state: State | None) -> None:
+        """Store the node at the end of an edge; a diverged run's node says so and holds no state."""
+        records = [*edge.records, (row.epoch, "diverged", None, None, 1.0)] if row.diverged else edge.records
+        node = edge.node
+        self._keep(Stored(node.key, edge.parent, node.epoch, edge.start, row.diverged, records, edge.units, state), node)
+
+    def _cut(self, edge: _Edge, row: Row, state: State) -> _Edge:
+        """Store an unfinished edge as a node of its own and go on from there."""
+        key = edge.node.path.key(row.epoch)
+        stored = Stored(key, edge.parent, row.epoch, edge.start, False, edge.records, edge.units, state)
+        self.store.put(stored)
+        self.done[key] = replace(stored, state=None)
+        return _Edge(edge.node, key, row.epoch)
+
+    def _keep(self, stored: Stored, node: Node) -> None:
+        self.store.put(stored)
+        self.done[node.key] = replace(stored, state=None)
+        wanted = sum(child not in self.done for child in node.children)
+        if stored.state is not None and wanted:
+            self._states[node.key] = (stored.state, wanted)
+
+
+def _numbers(trained: Trained, row: Row) -> list[Record]:
+    told = (("train_loss", trained.loss), ("train_accuracy", trained.accuracy), ("learning_rate", trained.rate))
+    return [(row.epoch, quantity, None, None, value) for quantity, value in told]

@@ -1,0 +1,77 @@
+"""What a plan will cost, before it is run."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import torch
+
+from chiasm.measure.probe import check_layers, look
+from chiasm.networks import Stacked
+from chiasm.randomness import seeded_globals
+from chiasm.sources import Batch
+from chiasm.study.plan import Node, Plan
+from chiasm.training import Row, Stack, initial_state
+
+STEPS = 6  # steps that are timed, after two that warm the machine up
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """An estimate: seconds of training and measuring, and bytes on disk."""
+
+    seconds: float
+    size: int
+
+
+def estimate(plan: Plan, missing: set[str], rows: int, device: torch.device) -> Cost:
+    """Time a few steps and one look of each kind of stack in the plan, and count.
+
+    Args:
+        plan: the plan.
+        missing: keys of the nodes that are still to be computed.
+        rows: how many runs train at once.
+        device: where.
+    """
+    groups: dict[str, list[Node]] = {}
+    for key in missing:
+        node = plan.nodes[key]
+        groups.setdefault(node.path.root.signature, []).append(node)
+    seconds, size = 0.0, 0
+    for nodes in groups.values():
+        stack, tests = _sample(nodes, rows, device)
+        settings = nodes[0].path.root.settings
+        steps = -(-settings.task.describe().train // settings.training.batch)
+        stack.epoch(limit=2)
+        began = time.perf_counter()
+        stack.epoch(limit=STEPS)
+        epoch = (time.perf_counter() - began) / min(STEPS, steps) * steps
+        weights = stack.everything(range(len(stack.rows)))
+        began = time.perf_counter()
+        look(stack.network, weights, tests, [0] * len(tests), settings.probe)
+        looking = time.perf_counter() - began
+        epochs = sum(node.leg.stop - node.leg.start for node in nodes if node.leg)
+        looks = len(nodes) + epochs / settings.probe.every
+        seconds += (epochs * epoch + looks * looking) / len(stack.rows)
+        state = stack.state(0)
+        held = [*state.weights.values(), *state.buffers.values(), *state.slots.values()]
+        size += len(nodes) * sum(t.numel() * t.element_size() for t in held)
+    return Cost(seconds, size)
+
+
+def _sample(nodes: list[Node], rows: int, device: torch.device) -> tuple[Stack, list[Batch]]:
+    """Build a stack as the plan would train it, from roots' states."""
+    settings = nodes[0].path.root.settings
+    about = settings.task.describe()
+    with seeded_globals(0, "template"):
+        network = Stacked(settings.network.build(about.sources, len(about.classes)).to(device))
+    check_layers(network, settings.probe, [source.name for source in about.sources])
+    data = settings.task.load(0)
+    train, test = data.train.to(device), data.test.to(device)
+    state = initial_state(network, settings.training)
+    legs = [node.leg for node in nodes if node.leg][: rows if network.stackable else 1]
+    stack = Stack(network, settings.objective)
+    joining = [(Row(leg, settings.training, settings.task, train, leg.start), state) for leg in legs]
+    stack.refill([], joining)
+    return stack, [test] * len(joining)

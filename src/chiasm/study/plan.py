@@ -1,0 +1,253 @@
+"""A study compiled into a tree of phases: runs with equal beginnings share them, each edge is trained once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Any
+
+import msgspec
+import torch
+
+from chiasm.networks import Custom
+from chiasm.study.spec import Cell, Settings, Study
+from chiasm.timeline import Timeline
+from chiasm.training import Leg, Training
+
+#: Bumped whenever the code changes what a node holds for the same settings; old nodes are then computed again.
+FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Root:
+    """What the runs of one tree share: the settings that shape training and measurement, and the seed.
+
+    Attributes:
+        settings: typed settings (the clock and the momentum rule count where they act, in the legs).
+        seed: the replicate.
+        content: what identifies the task's data where the settings alone do not (a file's hash).
+        device: "cpu" or "cuda".
+    """
+
+    settings: Settings
+    seed: int
+    content: str
+    device: str
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of everything but the timeline, as canonical JSON."""
+        plain = _builtins(self.settings)
+        for acts_in_legs in ("clock", "momentum_at_switch"):
+            plain["training"].pop(acts_in_legs)
+        if self.content:
+            plain["task"].pop("path", None)  # a file is known by what it holds, not by where it lies
+        torch_version = torch.__version__.split("+", maxsplit=1)[0]
+        told = [FORMAT, torch_version, self.device, self.seed, self.content, plain]
+        return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    @property
+    def signature(self) -> str:
+        """What must agree for two rows to train in one stack: shapes, optimiser, batch, objective, probe."""
+        settings, training = self.settings, self.settings.training
+        about = settings.task.describe()
+        shapes = [(s.name, s.shape, s.kind) for s in about.sources]
+        plain = _builtins(settings)
+        return repr(
+            (
+                (shapes, about.classes, about.train, about.test),
+                (plain["network"], plain["objective"], plain["probe"]),
+                (training.optimiser, training.batch, training.bn_reestimate),
+            )
+        )
+
+
+@dataclass(frozen=True)
+class Path:
+    """The legs of one run in order, and the keys of its states."""
+
+    root: Root
+    legs: tuple[Leg, ...]
+
+    def key(self, epoch: int) -> str:
+        """Return the key of the state after `epoch` epochs: the hash of everything that led to it."""
+        told = []
+        for leg in self.legs:
+            if leg.start < epoch:
+                told.append([_named(leg), min(leg.stop, epoch) - leg.start, leg.tick, leg.drop])
+        return hashlib.sha256(json.dumps([self.root.identity, told]).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Run:
+    """One seed through one timeline.
+
+    Attributes:
+        cell: the cell of the study.
+        seed: the replicate.
+        path: its legs and keys.
+    """
+
+    cell: Cell
+    seed: int
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Unique in the study: "duration[d=40]#2"."""
+        label = f"[{self.cell.label}]" if self.cell.label else ""
+        return f"{self.cell.arm}{label}#{self.seed}"
+
+    @property
+    def boundaries(self) -> tuple[int, ...]:
+        """Epochs at which a leg of this run ends."""
+        return tuple(leg.stop for leg in self.path.legs)
+
+
+@dataclass
+class Node:
+    """A state on the tree: what it grows from, and what grows from it.
+
+    Attributes:
+        key: hash of everything that led to it.
+        path: a path that leads to it; epoch: how far along.
+        leg: the leg from the parent's epoch to this one; None for a root.
+        parent: key of the parent; None for a root.
+        children: keys of the nodes that continue it.
+        height: epochs of the longest way down from here.
+    """
+
+    key: str
+    path: Path
+    epoch: int
+    leg: Leg | None
+    parent: str | None
+    children: list[str] = field(default_factory=list)
+    height: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The tree of a study.
+
+    Attributes:
+        study: the study.
+        runs: every run, arm by arm, cell by cell, seed by seed.
+        nodes: the states to be had, by key, parents before children.
+    """
+
+    study: Study
+    runs: tuple[Run, ...]
+    nodes: Mapping[str, Node]
+
+    @property
+    def naive_epochs(self) -> int:
+        """Run-epochs if every run were trained alone."""
+        return sum(run.cell.timeline.epochs for run in self.runs)
+
+    @property
+    def epochs(self) -> int:
+        """Run-epochs of the tree, each edge once."""
+        return sum(node.leg.stop - node.leg.start for node in self.nodes.values() if node.leg)
+
+
+def make_plan(study: Study, device: str = "cpu") -> Plan:
+    """Compile a study for a kind of device ("cpu" or "cuda"), which is part of every key."""
+    runs = []
+    contents: dict[str, str] = {}
+    for cell in study.cells():
+        task = cell.settings.task
+        content = contents.setdefault(repr(task), task.content_key() + _factory_key(cell.settings))
+        for seed in range(study.seeds):
+            root = Root(cell.settings, seed, content, device)
+            runs.append(Run(cell, seed, Path(root, legs_of(cell.timeline, cell.settings.training, seed))))
+    nodes: dict[str, Node] = {}
+    for group in _trees(runs):
+        _grow(group, nodes)
+    for node in reversed(list(nodes.values())):
+        if node.parent is not None and node.leg is not None:
+            above = nodes[node.parent]
+            above.height = max(above.height, node.height + node.leg.stop - node.leg.start)
+    return Plan(study, tuple(runs), nodes)
+
+
+def legs_of(timeline: Timeline, training: Training, seed: int) -> tuple[Leg, ...]:
+    """Cut a timeline into legs, each with what its clock shows at the start.
+
+    "absolute" counts epochs from the start of training; "since_release" starts anew where a deficit gives way to clean
+    data; "constant" does not count.
+    """
+    legs: list[Leg] = []
+    tick = 0
+    for start, stop, deficits in timeline.spans():
+        if legs and legs[-1].deficits and not deficits and training.clock == "since_release":
+            tick = 0
+        shown = None if training.clock == "constant" else tick
+        drop = bool(legs) and training.momentum_at_switch == "drop"
+        legs.append(Leg(seed, start, stop, deficits, shown, drop))
+        tick += stop - start
+    return tuple(legs)
+
+
+def _trees(runs: Sequence[Run]) -> list[list[Run]]:
+    """Group runs that may share a beginning: those of one root."""
+    groups: dict[str, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.path.root.identity, []).append(run)
+    return list(groups.values())
+
+
+def _grow(runs: Sequence[Run], nodes: dict[str, Node]) -> None:
+    """Add the states of some runs to the tree: a node wherever a run's leg ends or two runs part."""
+    cuts = {run.path.key(epoch) for run in runs for epoch in (0, *run.boundaries)}
+    partings = {epoch for run in runs for epoch in run.boundaries}
+    for run in runs:
+        parent: Node | None = None
+        own = {0, *run.boundaries}
+        for epoch in sorted(own | partings):
+            if epoch > (run.boundaries[-1] if run.boundaries else 0):
+                break
+            key = run.path.key(epoch)
+            if epoch not in own and key not in cuts:
+                continue
+            if key not in nodes:
+                leg = None if parent is None else stretch(run.path, parent.epoch, epoch)
+                nodes[key] = Node(key, run.path, epoch, leg, parent.key if parent else None)
+                if parent is not None:
+                    parent.children.append(key)
+            parent = nodes[key]
+
+
+def stretch(path: Path, start: int, stop: int) -> Leg:
+    """Return the part of a path's leg between two epochs that lie on it; memory is dropped only at its beginning."""
+    leg = next(leg for leg in path.legs if leg.start <= start and stop <= leg.stop)
+    tick = None if leg.tick is None else leg.tick + start - leg.start
+    return replace(leg, start=start, stop=stop, tick=tick, drop=leg.drop and start == leg.start)
+
+
+def _named(leg: Leg) -> str:
+    return " + ".join(str(deficit) for deficit in leg.deficits) or "clean"
+
+
+def _builtins(settings: Settings) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(settings)
+    return plain
+
+
+def _factory_key(settings: Settings) -> str:
+    """A user's factory is code: its source is part of the identity, so that an edited network is trained again."""
+    if not isinstance(settings.network, Custom):
+        return ""
+    import inspect
+
+    from chiasm.networks.custom import load_object
+
+    module = inspect.getmodule(load_object(settings.network.kind, "network.kind"))
+    try:
+        source = inspect.getsource(module) if module else ""
+    except (OSError, TypeError):
+        source = ""
+    return hashlib.sha256(source.encode()).hexdigest()

@@ -1,0 +1,163 @@
+"""What a study found: one tidy table of numbers, and the arrays of its units."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from chiasm.errors import ChiasmError, unknown
+from chiasm.study.spec import Study
+
+Array = NDArray[Any]
+
+#: Columns of the tidy table: one row per run, epoch, layer or source, and quantity.
+SCHEMA: dict[str, Any] = {
+    "arm": pl.String,  # name of the arm
+    "role": pl.String,  # its role in the report
+    "run": pl.String,  # "<arm>[<cell>]#<seed>", unique in the study
+    "cell": pl.String,  # what is varied, "d=40, training.clock=absolute"
+    "seed": pl.Int64,
+    "timeline": pl.String,  # in the notation
+    "onset": pl.Int64,  # epoch at which the first deficit starts; null without a deficit
+    "duration": pl.Int64,  # epochs under any deficit
+    "after": pl.Int64,  # clean epochs after the last release
+    "clock": pl.String,
+    "epoch": pl.Int64,  # epoches completed when this was measured; 0: at initialisation
+    "final": pl.Boolean,  # whether this is the run's last epoch
+    "layer": pl.String,  # null where the quantity is not of a layer
+    "source": pl.String,  # "all", or the one source that was not silenced; null where it does not apply
+    "quantity": pl.String,
+    "value": pl.Float64,
+}
+
+
+@dataclass(frozen=True)
+class Units:
+    """Per-unit arrays of one layer, one row a measurement (a run at an epoch).
+
+    Attributes:
+        layer: the layer's name.
+        sources: names of the sources; RSV +1 means only the first.
+        run: (measurements,) names of the runs.
+        epoch: (measurements,) epochs completed.
+        rsv: (measurements, units) in [-1, 1]; NaN where the unit is dead.
+        synergy: (measurements, units) in [0, 1]; NaN where dead.
+        first: (measurements, sources, units) first-order shares of variance.
+        variance: (measurements, units) total variance.
+        dead: (measurements, units) whether the unit is masked.
+    """
+
+    layer: str
+    sources: tuple[str, ...]
+    run: NDArray[np.str_]
+    epoch: NDArray[np.int64]
+    rsv: NDArray[np.float32]
+    synergy: NDArray[np.float32]
+    first: NDArray[np.float32]
+    variance: NDArray[np.float32]
+    dead: NDArray[np.bool_]
+
+    def at(self, run: str, epoch: int | None = None) -> int:
+        """Return the row of a run at an epoch (its last one by default)."""
+        rows = np.flatnonzero(self.run == run)
+        if epoch is not None:
+            rows = rows[self.epoch[rows] == epoch]
+        if not len(rows):
+            raise ChiasmError(f"layer '{self.layer}' was not measured in run '{run}' at epoch {epoch}")
+        return int(rows[np.argmax(self.epoch[rows])])
+
+
+@dataclass(frozen=True)
+class Results:
+    """The results of a study.
+
+    Attributes:
+        study: the study as run.
+        table: the tidy table (see `SCHEMA`); `frame()` returns it.
+        layers: per-unit arrays by layer; `units(layer)` returns one.
+        environment: versions, device and threads of the run.
+        folder: where it lies on disk; None for results in memory only.
+    """
+
+    study: Study
+    table: pl.DataFrame
+    layers: Mapping[str, Units] = field(default_factory=dict)
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    folder: Path | None = None
+
+    def frame(self) -> pl.DataFrame:
+        """Return the tidy table: one row per run, epoch, layer or source, and quantity."""
+        return self.table
+
+    def units(self, layer: str) -> Units:
+        """Return the per-unit arrays of a layer; raises ChiasmError for a layer that was not measured."""
+        if layer not in self.layers:
+            raise unknown("layer", layer, self.layers)
+        return self.layers[layer]
+
+    def report(self) -> Path:
+        """Write the report (report.html and figures/) into the results' folder and return its path."""
+        from chiasm.report import write_report
+
+        if self.folder is None:
+            raise ChiasmError("these results lie in memory only; load them from a folder to write a report")
+        return write_report(self, self.folder)
+
+    def save(self, folder: Path) -> None:
+        """Write results.parquet, units.npz, study.toml and environment.json, each whole or not at all."""
+        from chiasm.study.files import write_whole
+
+        buffer = io.BytesIO()
+        self.table.write_parquet(buffer)
+        write_whole(folder / "results.parquet", buffer.getvalue())
+        write_whole(folder / "units.npz", _pack(self.layers))
+        write_whole(folder / "study.toml", self.study.to_toml().encode())
+        write_whole(folder / "environment.json", json.dumps(dict(self.environment), indent=2, sort_keys=True).encode())
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Results:
+        """Read the results of a study from its folder; raises ChiasmError where something is missing or damaged."""
+        folder = Path(folder)
+        for name in ("study.toml", "results.parquet", "units.npz", "environment.json"):
+            if not (folder / name).is_file():
+                raise ChiasmError(f"'{folder}' holds no finished study: {name} is missing; 'chiasm run' makes one")
+        study = Study.load(folder / "study.toml")
+        try:
+            table = pl.read_parquet(folder / "results.parquet")
+            layers = _unpack(folder / "units.npz")
+            environment = json.loads((folder / "environment.json").read_text())
+        except Exception as error:  # whatever a damaged file makes its reader say
+            raise ChiasmError(f"'{folder}' is damaged ({error}); run the study again into the same folder") from error
+        return cls(study, table, layers, environment, folder)
+
+
+FIELDS = ("run", "epoch", "rsv", "synergy", "first", "variance", "dead")
+
+
+def _pack(layers: Mapping[str, Units]) -> bytes:
+    arrays: dict[str, Array] = {}
+    for i, (name, units) in enumerate(layers.items()):
+        arrays[f"{i}.layer"] = np.array(name)
+        arrays[f"{i}.sources"] = np.array(units.sources)
+        arrays |= {f"{i}.{key}": getattr(units, key) for key in FIELDS}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    return buffer.getvalue()
+
+
+def _unpack(path: Path) -> dict[str, Units]:
+    layers = {}
+    with np.load(path, allow_pickle=False) as packed:
+        for i in range(sum(key.endswith(".layer") for key in packed)):
+            name = str(packed[f"{i}.layer"])
+            sources = tuple(str(source) for source in packed[f"{i}.sources"])
+            layers[name] = Units(name, sources, **{key: packed[f"{i}.{key}"] for key in FIELDS})
+    return layers

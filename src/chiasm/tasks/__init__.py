@@ -1,0 +1,8 @@
+"""What there is to learn: tasks that the library generates or brings along, and a user's own arrays."""
+
+from chiasm.tasks.arrays import Arrays, write_arrays
+from chiasm.tasks.digits import Digits
+from chiasm.tasks.stereogram import Stereogram
+from chiasm.tasks.task import Data, Description, Task
+
+__all__ = ["Arrays", "Data", "Description", "Digits", "Stereogram", "Task", "write_arrays"]

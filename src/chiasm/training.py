@@ -1,0 +1,417 @@
+"""One phase of training: state -> state. The hot path.
+
+    for every epoch of the leg, for every row at once:
+        order      <- generator(seed, "order", epoch)
+        for every step:
+            batch  <- the row's samples, in that order
+            batch  <- the phase's deficits, drawing from generator(seed, "deficit", epoch, step)
+            loss   <- objective(network(batch))
+            update <- optimiser, at the rate of the row's clock; frozen pathways keep their weights
+
+Nothing else is drawn and nothing is remembered: an epoch is a pure function of the state before it. Rows are runs that
+share an architecture, each with its own data, order, deficits and rate; they never touch one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+import msgspec
+import torch
+from torch import Tensor
+
+from chiasm.deficits import Deficit
+from chiasm.errors import ChiasmError
+from chiasm.networks import Stacked
+from chiasm.objectives import Objective, read
+from chiasm.randomness import generator, seeded_globals
+from chiasm.sources import Batch
+from chiasm.tasks import Task
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Clock = Literal["absolute", "since_release", "constant"]
+
+
+class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a study trains: the keys of [training].
+
+    Attributes:
+        optimiser: "sgd" (torch's form: momentum, no dampening) or "adamw" (decoupled decay).
+        lr: learning rate at tick 0 of the clock, after warm-up.
+        momentum: of SGD, in [0, 1).
+        betas: of AdamW, each in [0, 1).
+        weight_decay: L2 penalty of SGD, or decoupled decay of AdamW.
+        batch: samples a step.
+        decay: factor on the rate at every tick, in (0, 1].
+        warmup: ticks over which the rate rises linearly to `lr`.
+        clock: what ticks: "absolute" epochs, epochs "since_release" of the last deficit, or "constant" (no decay).
+        momentum_at_switch: "keep" the optimiser's memory where one phase ends and another begins, or "drop" it.
+        bn_reestimate: measure with BatchNorm statistics estimated anew on clean training data.
+    """
+
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    lr: Positive = 0.05
+    momentum: Share = 0.9
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    batch: Annotated[int, msgspec.Meta(ge=1)] = 128
+    decay: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
+    warmup: Annotated[int, msgspec.Meta(ge=0)] = 0
+    clock: Clock = "absolute"
+    momentum_at_switch: Literal["keep", "drop"] = "keep"
+    bn_reestimate: bool = False
+
+    def rate(self, tick: int | None, epoch: int) -> float:
+        """Return the learning rate at a tick of the clock (None: a constant clock, whose warm-up counts epochs)."""
+        counted = epoch if tick is None else tick
+        warm = min(1.0, (counted + 1) / self.warmup) if self.warmup else 1.0
+        return self.lr * warm * (1.0 if tick is None else self.decay**tick)
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """A stretch of one run under one set of deficits: an edge of the tree of phases.
+
+    Attributes:
+        seed: the replicate.
+        start: epoch at which it begins; stop: epoch at which it ends.
+        deficits: what is wrong with the data meanwhile; empty: clean.
+        tick: what the clock shows at `start`; None for a constant clock.
+        drop: whether the optimiser's memory is dropped at `start`.
+    """
+
+    seed: int
+    start: int
+    stop: int
+    deficits: tuple[Deficit, ...]
+    tick: int | None
+    drop: bool = False
+
+    def rate(self, training: Training, epoch: int) -> float:
+        """Return the learning rate in force during an epoch of this leg."""
+        return training.rate(None if self.tick is None else self.tick + epoch - self.start, epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """All that training carries from one epoch to the next, for one run.
+
+    Attributes:
+        weights: parameters by name.
+        buffers: buffers by name (BatchNorm statistics).
+        slots: the optimiser's memory, by "<slot>:<parameter>"; "steps" counts AdamW's steps.
+    """
+
+    weights: dict[str, Tensor]
+    buffers: dict[str, Tensor]
+    slots: dict[str, Tensor]
+
+    def to(self, device: torch.device | str) -> State:
+        """Return the state on another device."""
+        kinds = (self.weights, self.buffers, self.slots)
+        return State(*({name: t.to(device) for name, t in kind.items()} for kind in kinds))
+
+
+@dataclass(slots=True)
+class Row:
+    """One run inside a stack.
+
+    Attributes:
+        leg: what it trains.
+        training: its hyper-parameters; optimiser and batch agree across a stack.
+        task: where fresh data come from.
+        data: its fixed training data.
+        epoch: epochs completed.
+        diverged: whether the loss became non-finite; such a row learns no more.
+    """
+
+    leg: Leg
+    training: Training
+    task: Task
+    data: Batch
+    epoch: int
+    diverged: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What one epoch said about one row: mean loss in nats, accuracy on the batches as shown, rate in force."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    rate: float
+
+
+def initial_state(network: Stacked, training: Training) -> State:
+    """Return the state of epoch 0: the template's weights, an optimiser without memory."""
+    weights = {name: p.detach().clone() for name, p in network.template.named_parameters()}
+    buffers = {name: b.detach().clone() for name, b in network.template.named_buffers()}
+    return State(weights, buffers, fresh_slots(weights, training))
+
+
+def fresh_slots(weights: Mapping[str, Tensor], training: Training) -> dict[str, Tensor]:
+    """Return an optimiser's memory that remembers nothing."""
+    slots = ("momentum",) if training.optimiser == "sgd" else ("mean", "square")
+    empty = {f"{slot}:{name}": torch.zeros_like(w) for slot in slots for name, w in weights.items()}
+    if training.optimiser == "adamw":
+        empty["steps"] = torch.zeros((), device=next(iter(weights.values())).device)
+    return empty
+
+
+@dataclass
+class Stack:
+    """Rows that train together, a row axis in front of every tensor.
+
+    A stackable network with one row left is padded by a copy of it, so that a row's bits never depend on its company.
+    """
+
+    network: Stacked
+    objective: Objective
+    rows: list[Row] = field(default_factory=list)
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    buffers: dict[str, Tensor] = field(default_factory=dict)
+    slots: dict[str, Tensor] = field(default_factory=dict)
+
+    def refill(self, keep: Sequence[int], joining: Sequence[tuple[Row, State]]) -> None:
+        """Keep the rows at these places, let others join behind them, and drop the rest."""
+        rows = [self.rows[i] for i in keep] + [row for row, _ in joining]
+        pick = [*keep, *(keep[:1] if self.network.stackable and len(rows) == 1 else [])]
+        pad = 1 if self.network.stackable and len(rows) == 1 and not keep else 0
+        for kind in ("weights", "buffers", "slots"):
+            held: dict[str, Tensor] = getattr(self, kind)
+            names = list(held) if keep else list(getattr(joining[0][1], kind)) if joining else []
+            made = {}
+            for name in names:
+                new = [getattr(state, kind)[name] for _, state in joining] * (1 + pad)
+                parts = [held[name].detach()[list(pick)]] if keep else []
+                made[name] = torch.cat([*parts, torch.stack(new)] if new else parts)
+            setattr(self, kind, made)
+        self.rows = rows
+
+    def state(self, i: int) -> State:
+        """Return a copy of one row's state."""
+        return State(
+            {name: w[i].detach().clone() for name, w in self.weights.items()},
+            {name: b[i].clone() for name, b in self.buffers.items()},
+            {name: s[i].clone() for name, s in self.slots.items()},
+        )
+
+    def everything(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        """Return weights and buffers of some rows, as `Stacked` takes them; a lone row is padded as in training."""
+        index = list(rows) * (2 if self.network.stackable and len(rows) == 1 else 1)
+        return {name: t.detach()[index] for name, t in (self.weights | self.buffers).items()}
+
+    def epoch(self, limit: int | None = None) -> list[Trained]:
+        """Train every row for one epoch and advance it; returns one record a row.
+
+        `limit` stops after so many steps, for timing.
+        """
+        count = len(self.rows)
+        rows = self.rows * 2 if self.network.stackable and count == 1 else self.rows
+        pool, offsets = _pool(rows)
+        device = pool.target.device
+        samples = len(pool) // (max(offsets) + 1)
+        order = torch.stack([_order(row, samples, device) + o * samples for row, o in zip(rows, offsets, strict=True)])
+        rates = [row.leg.rate(row.training, row.epoch) for row in rows]
+        optimiser = _Optimiser(self, rows, rates, device)
+        batch = rows[0].training.batch
+        seen = torch.zeros(2, len(rows), device=device)
+        self.network.template.train()
+        for step, chosen in enumerate(order.split(batch, dim=1)[:limit]):
+            sources, target, head = _batch(pool, rows, chosen, step)
+            weights = {name: w.requires_grad_() for name, w in self.weights.items()}
+            alone = not self.network.stackable
+            with seeded_globals(rows[0].leg.seed, "forward", rows[0].epoch, step) if alone else nullcontext():
+                logits = read(self.network(weights | self.buffers, sources).logits, head)
+            loss = self.objective.loss(logits, target)
+            grads = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
+            optimiser.update(grads)
+            right = (logits.detach().argmax(-1) == target).float().mean(1)
+            seen += torch.stack([loss.detach(), right]) * chosen.shape[1]
+        loss_of, accuracy_of = (seen / samples).tolist()
+        said = []
+        for row, loss_, accuracy, rate in zip(self.rows, loss_of, accuracy_of, rates, strict=False):
+            row.epoch += 1
+            row.diverged = row.diverged or not _finite(loss_)
+            said.append(Trained(row.epoch, loss_, accuracy, rate))
+        return said
+
+
+@torch.no_grad()
+def reestimated(
+    network: Stacked, weights: Mapping[str, Tensor], clean: Sequence[Batch], batch: int
+) -> dict[str, Tensor]:
+    """Return BatchNorm statistics estimated anew: the average over one pass of clean training data in train mode.
+
+    Args:
+        network: the stacked template.
+        weights: parameters and buffers (rows, ...); left as they are.
+        clean: one training set a row.
+        batch: samples a step.
+    """
+    template = network.template
+    norms = [(name, m) for name, m in template.named_modules() if isinstance(m, torch.nn.modules.batchnorm._NormBase)]
+    mine = {key: t.clone() for key, t in weights.items()}
+    statistics = [f"{name}.{key}" for name, module in norms for key, _ in module.named_buffers(recurse=False)]
+    for key in statistics:
+        mine[key].fill_(1.0 if key.endswith("running_var") else 0.0)
+    momenta = [module.momentum for _, module in norms]
+    template.train()
+    try:
+        for _, module in norms:
+            module.momentum = None  # torch's sign for a plain average over batches
+        rows = len(next(iter(mine.values())))
+        padded = [*clean, *[clean[0]] * (rows - len(clean))]
+        for start in range(0, len(clean[0]), batch):
+            x = {n: torch.stack([c.sources[n][start : start + batch] for c in padded]) for n in clean[0]}
+            network(mine, x)
+    finally:
+        for (_, module), momentum in zip(norms, momenta, strict=True):
+            module.momentum = momentum
+    return {key: mine[key] for key in statistics}
+
+
+def _finite(x: float) -> bool:
+    return x == x and abs(x) != float("inf")
+
+
+def _order(row: Row, samples: int, device: torch.device) -> Tensor:
+    return torch.randperm(samples, generator=generator(row.leg.seed, "order", row.epoch)).to(device)
+
+
+def _pool(rows: Sequence[Row]) -> tuple[Batch, list[int]]:
+    """Lay the rows' training sets end to end: the pool, and each row's place in it.
+
+    Deficits that treat every sample alike commute with drawing batches, so they are applied here, once an epoch.
+    """
+    sets: dict[tuple[str, str], Batch] = {}
+    keys = []
+    for row in rows:
+        pointwise = [d for d in row.leg.deficits if d.pointwise] if _all_pointwise(row) else []
+        fresh = row.task.fresh
+        identity = repr((row.task, row.leg.seed, row.epoch)) if fresh else str(id(row.data))
+        key = (identity, " + ".join(map(str, pointwise)))
+        keys.append(key)
+        if key in sets:
+            continue
+        device = row.data.target.device
+        batch = row.task.draw(row.leg.seed, row.epoch).to(device) if fresh else row.data
+        for deficit in pointwise:
+            batch = deficit(batch, torch.Generator())
+        sets[key] = batch
+    first = next(iter(sets.values()))
+    if len(sets) == 1:
+        return first, [0] * len(rows)
+    sources = {name: torch.cat([batch.sources[name] for batch in sets.values()]) for name in first}
+    pool = Batch(sources, torch.cat([batch.target for batch in sets.values()]), first.rest)
+    places = list(sets)
+    return pool, [places.index(key) for key in keys]
+
+
+def _all_pointwise(row: Row) -> bool:
+    return all(deficit.pointwise for deficit in row.leg.deficits)
+
+
+def _batch(
+    pool: Batch, rows: Sequence[Row], chosen: Tensor, step: int
+) -> tuple[dict[str, Tensor], Tensor, Tensor | None]:
+    """Gather one batch a row and let each row's deficits act on it."""
+    count, size = chosen.shape
+    flat = chosen.reshape(-1)
+    sources = {name: x.index_select(0, flat).view(count, size, *x.shape[1:]) for name, x in pool.sources.items()}
+    target = pool.target.index_select(0, flat).view(count, size)
+    head: Tensor | None = None
+    for i, row in enumerate(rows):
+        if not row.leg.deficits or _all_pointwise(row):
+            continue
+        batch = Batch({name: x[i] for name, x in sources.items()}, target[i], row.data.rest)
+        draws = generator(row.leg.seed, "deficit", row.epoch, step, device=target.device)
+        for deficit in row.leg.deficits:
+            batch = deficit(batch, draws)
+        for name, x in batch.sources.items():
+            sources[name][i] = x
+        target[i] = batch.target
+        if batch.head is not None:
+            head = torch.zeros_like(target) if head is None else head
+            head[i] = batch.head
+    return sources, target, head
+
+
+class _Optimiser:
+    """The update of every row at its own rate; in place on the stack's weights and slots."""
+
+    def __init__(self, stack: Stack, rows: Sequence[Row], rates: Sequence[float], device: torch.device) -> None:
+        self.stack = stack
+        self.sgd = rows[0].training.optimiser == "sgd"
+        self.rate = torch.tensor(rates, device=device)
+        self.momentum = torch.tensor([row.training.momentum for row in rows], device=device)
+        self.decay = torch.tensor([row.training.weight_decay for row in rows], device=device)
+        self.decays = any(row.training.weight_decay for row in rows)
+        self.betas = torch.tensor([row.training.betas for row in rows], device=device).T
+        self.frozen: dict[str, list[int]] = {}
+        for i, row in enumerate(rows):
+            for name in _frozen(row, stack.weights):
+                self.frozen.setdefault(name, []).append(i)
+
+    @torch.no_grad()
+    def update(self, grads: Sequence[Tensor | None]) -> None:
+        slots = self.stack.slots
+        if not self.sgd:
+            slots["steps"] += 1
+        for (name, w), grad in zip(self.stack.weights.items(), grads, strict=True):
+            w.requires_grad_(False)
+            g = torch.zeros_like(w) if grad is None else grad
+            held = self._hold(name, w)
+            if self.sgd:
+                self._sgd(name, w, g)
+            else:
+                self._adamw(name, w, g)
+            for tensor, index, old in held:
+                tensor[index] = old
+
+    def _sgd(self, name: str, w: Tensor, g: Tensor) -> None:
+        if self.decays:
+            g = g + _as(self.decay, w) * w
+        buffer = self.stack.slots[f"momentum:{name}"]
+        buffer.mul_(_as(self.momentum, w)).add_(g)
+        w.addcmul_(buffer, _as(-self.rate, w))
+
+    def _adamw(self, name: str, w: Tensor, g: Tensor) -> None:
+        first, second = (_as(beta, w) for beta in self.betas)
+        mean, square = self.stack.slots[f"mean:{name}"], self.stack.slots[f"square:{name}"]
+        steps = _as(self.stack.slots["steps"], w)
+        rate = _as(self.rate, w)
+        w.mul_(1 - rate * _as(self.decay, w))
+        mean.mul_(first).add_(g * (1 - first))
+        square.mul_(second).add_(g * g * (1 - second))
+        scale = (square / (1 - second**steps)).sqrt_().add_(1e-8)  # torch.optim.AdamW's default eps
+        w.sub_(rate * (mean / (1 - first**steps)) / scale)
+
+    def _hold(self, name: str, w: Tensor) -> list[tuple[Tensor, list[int], Tensor]]:
+        """Remember what a frozen pathway must still be after the update: its weights and their momentum."""
+        index = self.frozen.get(name)
+        if index is None:
+            return []
+        kept = [w, *(slot for key, slot in self.stack.slots.items() if key.endswith(f":{name}"))]
+        return [(tensor, index, tensor[index].clone()) for tensor in kept]
+
+
+def _as(row_values: Tensor, like: Tensor) -> Tensor:
+    """Shape one value a row so that it multiplies a tensor with a row axis in front."""
+    return row_values.view(-1, *[1] * (like.dim() - 1))
+
+
+def _frozen(row: Row, weights: Mapping[str, Tensor]) -> list[str]:
+    names = []
+    for deficit in row.leg.deficits:
+        for source in deficit.frozen:
+            own = [name for name in weights if name.startswith(f"pathways.{source}.")]
+            if not own:
+                raise ChiasmError(f"freeze({source}): the network has no parameters named 'pathways.{source}.*' to freeze")
+            names += own
+    return names
