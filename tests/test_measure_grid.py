@@ -14,7 +14,7 @@ from SALib.sample import sobol as sample
 from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
-from chiasm.measure import measure
+from chiasm.measuring import measure
 from chiasm.networks import Fusion, FusionNetwork
 
 Array = NDArray[np.float64]

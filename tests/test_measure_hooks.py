@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
-from chiasm.measure.hooks import Capture, modules_named, to_units, widest
+from chiasm.measuring.hooks import Capture, modules_named, to_units, widest
 
 
 def hooks(model: nn.Module) -> int:

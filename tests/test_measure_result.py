@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
-from chiasm.measure import LayerMeasurement, Measurement
-from chiasm.measure.components import Components
-from chiasm.measure.indices import dead_units
-from chiasm.measure.variance import TwoWay
+from chiasm.measuring import LayerMeasurement, Measurement
+from chiasm.measuring.components import Components
+from chiasm.measuring.indices import dead_units
+from chiasm.measuring.variance import TwoWay
 
 
 def layer_of(f: Tensor, groups: int = 4) -> LayerMeasurement:

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from chiasm.measure import measure
+from chiasm.measuring import measure
 
 
 class Counter(nn.Module):

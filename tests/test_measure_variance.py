@@ -10,10 +10,10 @@ from scipy import stats
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
-from chiasm.measure import LayerMeasurement
-from chiasm.measure.components import Components, t_quantile
-from chiasm.measure.per_anchor import PerAnchor
-from chiasm.measure.variance import TwoWay
+from chiasm.measuring import LayerMeasurement
+from chiasm.measuring.components import Components, t_quantile
+from chiasm.measuring.per_anchor import PerAnchor
+from chiasm.measuring.variance import TwoWay
 
 Array = NDArray[np.float64]
 
@@ -95,6 +95,15 @@ def test_trailing_shapes_half_precision_and_strided_blocks() -> None:
     np.testing.assert_allclose(rows[1].left_out[1].total, rows.left_out[1].total[:, :, 1])
     half = f.half()
     np.testing.assert_allclose(grid(half).total, grid(half.float()).total)
+
+
+def test_a_layer_wider_than_a_slice_of_the_result() -> None:
+    f = normal(6, 5, 9000) + normal(6, 1, 9000, seed=1)
+    c = grid(f, groups=2)
+    assert_same(c, brute(f.numpy()), rtol=1e-12)
+    assert c.left_out[1].total.shape == (2, 2, 9000)
+    rest = brute(f.numpy()[3:])
+    np.testing.assert_allclose(c.left_out[0].total[:, 0], rest.total, rtol=1e-9, atol=1e-12)
 
 
 def test_a_diverged_row_of_a_stack_spoils_only_itself() -> None:

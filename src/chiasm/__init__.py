@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chiasm.errors import ChiasmError
-    from chiasm.measure import LayerMeasurement, Measurement, measure
+    from chiasm.measuring import LayerMeasurement, Measurement, measure
     from chiasm.networks import FusionNetwork
     from chiasm.report import picture
     from chiasm.sources import Batch, Source
@@ -23,13 +23,13 @@ _HOME = {
     "Batch": "chiasm.sources",
     "ChiasmError": "chiasm.errors",
     "FusionNetwork": "chiasm.networks",
-    "LayerMeasurement": "chiasm.measure",
-    "Measurement": "chiasm.measure",
+    "LayerMeasurement": "chiasm.measuring",
+    "Measurement": "chiasm.measuring",
     "Results": "chiasm.study",
     "Source": "chiasm.sources",
     "Study": "chiasm.study",
     "Timeline": "chiasm.timeline",
-    "measure": "chiasm.measure",
+    "measure": "chiasm.measuring",
     "picture": "chiasm.report",
     "run": "chiasm.study",
 }
@@ -55,5 +55,5 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'chiasm' has no attribute '{name}'")
     found = getattr(import_module(_HOME[name]), name)
-    globals()[name] = found  # a module of the same name (chiasm.measure) must not stand before the function
+    globals()[name] = found  # looked up once
     return found

@@ -44,9 +44,8 @@ class ShuffleLabels:
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         n, device = len(batch), generator.device
         chosen = torch.randperm(n, generator=generator, device=device)[: round(self.share * n)]
-        mixed = chosen[torch.randperm(len(chosen), generator=generator, device=device)]
         origin = torch.arange(n, device=device)
-        origin[chosen] = mixed
+        origin[chosen.sort().values] = chosen  # a uniform permutation of the chosen: they came in uniform order
         return replace(batch, target=batch.target.index_select(0, origin.to(batch.target.device)))
 
     def __add__(self, other: Deficit) -> Together:

@@ -42,15 +42,13 @@ def collect(plan: Plan, nodes: Mapping[str, Stored], folder: Path, device: str) 
                 }
                 for name, entry in row.items():
                     columns[name].append(entry)
-            for address, array in node.units.items():
-                epoch_text, rest = address.split("/", 1)
-                layer, name = rest.rsplit("/", 1)
-                if int(epoch_text) in wanted or int(epoch_text) % every == 0:
+            for epoch, layer, name, array in _in_order(node):
+                if epoch in wanted or epoch % every == 0:
                     held = units.setdefault(f"{layer}\x1f{array.shape[-1]}", {})
                     held.setdefault(name, []).append(array)
                     if name == "rsv":
                         held.setdefault("run", []).append(run.name)
-                        held.setdefault("epoch", []).append(int(epoch_text))
+                        held.setdefault("epoch", []).append(epoch)
     frame = pl.DataFrame(columns, schema=SCHEMA)
     layers = _layers(units, plan)
     return Results(plan.study, frame, layers, environment(device), folder)
@@ -93,6 +91,16 @@ def _chain(run: Run, nodes: Mapping[str, Stored]) -> list[Stored]:
         chain.append(nodes[key])
         key = nodes[key].parent
     return chain[::-1]
+
+
+def _in_order(node: Stored) -> list[tuple[int, str, str, Any]]:
+    """Return a node's unit arrays as (epoch, layer, field, array), in an order that no file format decides."""
+    told = []
+    for address, array in node.units.items():
+        epoch, rest = address.split("/", 1)
+        layer, name = rest.rsplit("/", 1)
+        told.append((int(epoch), layer, name, array))
+    return sorted(told, key=lambda entry: entry[:3])
 
 
 def _layers(units: Mapping[str, Mapping[str, list[Any]]], plan: Plan) -> dict[str, Units]:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError
-from chiasm.measure.probe import check_layers, look
+from chiasm.measuring.probe import check_layers, look
 from chiasm.networks import Stacked
 from chiasm.randomness import seeded_globals
 from chiasm.study.plan import Node, Plan, Root, stretch

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from chiasm.measure.probe import check_layers, look
+from chiasm.measuring.probe import check_layers, look
 from chiasm.networks import Stacked
 from chiasm.randomness import seeded_globals
 from chiasm.sources import Batch

@@ -13,7 +13,7 @@ import msgspec
 import tomli_w
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.measure.probe import Probe
+from chiasm.measuring.probe import Probe
 from chiasm.networks import Custom, Network, SplitCNN, SplitMLP
 from chiasm.objectives import Objective
 from chiasm.study.decode import as_struct, known_keys

@@ -13,14 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
-from chiasm.measure.anchors import Samples, draw
-from chiasm.measure.calling import Forward, forward_of
-from chiasm.measure.hooks import Capture, modules_named, to_units, widest
-from chiasm.measure.measurement import Measurement
-from chiasm.measure.per_anchor import PerAnchor
-from chiasm.measure.result import LayerMeasurement
-from chiasm.measure.untouched import untouched
-from chiasm.measure.variance import TwoWay
+from chiasm.measuring.anchors import Samples, draw
+from chiasm.measuring.calling import Forward, forward_of
+from chiasm.measuring.hooks import Capture, modules_named, to_units, widest
+from chiasm.measuring.measurement import Measurement
+from chiasm.measuring.per_anchor import PerAnchor
+from chiasm.measuring.result import LayerMeasurement
+from chiasm.measuring.untouched import untouched
+from chiasm.measuring.variance import TwoWay
 from chiasm.networks import FusionNetwork
 
 Per = Literal["channel", "position"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import prod
 from typing import final
@@ -12,11 +12,13 @@ import torch
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
-from chiasm.measure.components import Array, Components
+from chiasm.measuring.components import Components
 
 # A block is worked on in tiles of at most this many anchors a side, so that a tile is still in the processor's cache
 # when it is read the second, third and fourth time (2 MB at 2,048 units; measured 3 to 4 times faster than untiled).
 TILE = 16
+# The result is worked out for so many units at a time: a hundredth of what the sums of a layer of 100,000 units take.
+UNITS = 4096
 
 
 @final
@@ -74,12 +76,13 @@ class TwoWay:
         def zeros(*lead: int) -> Tensor:
             return torch.zeros(*lead, units, dtype=torch.float64, device=device)
 
-        # Sums by group of rows (g), by group of columns (h): of d² over both; of d over rows, column by column.
-        self._squares = zeros(parts, parts)
+        # Of d²: sums by group of rows, and by group of columns. Of d: sums over a group of rows, column by column.
+        self._squares = zeros(2, parts)
         self._column_sums = zeros(parts, M)
-        # Sums over a group of rows of R, R², S and S², where R is a row's sum of d and S its sum of f less a constant,
-        # over all columns (0) or all but one group of them (1 + h).
-        self._row_sums = zeros(parts, 1 + groups, 4)
+        # Of R, R², S and S², where R is a row's sum of d and S its sum of f less a constant: sums over a group of rows
+        # with all columns; and over all rows without a group of columns.
+        self._rows_in = zeros(parts, 4)
+        self._rows_without = zeros(groups, 4)
 
     def add(self, start: int, block: Tensor) -> None:
         """Take in the responses to the a-anchors [start, start + k) with every b-anchor.
@@ -114,39 +117,41 @@ class TwoWay:
         Raises:
             ChiasmError: anchors are missing.
         """
-        K, M = self.anchors
         if not all(self._seen):
-            raise ChiasmError(f"the grid is not whole: {sum(self._seen)} of {K} anchors of the first source were seen")
+            raise ChiasmError(
+                f"the grid is not whole: {sum(self._seen)} of {len(self._seen)} anchors of the first source were seen"
+            )
+        units = prod(self.shape)
+        slices = [self._slice(slice(start, start + UNITS)) for start in range(0, max(units, 1), UNITS)]
+        whole, left_out = slices[0]
+        if len(slices) > 1:
+            whole = _side_by_side([part for part, _ in slices])
+            left_out = tuple(map(_side_by_side, zip(*(rest for _, rest in slices), strict=True)))
+        return Components(whole.first, whole.total, whole.interaction, whole.variance, left_out).shaped(self.shape)
+
+    def _slice(self, units: slice) -> tuple[Components, tuple[Components, ...]]:
+        """Return the components of some units, and the same with each group of rows, and of columns, left out."""
         assert self._pilot is not None
-        constant = self._pilot.double()
+        K, M = self.anchors
+        constant = self._pilot[:, units].double()
         constant = constant - constant[0]
-        columns = self._column_sums.sum(0)
-        whole = self._components(K, constant, columns, self._row_sums[:, 0].sum(0), self._squares.sum((0, 1)))
+        by_group = self._column_sums[..., units]
+        columns, squares = by_group.sum(0), self._squares[..., units]
+        rows_in, rows_without = self._rows_in[..., units], self._rows_without[..., units]
+        whole = _components(K, constant, columns, rows_in.sum(0), squares[0].sum(0))
         if not self.groups:
-            return whole
-        less_rows = []
+            return whole, ()
+        less_rows, less_columns = [], []
         for g, (first, last) in enumerate(pairwise(self._rows)):
             rest = [r for r in range(self.groups) if r != g]
-            left = columns - self._column_sums[g]
-            rows = self._row_sums[rest, 0].sum(0)
-            less_rows.append(self._components(K - last + first, constant, left, rows, self._squares[rest].sum((0, 1))))
-        less_columns = []
+            some = rows_in[rest].sum(0), squares[0, rest].sum(0)
+            less_rows.append(_components(K - last + first, constant, columns - by_group[g], *some))
         for h, (first, last) in enumerate(pairwise(self._columns)):
             rest = [c for c in range(self.groups) if c != h]
             kept = torch.cat([torch.arange(first), torch.arange(last, M)]).to(columns.device)
-            rows = self._row_sums[:, 1 + h].sum(0)
-            squares = self._squares[:, rest].sum((0, 1))
-            less_columns.append(self._components(K, constant[kept], columns[kept], rows, squares))
-        left_out = tuple(
-            Components(
-                np.stack([c.first for c in less], 1),
-                np.stack([c.total for c in less], 1),
-                np.stack([c.interaction for c in less]),
-                np.stack([c.variance for c in less]),
-            )
-            for less in (less_rows, less_columns)
-        )
-        return Components(whole.first, whole.total, whole.interaction, whole.variance, left_out)
+            some = rows_without[h], squares[1, rest].sum(0)
+            less_columns.append(_components(K, constant[kept], columns[kept], *some))
+        return whole, (_stacked(less_rows), _stacked(less_columns))
 
     def _spans(self, start: int, k: int) -> Iterator[tuple[int, int, int]]:
         for g, (low, high) in enumerate(pairwise(self._rows)):
@@ -165,13 +170,15 @@ class TwoWay:
                 d.sub_(offset[:, None])
                 by_row += d.sum(1)
                 self._column_sums[g, first:last] += d.sum(0)
-                self._squares[g, h] += d.square_().sum((0, 1))
+                square = d.square_().sum((0, 1))
+                self._squares[0, g] += square
+                self._squares[1, h] += square
             sums.append(by_row.double())
         whole, M, e = torch.stack(sums).sum(0), self.anchors[1], offset.double()
-        self._add_row_sums(self._row_sums[g, 0], whole, e * M)
+        self._add_row_sums(self._rows_in[g], whole, e * M)
         for h in range(self.groups):
             left = M - self._columns[h + 1] + self._columns[h]
-            self._add_row_sums(self._row_sums[g, 1 + h], whole - sums[h], e * left)
+            self._add_row_sums(self._rows_without[h], whole - sums[h], e * left)
 
     @staticmethod
     def _add_row_sums(into: Tensor, R: Tensor, e: Tensor) -> None:
@@ -181,21 +188,38 @@ class TwoWay:
         into[2] += S.sum(0)
         into[3] += S.square().sum(0)
 
-    def _components(self, K: int, constant: Tensor, columns: Tensor, rows: Tensor, squares: Tensor) -> Components:
-        """Turn sums over K rows and len(columns) columns into components; see `__init__` for the sums."""
-        M = len(columns)
-        R, R2, S, S2 = rows
-        mean = columns / K + constant
-        ss_a = ((S2 - S.square() / K) / M).clamp_min(0)
-        ss_b = K * (mean - mean.mean(0)).square().sum(0)
-        ss_ab = (squares - R2 / M - columns.square().sum(0) / K + R.square() / (K * M)).clamp_min(0)
-        ms_a, ms_b, ms_ab = ss_a / (K - 1), ss_b / (M - 1), ss_ab / ((K - 1) * (M - 1))
 
-        def host(x: Tensor) -> Array:
-            return x.reshape(*x.shape[:-1], *self.shape).cpu().numpy()
+def _components(K: int, constant: Tensor, columns: Tensor, rows: Tensor, squares: Tensor) -> Components:
+    """Turn the sums over K rows and len(columns) columns that `TwoWay` keeps into components."""
+    M = len(columns)
+    R, R2, S, S2 = rows
+    mean = columns / K + constant
+    ss_a = ((S2 - S.square() / K) / M).clamp_min(0)
+    ss_b = K * (mean - mean.mean(0)).square().sum(0)
+    ss_ab = (squares - R2 / M - columns.square().sum(0) / K + R.square() / (K * M)).clamp_min(0)
+    ms_a, ms_b, ms_ab = ss_a / (K - 1), ss_b / (M - 1), ss_ab / ((K - 1) * (M - 1))
+    first = torch.stack([(ms_a - ms_ab) / M, (ms_b - ms_ab) / K])
+    # T_A = mean over b of the variance over a; written as a sum of terms that cannot be negative, as V is.
+    total = torch.stack([(ms_a + (M - 1) * ms_ab) / M, (ms_b + (K - 1) * ms_ab) / K])
+    variance = ms_a / M + ms_b / K + ms_ab * (1 - 1 / K - 1 / M)
+    return Components(first.cpu().numpy(), total.cpu().numpy(), ms_ab.cpu().numpy(), variance.cpu().numpy())
 
-        first = torch.stack([(ms_a - ms_ab) / M, (ms_b - ms_ab) / K])
-        # T_A = mean over b of the variance over a; written as a sum of terms that cannot be negative.
-        total = torch.stack([(ms_a + (M - 1) * ms_ab) / M, (ms_b + (K - 1) * ms_ab) / K])
-        variance = ms_a / M + ms_b / K + ms_ab * (1 - 1 / K - 1 / M)
-        return Components(host(first), host(total), host(ms_ab), host(variance))
+
+def _stacked(less: Sequence[Components]) -> Components:
+    """Put components on a new axis before the units: (sources, groups, units) and (groups, units)."""
+    return Components(
+        np.stack([c.first for c in less], 1),
+        np.stack([c.total for c in less], 1),
+        np.stack([c.interaction for c in less]),
+        np.stack([c.variance for c in less]),
+    )
+
+
+def _side_by_side(parts: Sequence[Components]) -> Components:
+    """Join components along the units."""
+    return Components(
+        np.concatenate([c.first for c in parts], -1),
+        np.concatenate([c.total for c in parts], -1),
+        np.concatenate([c.interaction for c in parts], -1),
+        np.concatenate([c.variance for c in parts], -1),
+    )

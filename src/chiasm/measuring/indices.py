@@ -9,7 +9,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from chiasm.measure.components import Array, Components
+from chiasm.measuring.components import Array, Components
 
 # A unit is dead below this fraction of its layer's median variance.
 DEAD = 1e-6

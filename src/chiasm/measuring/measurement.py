@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.measure.components import Array
-from chiasm.measure.result import LayerMeasurement
+from chiasm.measuring.components import Array
+from chiasm.measuring.result import LayerMeasurement
 
 
 class UnknownLayer(ChiasmError, KeyError):  # noqa: N818 (a ChiasmError that keeps the promise of a mapping)

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.measure.components import Array, Components, t_quantile
-from chiasm.measure.indices import ATANH, LOG, LOGIT, Quantity, dead_units, over, rsv
+from chiasm.measuring.components import Array, Components, t_quantile
+from chiasm.measuring.indices import ATANH, LOG, LOGIT, Quantity, dead_units, over, rsv
 
 
 @final
@@ -152,8 +152,9 @@ class LayerMeasurement:
 
         Estimate plus and minus Student's t times the standard error: for RSV and shares on the scale of log(T_i / T_j)
         and for the variance on that of its logarithm, where they are nearly normal; else as it stands, clipped.
-        Anchors are what is resampled; networks (seeds) vary on top of that. Units that few anchors wake (a few per
-        cent) have skewed estimates, and their synergy's interval at 95 % covers less, about 85 %.
+        Anchors are what is resampled; networks (seeds) vary on top of that. At 128 anchors an interval of 95 % covers
+        92 to 96 % for RSV, and so for synergy, total and first of units that are often active; of a unit that few pairs
+        wake these three are skewed and cover less (ReLU active on 8 % of pairs: 86 %, on 2 %: 70 %).
 
         Args:
             quantity: as in `value`.

@@ -40,7 +40,11 @@ class Components:
 
     def flat(self) -> Components:
         """Return the components with units on one axis, whatever axes they had."""
-        return self._each(lambda x, lead: x.reshape(*x.shape[:lead], -1))
+        return self.shaped((-1,))
+
+    def shaped(self, shape: tuple[int, ...]) -> Components:
+        """Return the components with the units' one axis, or several, made into `shape`."""
+        return self._each(lambda x, lead: x.reshape(*x.shape[:lead], *shape))
 
     def _each(self, change: Callable[[Array, int], Array]) -> Components:
         """Change every array, given how many axes stand before its units."""

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chiasm.measure.components import Array
+from chiasm.measuring.components import Array
 
 
 @final

@@ -14,9 +14,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.measure.components import Components
-from chiasm.measure.result import LayerMeasurement
-from chiasm.measure.variance import TwoWay
+from chiasm.measuring.result import LayerMeasurement
+from chiasm.measuring.variance import TwoWay
 from chiasm.networks import Stacked
 from chiasm.randomness import generator
 from chiasm.sources import Batch
@@ -170,7 +169,7 @@ def _units(
     apart = network.separable and not any(layer.startswith("pathways") for layer in probe.layers)
     held = network.encode(weights, anchors) if apart else anchors
     a, b = (held[name] for name in names)
-    grids: dict[str, TwoWay] = {}
+    grids: dict[str, list[TwoWay]] = {}
     step = max(1, CHUNK // K)
     for start in range(0, K, step):
         some = a[:, start : start + step]
@@ -185,14 +184,14 @@ def _units(
         for layer in probe.layers:
             response = answer.layers[layer]
             pooled = response.mean(tuple(range(3, response.dim()))) if response.dim() > 3 else response
-            block = pooled.unflatten(1, (k, K)).permute(1, 2, 0, 3)  # (k, K, rows, units)
+            blocks = pooled.unflatten(1, (k, K))  # (rows, k, K, units)
             if layer not in grids:
-                grids[layer] = TwoWay((K, K), tuple(block.shape[2:]), device=block.device)
-            grids[layer].add(start, block)
-    results: dict[str, Components] = {layer: grid.result() for layer, grid in grids.items()}
+                grids[layer] = [TwoWay((K, K), tuple(blocks.shape[3:]), device=blocks.device) for _ in tests]
+            # A row at a time: the order of the sums, and so their last bits, must not depend on a row's company.
+            for grid, block in zip(grids[layer], blocks, strict=True):
+                grid.add(start, block)
     return {
-        layer: [LayerMeasurement(layer, tuple(names), components[row]) for row in range(len(tests))]
-        for layer, components in results.items()
+        layer: [LayerMeasurement(layer, tuple(names), grid.result()) for grid in rows] for layer, rows in grids.items()
     }
 
 

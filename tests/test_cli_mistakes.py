@@ -1,0 +1,241 @@
+"""Bad input through the command line: one clear sentence, exit status 2, no traceback, nothing lost."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from chiasm.cli import main
+from chiasm.study.spec import shipped
+
+SMOKE = Path(shipped()["smoke"]).read_text()
+MINI = SMOKE.replace("seeds = 2", "seeds = 1")
+
+
+def chiasm(*words: str, cwd: Path) -> tuple[int, str]:
+    """Run the command line in this process (a new one costs seconds each); one test below starts a real process."""
+    said = io.StringIO()
+    home = Path.cwd()
+    os.chdir(cwd)
+    try:
+        with contextlib.redirect_stderr(said), contextlib.redirect_stdout(io.StringIO()):
+            main(list(words))
+        code = 0
+    except SystemExit as end:
+        code = int(end.code or 0)
+    finally:
+        os.chdir(home)
+    return code, said.getvalue()
+
+
+def refused(said: tuple[int, str], *parts: str) -> None:
+    code, text = said
+    assert code == 2, text
+    assert "Traceback" not in text
+    assert text.startswith("chiasm: ")
+    for part in parts:
+        assert part in text, text
+
+
+EDITS = {
+    "unknown key": ("lr = 0.05", "lrr = 0.05", ["unknown key 'lrr'", "did you mean 'lr'", "[training]"]),
+    "unknown top key": ("seeds = 2", "sedes = 2", ["unknown key 'sedes'", "did you mean 'seeds'"]),
+    "unknown task": ('kind = "stereogram"', 'kind = "stereo"', ["unknown kind 'stereo'", "known kinds"]),
+    "unknown source": ("silence(right) {d}", "silence(rihgt) {d}", ["rihgt", "left, right", "^"]),
+    "unknown deficit": ("silence(right) {d}", "silense(right) {d}", ["silense", "did you mean 'silence'", "^"]),
+    "unknown layer": ('layers = ["fusion"]', 'layers = ["fusoin"]', ["unknown layer 'fusoin'", "did you mean 'fusion'"]),
+    "unknown placeholder": ("silence(right) {d}", "silence(right) {e}", ["{e}"]),
+    "malformed TOML": ("seeds = 2", "seeds = = 2", ["is not TOML", "line"]),
+    "wrong type": ("lr = 0.05", 'lr = "fast"', ["training.lr = 'fast'", "expected float"]),
+    "impossible value": ("lr = 0.05", "lr = -1.0", ["training.lr = -1.0"]),
+    "negative epochs": ("d = [0, 2, 4]", "d = [-3]", ["-3"]),
+    "empty list": ("d = [0, 2, 4]", "d = []", ["arm 'duration' is empty"]),
+    "empty timeline": ('timeline = "noise(right, 1, mode=replace) 4 | clean 4"', 'timeline = ""', ["arm 'noise' is empty"]),
+    "dose out of range": ("noise(right, 1, mode=replace)", "noise(right, -1)", ["noise", "-1"]),
+    "zero seeds": ("seeds = 2", "seeds = 0", ["seeds = 0", "1 or more"]),
+    "unknown clock": ("decay = 0.97", 'decay = 0.97\nclock = "sundial"', ["sundial", "training.clock"]),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_a_bad_study_file_is_one_sentence(name: str, tmp_path: Path) -> None:
+    old, new, parts = EDITS[name]
+    assert old in SMOKE
+    (tmp_path / "bad.toml").write_text(SMOKE.replace(old, new, 1))
+    refused(chiasm("run", "bad.toml", "--out", "out", cwd=tmp_path), *parts)
+    assert not list((tmp_path / "out").rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (("run", "stereogramm"), ["unknown study 'stereogramm'", "did you mean 'stereogram'"]),
+        (("run", "nowhere.toml"), ["nowhere.toml", "No such file"]),
+        (("run", "smoke", "--set", "training.lrr=1"), ["unknown key 'lrr'", "--set"]),
+        (("run", "smoke", "--set", "learning.lr=1"), ["unknown section 'learning'"]),
+        (("run", "smoke", "--set", "training.lr"), ["key=value"]),
+        (("run", "smoke", "--seeds", "0"), ["seeds = 0"]),
+        (("run", "smoke", "--rows", "1"), ["rows = 1"]),
+        (("report", "nowhere"), ["nowhere", "study.toml is missing"]),
+    ],
+)
+def test_bad_words_are_one_sentence(words: tuple[str, ...], parts: list[str], tmp_path: Path) -> None:
+    refused(chiasm(*words, cwd=tmp_path), *parts)
+
+
+def test_a_real_process_leaves_with_status_2_and_without_a_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "chiasm.cli", "run", "stereogramm"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
+    refused((done.returncode, done.stderr), "unknown study")
+    assert not done.stdout
+
+
+def test_an_unknown_flag_leaves_with_status_2(tmp_path: Path) -> None:
+    code, text = chiasm("run", "smoke", "--otu", "x", cwd=tmp_path)
+    assert code == 2
+    assert "Traceback" not in text
+
+
+ARRAYS = """
+name = "mine"
+seeds = 1
+[task]
+kind = "arrays"
+path = "{path}"
+[network]
+kind = "split_mlp"
+depth = 1
+width = 4
+[training]
+batch = 8
+[probe]
+layers = []
+[[arm]]
+name = "a"
+timeline = "clean 1"
+"""
+
+
+def spoil(folder: Path, how: str) -> None:
+    rng = np.random.default_rng(0)
+    eyes = {"left": rng.normal(size=(20, 3)), "right": rng.normal(size=(20, 2)), "label": np.arange(20) % 2}
+    if how == "lengths":
+        eyes["right"] = eyes["right"][:19]
+    elif how == "NaN":
+        eyes["right"][3, 1] = np.nan
+    elif how == "object":
+        eyes["right"] = np.array([{"a": 1}] * 20, dtype=object)
+    elif how == "label":
+        del eyes["label"]
+    np.savez(folder / "data.npz", allow_pickle=True, **eyes)
+    if how == "truncated":
+        path = folder / "data.npz"
+        path.write_bytes(path.read_bytes()[:200])
+
+
+@pytest.mark.parametrize(
+    ("how", "parts"),
+    [
+        ("lengths", ["right", "19", "20"]),
+        ("NaN", ["right", "NaN"]),
+        ("object", ["right", "object"]),
+        ("label", ["label"]),
+        ("truncated", ["data.npz"]),
+    ],
+)
+def test_a_bad_npz_is_one_sentence(how: str, parts: list[str], tmp_path: Path) -> None:
+    spoil(tmp_path, how)
+    (tmp_path / "mine.toml").write_text(ARRAYS.format(path="data.npz"))
+    refused(chiasm("run", "mine.toml", "--out", "out", cwd=tmp_path), *parts)
+
+
+def test_three_sources_are_told_apart_from_two(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "d.npz", a=rng.normal(size=(20, 3)), b=rng.normal(size=(20, 3)), c=rng.normal(size=(20, 3)),
+             label=np.arange(20) % 2)
+    text = ARRAYS.format(path="d.npz").replace("layers = []", 'layers = ["fusion"]')
+    (tmp_path / "mine.toml").write_text(text)
+    refused(chiasm("run", "mine.toml", "--out", "out", cwd=tmp_path), "two sources", "a, b, c")
+
+
+def test_a_folder_with_another_study_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "mini.toml").write_text(MINI)
+    code, said = chiasm("run", "mini.toml", "--out", "out", "--no-report", cwd=tmp_path)
+    assert code == 0, said
+    before = {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+    words = ("run", "mini.toml", "--out", "out", "--set", "training.lr=0.01", "--no-report")
+    refused(chiasm(*words, cwd=tmp_path), "holds another study", "training.lr = 0.05 there, 0.01 here")
+    assert before == {p: p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file()}
+
+
+def test_a_folder_with_something_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.tex").write_text("years of work")
+    refused(chiasm("run", "smoke", "--out", "out", cwd=tmp_path), "not empty")
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["thesis.tex"]
+    (tmp_path / "file").write_text("")
+    refused(chiasm("run", "smoke", "--out", "file", cwd=tmp_path), "is a file")
+
+
+#: Root may write anywhere; without this capability even root minds the mode of a folder.
+WITHOUT_RIGHTS = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
+
+
+@pytest.mark.skipif(bool(WITHOUT_RIGHTS) and not shutil.which("setpriv"), reason="root, and no setpriv to drop rights")
+def test_a_read_only_folder_is_one_sentence(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    out.chmod(0o555)
+    command = [*WITHOUT_RIGHTS, sys.executable, "-m", "chiasm.cli", "run", "smoke", "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    out.chmod(0o755)
+    refused((done.returncode, done.stderr), "Permission denied", str(out))
+    assert not list(out.iterdir())
+
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
+from chiasm.cli import main
+main(sys.argv[2:])
+"""
+
+
+def test_a_disk_that_fills_up_is_one_sentence_and_the_same_command_goes_on(tmp_path: Path) -> None:
+    """A limit on the size of files stands in for a full disk: a write fails half-way, as it does there."""
+    (tmp_path / "mini.toml").write_text(MINI)
+    words = ["run", "mini.toml", "--out", "out", "--no-report"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    full = subprocess.run([sys.executable, "-c", LIMITED, "4000", *words], cwd=tmp_path, env=env, capture_output=True,
+                          text=True, check=False, timeout=120)
+    refused((full.returncode, full.stderr[full.stderr.index("chiasm: '"):]), "cannot be written")
+    assert not list(tmp_path.rglob("*.part"))
+    assert chiasm(*words, cwd=tmp_path)[0] == 0
+    assert chiasm("run", "mini.toml", "--out", "calm", "--no-report", cwd=tmp_path)[0] == 0
+    for name in ("results.parquet", "units.npz"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "calm" / name).read_bytes()
+
+
+def test_a_damaged_result_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "mini.toml").write_text(MINI)
+    assert chiasm("run", "mini.toml", "--out", "out", "--no-report", cwd=tmp_path)[0] == 0
+    path = tmp_path / "out" / "results.parquet"
+    path.write_bytes(path.read_bytes()[:50])
+    refused(chiasm("report", "out", cwd=tmp_path), "is damaged", "run the study again")
+
+
+def test_a_dry_run_writes_nothing_and_prints_the_plan(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "chiasm.cli", "run", "smoke", "--dry-run", "--out", "out"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    for part in ("runs                        12", "without sharing  80", "with sharing     60 (25% saved)", "estimated time"):
+        assert part in done.stdout, done.stdout
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,231 @@
+"""The laws of the bench: the same bits whoever interrupts, shares, stacks or cuts the work."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+import torch
+
+import chiasm
+from chiasm.study.collect import collect
+from chiasm.study.engine import Engine
+from chiasm.study.plan import make_plan
+from chiasm.study.progress import Silent
+from chiasm.study.results import Results
+from chiasm.study.run import run
+from chiasm.study.spec import Study
+from chiasm.study.store import Store
+
+Make = Callable[..., Study]
+FILES = ("results.parquet", "units.npz", "study.toml", "environment.json")
+
+
+def same_files(one: Path, other: Path) -> None:
+    for name in FILES:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+
+
+def quiet(study: Study, folder: Path, rows: int = 32) -> Results:
+    return run(study, folder, rows=rows, report=False, progress=False)
+
+
+def start(study: Path, out: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "chiasm.cli", "run", str(study), "--out", str(out), "--no-report", *more]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_the_same_study_gives_the_same_bytes(tiny: Make, tmp_path: Path) -> None:
+    quiet(tiny(), tmp_path / "a")
+    quiet(tiny(), tmp_path / "b")
+    same_files(tmp_path / "a", tmp_path / "b")
+
+
+def test_how_many_rows_train_at_once_changes_no_byte(tiny: Make, tmp_path: Path) -> None:
+    quiet(tiny(), tmp_path / "many", rows=32)
+    quiet(tiny(), tmp_path / "few", rows=2)
+    same_files(tmp_path / "many", tmp_path / "few")
+
+
+def test_shared_equals_unshared(tiny: Make, tmp_path: Path) -> None:
+    together = quiet(tiny(), tmp_path / "all").frame()
+    for arm in tiny().arms:
+        for cell in [c for c in tiny().cells() if c.arm == arm.name]:
+            alone = {"name": arm.name, "role": arm.role, "timeline": str(cell.timeline)}
+            lone = quiet(tiny(arm=[alone]), tmp_path / f"{arm.name}{cell.label}").frame()
+            mine = together.filter(pl.col("arm") == arm.name, pl.col("cell") == cell.label)
+            keys = ["seed", "epoch", "layer", "source", "quantity", "value"]
+            assert mine.select(keys).equals(lone.select(keys)), (arm.name, cell.label)
+
+
+def test_cutting_an_edge_for_a_checkpoint_changes_no_byte(tiny: Make, tmp_path: Path) -> None:
+    study = tiny()
+    whole = quiet(study, tmp_path / "whole")
+    plan = make_plan(study)
+    with Store(tmp_path / "cut" / "store") as store:
+        nodes = Engine(plan, store, torch.device("cpu"), 32, Silent(), checkpoint=0.0).run()
+    assert len(nodes) > len(plan.nodes)  # it was cut indeed
+    collect(plan, nodes, tmp_path / "cut", "cpu").save(tmp_path / "cut")
+    same_files(tmp_path / "whole", tmp_path / "cut")
+    # and what was cut can be gone on from: the ends are lost, the checkpoints are not
+    for run_ in plan.runs:
+        store.path(run_.path.key(run_.cell.timeline.epochs)).unlink(missing_ok=True)
+    again = quiet(study, tmp_path / "cut")
+    assert again.frame().equals(whole.frame())
+
+
+def test_nothing_on_disk_is_computed_again(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet(tiny(), tmp_path)
+    stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "store").rglob("*.safetensors")}
+
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("an epoch was trained although the store holds it")
+
+    monkeypatch.setattr("chiasm.training.Stack.epoch", never)
+    quiet(tiny(), tmp_path)
+    assert stamps == {p: p.stat().st_mtime_ns for p in (tmp_path / "store").rglob("*.safetensors")}
+
+
+def test_more_seeds_extend_a_study_without_redoing_it(tiny: Make, tmp_path: Path) -> None:
+    first = quiet(tiny(seeds=1), tmp_path / "grown")
+    grown = quiet(tiny(seeds=2), tmp_path / "grown")
+    quiet(tiny(seeds=2), tmp_path / "fresh")
+    same_files(tmp_path / "grown", tmp_path / "fresh")
+    assert grown.frame().filter(seed=0).equals(first.frame())
+
+
+def test_a_damaged_node_is_said_and_computed_again(
+    tiny: Make, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quiet(tiny(), tmp_path / "a")
+    quiet(tiny(), tmp_path / "b")
+    for path in sorted((tmp_path / "a" / "store").rglob("*.safetensors"))[::5]:
+        path.write_bytes(path.read_bytes()[:-3])
+    quiet(tiny(), tmp_path / "a")
+    assert "is damaged" in capsys.readouterr().err
+    same_files(tmp_path / "a", tmp_path / "b")
+
+
+@pytest.fixture()
+def long_study(tiny: Make, tmp_path: Path) -> Path:
+    """A study of some seconds, with edges enough to be killed between."""
+    arm = {"name": "d", "role": "duration", "timeline": "silence(right) {d} | clean 30", "d": [0, 10, 20, 30, 40, 50]}
+    study = tiny(seeds=3, arm=[arm], task={"train": 512})
+    path = tmp_path / "long.toml"
+    path.write_text(study.to_toml())
+    return path
+
+
+def test_killed_at_random_moments_and_resumed_ends_with_the_same_bytes(long_study: Path, tmp_path: Path) -> None:
+    undisturbed = start(long_study, tmp_path / "calm")
+    _, said = undisturbed.communicate(timeout=120)
+    assert undisturbed.returncode == 0, said
+    rng = random.Random(os.getpid())
+    killed = 0
+    for _ in range(6):
+        process = start(long_study, tmp_path / "killed")
+        store = tmp_path / "killed" / "store"
+        before = len(list(store.rglob("*.safetensors")))
+        deadline = time.monotonic() + 60
+        while len(list(store.rglob("*.safetensors"))) == before and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        time.sleep(rng.random() * 0.5)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        process.communicate()
+    assert killed, "the study ended before anyone could kill it: make it longer"
+    last = start(long_study, tmp_path / "killed")
+    _, said = last.communicate(timeout=120)
+    assert last.returncode == 0, said
+    same_files(tmp_path / "calm", tmp_path / "killed")
+
+
+def test_ctrl_c_says_how_to_go_on(long_study: Path, tmp_path: Path) -> None:
+    process = start(long_study, tmp_path / "out")
+    while not list((tmp_path / "out" / "store").rglob("*.safetensors")) and process.poll() is None:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "the same command goes on" in said
+    assert "Traceback" not in said
+
+
+def test_two_processes_on_one_folder_do_not_spoil_each_other(long_study: Path, tmp_path: Path) -> None:
+    pair = [start(long_study, tmp_path / "both") for _ in range(2)]
+    for process in pair:
+        _, said = process.communicate(timeout=120)
+        assert process.returncode == 0, said
+    alone = start(long_study, tmp_path / "alone")
+    _, said = alone.communicate(timeout=120)
+    assert alone.returncode == 0, said
+    same_files(tmp_path / "both", tmp_path / "alone")
+    assert not list((tmp_path / "both").rglob("*.part"))
+
+
+def test_probes_change_nothing(tiny: Make, tmp_path: Path) -> None:
+    arm = [{"name": "a", "timeline": "silence(right) 3 | clean 5"}]
+    often = quiet(tiny(arm=arm, probe={"every": 1, "layers": ["fusion", "trunk", "pathways.left", ""]}), tmp_path / "often")
+    never = quiet(tiny(arm=arm, probe={"every": 99, "layers": []}), tmp_path / "never")
+    ends = [r.frame().filter(pl.col("quantity").is_in(["train_loss", "train_accuracy"])) for r in (often, never)]
+    assert ends[0].equals(ends[1])
+
+
+def test_nothing_on_disk_can_run_code(tiny: Make, tmp_path: Path) -> None:
+    quiet(tiny(), tmp_path)
+    kinds = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
+    assert kinds == {".parquet", ".npz", ".toml", ".json", ".safetensors"}
+    import numpy as np
+
+    with np.load(tmp_path / "units.npz", allow_pickle=False) as packed:
+        assert all(packed[name].dtype != object for name in packed)
+
+
+def test_results_load_as_they_were_saved(tiny: Make, tmp_path: Path) -> None:
+    made = quiet(tiny(), tmp_path)
+    loaded = Results.load(tmp_path)
+    assert loaded.frame().equals(made.frame())
+    assert loaded.study.to_toml() == made.study.to_toml()
+    ours, theirs = made.units("fusion"), loaded.units("fusion")
+    assert (ours.rsv == theirs.rsv).sum() + (ours.rsv != ours.rsv).sum() == ours.rsv.size
+    assert theirs.at("duration[d=4]#1") == ours.at("duration[d=4]#1")
+
+
+def test_a_diverged_run_is_marked_and_the_others_end(tiny: Make, tmp_path: Path) -> None:
+    arm = [{"name": "lr", "timeline": "clean 2 | silence(right) 2 | clean 2", "training": {"lr": [0.05, 1e12]}}]
+    frame = quiet(tiny(arm=arm, probe={"layers": ["fusion"]}), tmp_path).frame()
+    final = frame.filter(final=True, quantity="accuracy", source="all")
+    assert final["cell"].to_list() == ["training.lr=0.05"] * 2
+    marked = frame.filter(quantity="diverged")
+    assert marked["cell"].to_list() == ["training.lr=1000000000000.0"] * 2
+    assert (marked["epoch"] <= 2).all()
+
+
+def test_import_is_lazy_and_needs_no_network() -> None:
+    code = (
+        "import sys, socket\n"
+        "def refuse(*a, **k): raise AssertionError('network at import')\n"
+        "socket.socket.connect = refuse\n"
+        "import chiasm, chiasm.cli\n"
+        "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules\n"
+        "import chiasm.study\n"
+        "assert 'matplotlib' not in sys.modules and 'sklearn' not in sys.modules\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_public_face_is_whole() -> None:
+    for name in chiasm.__all__:
+        assert getattr(chiasm, name) is not None
