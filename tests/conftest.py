@@ -18,7 +18,7 @@ torch.set_num_threads(1)
 TINY: dict[str, Any] = tomllib.loads(Path(shipped()["smoke"]).read_text())
 
 
-@pytest.fixture()
+@pytest.fixture
 def tiny() -> Callable[..., Study]:
     """Make a study of seconds; keyword arguments replace or extend its tables."""
 

@@ -51,14 +51,22 @@ EDITS = {
     "unknown task": ('kind = "stereogram"', 'kind = "stereo"', ["unknown kind 'stereo'", "known kinds"]),
     "unknown source": ("silence(right) {d}", "silence(rihgt) {d}", ["rihgt", "left, right", "^"]),
     "unknown deficit": ("silence(right) {d}", "silense(right) {d}", ["silense", "did you mean 'silence'", "^"]),
-    "unknown layer": ('layers = ["fusion"]', 'layers = ["fusoin"]', ["unknown layer 'fusoin'", "did you mean 'fusion'"]),
+    "unknown layer": (
+        'layers = ["fusion"]',
+        'layers = ["fusoin"]',
+        ["unknown layer 'fusoin'", "did you mean 'fusion'"],
+    ),
     "unknown placeholder": ("silence(right) {d}", "silence(right) {e}", ["{e}"]),
     "malformed TOML": ("seeds = 2", "seeds = = 2", ["is not TOML", "line"]),
     "wrong type": ("lr = 0.05", 'lr = "fast"', ["training.lr = 'fast'", "expected float"]),
     "impossible value": ("lr = 0.05", "lr = -1.0", ["training.lr = -1.0"]),
     "negative epochs": ("d = [0, 2, 4]", "d = [-3]", ["-3"]),
     "empty list": ("d = [0, 2, 4]", "d = []", ["arm 'duration' is empty"]),
-    "empty timeline": ('timeline = "noise(right, 1, mode=replace) 4 | clean 4"', 'timeline = ""', ["arm 'noise' is empty"]),
+    "empty timeline": (
+        'timeline = "noise(right, 1, mode=replace) 4 | clean 4"',
+        'timeline = ""',
+        ["arm 'noise' is empty"],
+    ),
     "dose out of range": ("noise(right, 1, mode=replace)", "noise(right, -1)", ["noise", "-1"]),
     "zero seeds": ("seeds = 2", "seeds = 0", ["seeds = 0", "1 or more"]),
     "unknown clock": ("decay = 0.97", 'decay = 0.97\nclock = "sundial"', ["sundial", "training.clock"]),
@@ -159,8 +167,13 @@ def test_a_bad_npz_is_one_sentence(how: str, parts: list[str], tmp_path: Path) -
 
 def test_three_sources_are_told_apart_from_two(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    np.savez(tmp_path / "d.npz", a=rng.normal(size=(20, 3)), b=rng.normal(size=(20, 3)), c=rng.normal(size=(20, 3)),
-             label=np.arange(20) % 2)
+    np.savez(
+        tmp_path / "d.npz",
+        a=rng.normal(size=(20, 3)),
+        b=rng.normal(size=(20, 3)),
+        c=rng.normal(size=(20, 3)),
+        label=np.arange(20) % 2,
+    )
     text = ARRAYS.format(path="d.npz").replace("layers = []", 'layers = ["fusion"]')
     (tmp_path / "mine.toml").write_text(text)
     refused(chiasm("run", "mine.toml", "--out", "out", cwd=tmp_path), "two sources", "a, b, c")
@@ -214,9 +227,16 @@ def test_a_disk_that_fills_up_is_one_sentence_and_the_same_command_goes_on(tmp_p
     (tmp_path / "mini.toml").write_text(MINI)
     words = ["run", "mini.toml", "--out", "out", "--no-report"]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    full = subprocess.run([sys.executable, "-c", LIMITED, "4000", *words], cwd=tmp_path, env=env, capture_output=True,
-                          text=True, check=False, timeout=120)
-    refused((full.returncode, full.stderr[full.stderr.index("chiasm: '"):]), "cannot be written")
+    full = subprocess.run(
+        [sys.executable, "-c", LIMITED, "4000", *words],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    refused((full.returncode, full.stderr[full.stderr.index("chiasm: '") :]), "cannot be written")
     assert not list(tmp_path.rglob("*.part"))
     assert chiasm(*words, cwd=tmp_path)[0] == 0
     assert chiasm("run", "mini.toml", "--out", "calm", "--no-report", cwd=tmp_path)[0] == 0
@@ -236,6 +256,11 @@ def test_a_dry_run_writes_nothing_and_prints_the_plan(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "chiasm.cli", "run", "smoke", "--dry-run", "--out", "out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    for part in ("runs                        12", "without sharing  80", "with sharing     60 (25% saved)", "estimated time"):
+    for part in (
+        "runs                        12",
+        "without sharing  80",
+        "with sharing     60 (25% saved)",
+        "estimated time",
+    ):
         assert part in done.stdout, done.stdout
     assert not list(tmp_path.iterdir())

@@ -115,7 +115,7 @@ def test_a_damaged_node_is_said_and_computed_again(
     same_files(tmp_path / "a", tmp_path / "b")
 
 
-@pytest.fixture()
+@pytest.fixture
 def long_study(tiny: Make, tmp_path: Path) -> Path:
     """A study of some seconds, with edges enough to be killed between."""
     arm = {"name": "d", "role": "duration", "timeline": "silence(right) {d} | clean 30", "d": [0, 10, 20, 30, 40, 50]}
@@ -176,7 +176,9 @@ def test_two_processes_on_one_folder_do_not_spoil_each_other(long_study: Path, t
 
 def test_probes_change_nothing(tiny: Make, tmp_path: Path) -> None:
     arm = [{"name": "a", "timeline": "silence(right) 3 | clean 5"}]
-    often = quiet(tiny(arm=arm, probe={"every": 1, "layers": ["fusion", "trunk", "pathways.left", ""]}), tmp_path / "often")
+    often = quiet(
+        tiny(arm=arm, probe={"every": 1, "layers": ["fusion", "trunk", "pathways.left", ""]}), tmp_path / "often"
+    )
     never = quiet(tiny(arm=arm, probe={"every": 99, "layers": []}), tmp_path / "never")
     ends = [r.frame().filter(pl.col("quantity").is_in(["train_loss", "train_accuracy"])) for r in (often, never)]
     assert ends[0].equals(ends[1])

@@ -17,15 +17,13 @@ KEY = "ab" + "0" * 62
 
 
 def node() -> Stored:
-    state = State(
-        {"w": torch.arange(6.0).view(2, 3)}, {"n": torch.tensor(3)}, {"momentum:w": torch.full((2, 3), 0.1)}
-    )
+    state = State({"w": torch.arange(6.0).view(2, 3)}, {"n": torch.tensor(3)}, {"momentum:w": torch.full((2, 3), 0.1)})
     units = {"4/fusion/rsv": np.array([0.1, np.nan], dtype=np.float32), "4/fusion/dead": np.array([False, True])}
     records = [(4, "accuracy", None, "all", 0.1 + 0.2), (4, "rsv_mean", "fusion", None, float("nan"))]
     return Stored(KEY, "p" * 64, 4, 2, False, list(records), dict(units), state)
 
 
-@pytest.fixture()
+@pytest.fixture
 def filled(tmp_path: Path) -> tuple[Store, list[str]]:
     said: list[str] = []
     store = Store(tmp_path, say=said.append)

@@ -59,12 +59,12 @@ def plain_loop(seed: int, training: Training, epochs: int, silent: bool = False)
     for epoch in range(epochs):
         optimiser.param_groups[0]["lr"] = training.lr * training.decay**epoch
         order = torch.randperm(len(data), generator=generator(seed, "order", epoch))
-        for chosen in order.split(training.batch):
+        for chosen in torch.split(order, training.batch):
             batch = data.take(chosen)
             batch = batch.silenced("right") if silent else batch
             loss = nn.functional.cross_entropy(network(batch.sources)["both"], batch.target)
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
     return {name: p.detach() for name, p in network.named_parameters()}
 
@@ -204,10 +204,10 @@ def test_convolutions_train_alone_and_reach_what_torch_optim_reaches() -> None:
     network = build(1, spec, task)
     optimiser = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
     data = task.load(1).train
-    for chosen in torch.randperm(64, generator=generator(1, "order", 0)).split(32):
+    for chosen in torch.split(torch.randperm(64, generator=generator(1, "order", 0)), 32):
         batch = data.take(chosen)
         optimiser.zero_grad()
-        nn.functional.cross_entropy(network(batch.sources)["both"], batch.target).backward()
+        torch.autograd.backward(nn.functional.cross_entropy(network(batch.sources)["both"], batch.target))
         optimiser.step()
     for name, weight in network.named_parameters():
         torch.testing.assert_close(stack.state(0).weights[name], weight.detach(), rtol=0, atol=1e-5)

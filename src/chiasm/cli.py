@@ -32,7 +32,9 @@ class Run:
     seeds: int | None = None
     """Number of replicates, instead of the study's."""
     rows: int = 32
-    """How many runs train at once; changes the time, never the numbers."""
+    """How many runs train at once in a process; changes the time, never the numbers."""
+    workers: int | None = None
+    """How many processes; one a processor by default, where the work is worth it."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
     store: Path | None = None
@@ -72,7 +74,7 @@ Command = (
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
     command = tyro.cli(
-        Command,  # type: ignore[arg-type]
+        Command,
         prog="chiasm",
         description="A laboratory bench for critical learning periods in networks that fuse several sources.",
         args=arguments,
@@ -117,7 +119,13 @@ def _run(command: Run) -> None:
         _dry_run(study, command, out)
         return
     results = run(
-        study, out, rows=command.rows, device=command.device, store=command.store, report=command.report
+        study,
+        out,
+        rows=command.rows,
+        workers=command.workers,
+        device=command.device,
+        store=command.store,
+        report=command.report,
     )
     from chiasm.report import reading
 
@@ -185,9 +193,16 @@ def _doctor() -> None:
         print(f"{name:14} {number}")
     print(f"{'device':14} {told['device']}")
     print(f"{'threads':14} {told['threads']} of {os.cpu_count()} processors")
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "none that torch sees; everything runs on the CPU"
+    gpu = (
+        torch.cuda.get_device_name()
+        if torch.cuda.is_available()
+        else "none that torch sees; everything runs on the CPU"
+    )
     print(f"{'GPU':14} {gpu}")
-    for module, package, use in (("sklearn", "scikit-learn", "the task 'digits'"), ("matplotlib", "matplotlib", "the report")):
+    for module, package, use in (
+        ("sklearn", "scikit-learn", "the task 'digits'"),
+        ("matplotlib", "matplotlib", "the report"),
+    ):
         there = importlib.util.find_spec(module) is not None
         print(f"{package:14} {'installed' if there else f'missing: pip install {package}'} ({use})")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import msgspec
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import cross_entropy
 
 
 class Classify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="classify"):
@@ -23,7 +23,7 @@ class Classify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def loss(self, logits: Tensor, target: Tensor) -> Tensor:
         """Return the mean cross-entropy in nats of each row: logits (rows, samples, classes) -> (rows,)."""
         rows, samples, classes = logits.shape
-        flat = F.cross_entropy(
+        flat = cross_entropy(
             logits.reshape(rows * samples, classes),
             target.reshape(-1),
             reduction="none",

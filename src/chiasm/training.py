@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Annotated, Literal
 
 import msgspec
@@ -222,7 +223,7 @@ class Stack:
         batch = rows[0].training.batch
         seen = torch.zeros(2, len(rows), device=device)
         self.network.template.train()
-        for step, chosen in enumerate(order.split(batch, dim=1)[:limit]):
+        for step, chosen in enumerate(torch.split(order, batch, dim=1)[:limit]):
             sources, target, head = _batch(pool, rows, chosen, step)
             weights = {name: w.requires_grad_() for name, w in self.weights.items()}
             alone = not self.network.stackable
@@ -237,7 +238,7 @@ class Stack:
         said = []
         for row, loss_, accuracy, rate in zip(self.rows, loss_of, accuracy_of, rates, strict=False):
             row.epoch += 1
-            row.diverged = row.diverged or not _finite(loss_)
+            row.diverged = row.diverged or not isfinite(loss_)
             said.append(Trained(row.epoch, loss_, accuracy, rate))
         return said
 
@@ -274,10 +275,6 @@ def reestimated(
         for (_, module), momentum in zip(norms, momenta, strict=True):
             module.momentum = momentum
     return {key: mine[key] for key in statistics}
-
-
-def _finite(x: float) -> bool:
-    return x == x and abs(x) != float("inf")
 
 
 def _order(row: Row, samples: int, device: torch.device) -> Tensor:
@@ -412,6 +409,8 @@ def _frozen(row: Row, weights: Mapping[str, Tensor]) -> list[str]:
         for source in deficit.frozen:
             own = [name for name in weights if name.startswith(f"pathways.{source}.")]
             if not own:
-                raise ChiasmError(f"freeze({source}): the network has no parameters named 'pathways.{source}.*' to freeze")
+                raise ChiasmError(
+                    f"freeze({source}): the network has no parameters named 'pathways.{source}.*' to freeze"
+                )
             names += own
     return names

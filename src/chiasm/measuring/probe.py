@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional as F
+from torch.nn.functional import cross_entropy
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.result import LayerMeasurement
@@ -144,7 +144,7 @@ def _accuracies(
             mixed = {name: shown[name] if name in heard else quiet[name].expand_as(shown[name]) for name in names}
             answer = network.join(weights, mixed) if network.separable else network(weights, mixed)
             logits = answer.logits["both"]
-            loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target)
+            loss = cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target)
             right = logits.argmax(-1) == target
             totals[condition] += torch.stack([right.double().sum(1), loss.double().sum(1)]).cpu()
     return [
@@ -184,7 +184,7 @@ def _units(
         for layer in probe.layers:
             response = answer.layers[layer]
             pooled = response.mean(tuple(range(3, response.dim()))) if response.dim() > 3 else response
-            blocks = pooled.unflatten(1, (k, K))  # (rows, k, K, units)
+            blocks = pooled.reshape(pooled.shape[0], k, K, *pooled.shape[2:])  # (rows, k, K, units)
             if layer not in grids:
                 grids[layer] = [TwoWay((K, K), tuple(blocks.shape[3:]), device=blocks.device) for _ in tests]
             # A row at a time: the order of the sums, and so their last bits, must not depend on a row's company.

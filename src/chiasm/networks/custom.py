@@ -32,7 +32,9 @@ class Custom(msgspec.Struct, frozen=True, kw_only=True):
         """Import the factory and call it; weights come from torch's global generator, seeded by the caller."""
         made = load_object(self.kind, "network.kind")(sources, classes, **self.options)
         if not isinstance(made, nn.Module):
-            raise ChiasmError(f"network.kind = '{self.kind}' returned a {type(made).__name__}; a torch nn.Module would do")
+            raise ChiasmError(
+                f"network.kind = '{self.kind}' returned a {type(made).__name__}; a torch nn.Module would do"
+            )
         return made
 
 

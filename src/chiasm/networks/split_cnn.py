@@ -17,7 +17,9 @@ from chiasm.sources import Source
 Channels = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class SplitCNN(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="split_cnn"):
+class SplitCNN(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="split_cnn"
+):
     """Settings of a split convolutional network: 3 x 3 convolutions, global average pooling, linear heads.
 
     Attributes:

@@ -18,7 +18,9 @@ Width = Annotated[int, msgspec.Meta(ge=1)]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "identity": nn.Identity}
 
 
-class SplitMLP(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="split_mlp"):
+class SplitMLP(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="split_mlp"
+):
     """Settings of a split multi-layer perceptron.
 
     Attributes:
@@ -54,7 +56,9 @@ class SplitMLP(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ChiasmError(f"network.fusion = '{self.fusion}' needs pathways that end equally wide; given: {told}")
         fused = sum(ends.values()) if self.fusion == "concat" else next(iter(ends.values()))
         act = ACTIVATIONS[self.activation]
-        pathways = {s.name: nn.Sequential(nn.Flatten(), *_layers((prod(s.shape), *widths[s.name]), act)) for s in sources}
+        pathways = {
+            s.name: nn.Sequential(nn.Flatten(), *_layers((prod(s.shape), *widths[s.name]), act)) for s in sources
+        }
         trunk = [m for wide in pairwise((fused, *self.trunk)) for m in (nn.Linear(*wide), act())]
         heads = ["both", *(names if self.heads == "per_source" else [])]
         end = self.trunk[-1] if self.trunk else fused

@@ -137,11 +137,14 @@ class Stacked:
         if len(x) == 1:  # alone: no vmap, so that any module works, in place or random
             out = functional_call(module, {key: w[0] for key, w in own.items()}, (x[0],))
             return out.unsqueeze(0)
-        return vmap(lambda w, z: functional_call(module, w, (z,)), randomness="different")(own, x)
+        out = vmap(lambda w, z: functional_call(module, w, (z,)), randomness="different")(own, x)
+        return out
 
     def _whole(self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str]) -> Response:
-        rows = [self._one({k: w[r] for k, w in weights.items()}, {k: x[r] for k, x in sources.items()}, layers)
-                for r in range(len(next(iter(sources.values()))))]
+        rows = [
+            self._one({k: w[r] for k, w in weights.items()}, {k: x[r] for k, x in sources.items()}, layers)
+            for r in range(len(next(iter(sources.values()))))
+        ]
         heads, kept = rows[0]
         return Response(
             {name: torch.stack([logits[name] for logits, _ in rows]) for name in heads},

@@ -10,7 +10,6 @@ from chiasm.report.wording import (
     count,
     deficits_of,
     doing,
-    healthy,
     listed,
     number,
     percent,
@@ -64,7 +63,9 @@ def restart(outcomes: Outcomes) -> Finding:
     if lost is None or won is None or left is None or min(lost.n, won.n) < 2:
         return Finding("restart", "cannot tell", "Cannot tell what a restart of the learning rate wins back: one seed.")
     if judge(lost) != "cost":
-        text = "On absolute epochs the longest deficit has no measurable cost, so there is nothing for a restart of the "
+        text = (
+            "On absolute epochs the longest deficit has no measurable cost, so there is nothing for a restart of the "
+        )
         return Finding("restart", "no loss to explain", text + "learning rate to win back.")
     remains = _remains(left)
     if judge(won) != "cost":
@@ -73,7 +74,9 @@ def restart(outcomes: Outcomes) -> Finding:
     common = sorted(whole.keys() & without.keys() & with_.keys())
     means = [sum(by[seed] for seed in common) / len(common) for by in (whole, without, with_)]
     share = (means[2] - means[1]) / (means[0] - means[1])
-    text = f"A restart of the learning rate at release wins back {percent(share)} of the loss: {points_between(won)} of "
+    text = (
+        f"A restart of the learning rate at release wins back {percent(share)} of the loss: {points_between(won)} of "
+    )
     text += f"{number(means[0] - means[1], 0)}; {remains}."
     if judge(left) != "cost":
         return Finding("restart", "explains the loss", text)
@@ -198,12 +201,10 @@ def alone(outcomes: Outcomes) -> Finding:
     said, off = [], False
     single = False
     for cell in cells:
-        left = healthy(cell.timeline, outcomes.sources)
-        tested = cell.alone(left[0]) if len(left) == 1 else {}
-        made = _mean(tested) or cell.mean_accuracy()
+        made, source = outcomes.tested(cell)
         if made is None:
             continue
-        name = f"{left[0]} alone" if len(left) == 1 else cell.label
+        name = f"{source} alone" if source else cell.label
         interval = "" if made.low is None or made.high is None else f" [{percent(made.low)}, {percent(made.high)}]"
         said.append(f"{name} {percent(made.mean)}{interval}")
         single = single or made.n < 2
@@ -236,7 +237,9 @@ def deficit(outcomes: Outcomes) -> Finding:
             said.append(f"{stretch(cell.timeline)}: ends at {percent(made.mean)}, without a control")
     if not said or clock is None:
         return _untested("deficit", "other kinds of deficit")
-    return Finding("deficit", count(len(said), "other deficit"), f"Other deficits cost ({clock_words(clock)}): {'; '.join(said)}.")
+    return Finding(
+        "deficit", count(len(said), "other deficit"), f"Other deficits cost ({clock_words(clock)}): {'; '.join(said)}."
+    )
 
 
 def after(outcomes: Outcomes) -> Finding:
@@ -266,9 +269,3 @@ def _partner(outcomes: Outcomes, cell: Outcome) -> Outcome | None:
     """The cell of the main curves with an equally long deficit at the same onset, under the same clock."""
     alike = [*outcomes.durations(cell.clock), *outcomes.onsets(cell.clock)]
     return next((c for c in alike if (c.duration, c.onset) == (cell.duration, cell.onset)), None)
-
-
-def _mean(values: dict[int, float]) -> Estimate | None:
-    from chiasm.report.intervals import estimate
-
-    return estimate(list(values.values()), (0, 1))

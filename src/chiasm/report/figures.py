@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from chiasm.report.curves import Level, Series, accuracy_range, chart
 from chiasm.report.forest import Row, forest
-from chiasm.report.intervals import Estimate, estimate
+from chiasm.report.intervals import Estimate, estimate, percents
 from chiasm.report.outcomes import Outcome, Outcomes, in_points
 from chiasm.report.strip import picture
 from chiasm.report.style import GREEN, INK, MARKERS, PURPLE, SOURCES, Panel, theme
@@ -57,14 +57,6 @@ def main_cells(outcomes: Outcomes) -> list[tuple[str, Outcome]]:
     return found or [("first cell", cell) for cell in outcomes.cells[:1]]
 
 
-def percents(made: Estimate | None) -> Estimate | None:
-    """An estimate of a share as one of percent."""
-    if made is None:
-        return None
-    low, high = (None if end is None else 100 * end for end in (made.low, made.high))
-    return Estimate(100 * made.mean, low, high, tuple(100 * value for value in made.values))
-
-
 def _accuracy_of(cell: Outcome) -> Mapping[int, float]:
     return in_points(cell.accuracy())
 
@@ -109,9 +101,13 @@ def _dots(cells: Sequence[Outcome]) -> str:
 
 def _strips(outcomes: Outcomes) -> Iterator[Panel]:
     for name, cell in main_cells(outcomes):
-        figure = picture(cell.timeline, outcomes.sources, title=f"{name}: {cell.timeline}")
+        figure = picture(cell.timeline, outcomes.sources, title=capital(name))
         said = stretch(cell.timeline) if cell.duration else "no deficit"
-        yield Panel(f"timeline-{name.replace(' ', '-')}", figure, f"{capital(name)}: {said}; {count(cell.after, 'clean epoch')} after.")
+        yield Panel(
+            f"timeline-{name.replace(' ', '-')}",
+            figure,
+            f"{capital(name)}: {said}; {count(cell.after, 'clean epoch')} after.",
+        )
 
 
 def _curve(cells: Sequence[Outcome], of: Callable[[Outcome], float], clock: str) -> Series:
@@ -149,13 +145,17 @@ def _pair(
         levels = _levels(outcomes, control, ylim)
         title = capital(clock_words(clock)) if clock_in_title else "The longer the deficit"
         figure = chart([_curve(lengths, _duration_of, clock)], title, DURATION, ACCURACY, ylim, (0, 100), levels)
-        said = f"{capital(doing(lengths[-1].timeline))} for so many epochs, then {count(lengths[-1].after, 'clean epoch')}"
+        said = (
+            f"{capital(doing(lengths[-1].timeline))} for so many epochs, then {count(lengths[-1].after, 'clean epoch')}"
+        )
         yield Panel(f"{stem}-duration", figure, f"{said} ({clock_words(clock)}). {_dots(lengths)}")
     if len(onsets) > 1:
         levels = _levels(outcomes, outcomes.control(onsets[-1]), ylim)
         title = capital(clock_words(clock)) if clock_in_title else "The same deficit, later"
         figure = chart([_curve(onsets, _onset_of, clock)], title, ONSET, ACCURACY, ylim, (0, 100), levels)
-        said = f"{capital(doing(onsets[-1].timeline))} for {count(onsets[-1].duration, 'epoch')} from so many epochs on, "
+        said = (
+            f"{capital(doing(onsets[-1].timeline))} for {count(onsets[-1].duration, 'epoch')} from so many epochs on, "
+        )
         said += f"then {count(onsets[-1].after, 'clean epoch')}"
         yield Panel(f"{stem}-onset", figure, f"{said} ({clock_words(clock)}). {_dots(onsets)}")
 
@@ -173,7 +173,10 @@ def _rsv(outcomes: Outcomes) -> Iterator[Panel]:
     if not outcomes.layers:
         return
     layer, clock = outcomes.layers[0], outcomes.clock
-    curves = ((outcomes.durations(clock), _duration_of, DURATION, "duration"), (outcomes.onsets(clock), _onset_of, ONSET, "onset"))
+    curves = (
+        (outcomes.durations(clock), _duration_of, DURATION, "duration"),
+        (outcomes.onsets(clock), _onset_of, ONSET, "onset"),
+    )
     for cells, of, xlabel, kind in curves:
         if len(cells) < 2 or not any(cell.layer(layer, "rsv_mean") for cell in cells):
             continue
@@ -187,7 +190,10 @@ def _rsv(outcomes: Outcomes) -> Iterator[Panel]:
 
 def _alone(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
     clock = outcomes.clock
-    curves = ((outcomes.durations(clock), _duration_of, DURATION, "duration"), (outcomes.onsets(clock), _onset_of, ONSET, "onset"))
+    curves = (
+        (outcomes.durations(clock), _duration_of, DURATION, "duration"),
+        (outcomes.onsets(clock), _onset_of, ONSET, "onset"),
+    )
     for cells, of, xlabel, kind in curves:
         if len(cells) < 2 or not any(cell.alone(source) for cell in cells for source in outcomes.sources):
             continue
@@ -212,25 +218,23 @@ def _confounds(outcomes: Outcomes) -> Iterator[Panel]:
     if not cells:
         return
     rows = [
-        Row(short(cell, outcomes), percents(cell.mean_accuracy()), _control(outcomes, cell), len(cell.diverged))
+        Row(_label(cell, outcomes), percents(outcomes.tested(cell)[0]), _control(outcomes, cell), len(cell.diverged))
         for cell in cells[:ROWS]
     ]
     left = f" The first {ROWS} of {len(cells)} cells; the table has them all." if len(cells) > ROWS else ""
     said = "Arms that test confounds, each held against the control with the same settings."
-    yield Panel("confounds", forest(rows, "Arms beside the main curves", _chance(outcomes)), f"{said} {_dots(cells)}{left}")
+    yield Panel(
+        "confounds", forest(rows, "Arms beside the main curves", _chance(outcomes)), f"{said} {_dots(cells)}{left}"
+    )
 
 
 def _control(outcomes: Outcomes, cell: Outcome) -> Estimate | None:
     control = outcomes.control(cell)
-    return None if control is None or control is cell else percents(control.mean_accuracy())
+    if control is None or control is cell or cell.role == "alone":
+        return None
+    return percents(control.mean_accuracy())
 
 
-def short(cell: Outcome, outcomes: Outcomes) -> str:
-    """A cell's label without what all cells of its arm share."""
-    same = [c for c in outcomes if c.arm == cell.arm]
-    varied = []
-    for part in cell.cell.split(", "):
-        shared = all(part in c.cell.split(", ") for c in same)
-        if not shared or ("." not in part.split("=")[0] and len(same) == 1):
-            varied.append(part.removeprefix("training."))
-    return f"{cell.arm} {', '.join(varied)}".strip()
+def _label(cell: Outcome, outcomes: Outcomes) -> str:
+    source = outcomes.tested(cell)[1]
+    return f"{source} alone" if source else outcomes.short(cell)

@@ -109,3 +109,11 @@ def difference(
     (0.5, 0.4)
     """
     return estimate([left[seed] - right[seed] for seed in sorted(left.keys() & right.keys())], bounds)
+
+
+def percents(made: Estimate | None) -> Estimate | None:
+    """An estimate of a share as one of percent."""
+    if made is None:
+        return None
+    low, high = (None if end is None else 100 * end for end in (made.low, made.high))
+    return Estimate(100 * made.mean, low, high, tuple(100 * value for value in made.values))

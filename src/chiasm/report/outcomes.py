@@ -12,6 +12,7 @@ import polars as pl
 
 from chiasm.errors import ChiasmError
 from chiasm.report.intervals import Estimate, difference, estimate
+from chiasm.report.wording import healthy
 from chiasm.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -164,6 +165,16 @@ class Outcomes:
         curve = [cell for cell in self.durations(clock) if cell.duration]
         return curve[-1] if curve else None
 
+    def short(self, cell: Outcome) -> str:
+        """A cell's label without what all cells of its arm share."""
+        same = [c for c in self.cells if c.arm == cell.arm]
+        varied = []
+        for part in cell.cell.split(", "):
+            shared = all(part in c.cell.split(", ") for c in same)
+            if not shared or ("." not in part.split("=")[0] and len(same) == 1):
+                varied.append(part.removeprefix("training."))
+        return f"{cell.arm} {', '.join(varied)}".strip()
+
     def control(self, cell: Outcome) -> Outcome | None:
         """The cell without a deficit that a cell is held against: same clock, same settings, best of the same arm."""
         found = [c for c in self.cells if not c.duration and (c.clock, c.settings) == (cell.clock, cell.settings)]
@@ -178,8 +189,16 @@ class Outcomes:
         control = self.control(cell)
         if control is None or control is cell:
             return None
-        lost = difference(in_points(control.accuracy()), in_points(cell.accuracy()), (-100, 100))
-        return lost
+        return difference(in_points(control.accuracy()), in_points(cell.accuracy()), (-100, 100))
+
+    def tested(self, cell: Outcome) -> tuple[Estimate | None, str]:
+        """Final accuracy as a cell is meant to be tested: with the one source that it trained on, or with all ("")."""
+        if cell.role == "alone":
+            left = healthy(cell.timeline, self.sources)
+            made = estimate(list(cell.alone(left[0]).values()), (0, 1)) if len(left) == 1 else None
+            if made is not None:
+                return made, left[0]
+        return cell.mean_accuracy(), ""
 
     def shift(self, cell: Outcome, layer: str) -> Estimate | None:
         """By how much the mean RSV of a layer differs from the control, paired by seed."""
@@ -227,7 +246,7 @@ def collect(results: Results) -> Outcomes:
     own = results.study.sections.get("training", {}).get("clock", CLOCKS[0])
     found = {cell.clock for cell in cells}
     clocks = sorted(found, key=lambda c: (c != own, CLOCKS.index(c) if c in CLOCKS else len(CLOCKS), c))
-    layers = dict.fromkeys([*table["layer"].drop_nulls().unique(maintain_order=True).to_list(), *results.layers])
+    layers = table["layer"].drop_nulls().unique(maintain_order=True).to_list()
     ordered = sorted(layers, key=lambda name: name != "fusion")
     titles = {arm.name: arm.title for arm in results.study.arms if arm.title}
     return Outcomes(cells, sources, tuple(ordered), tuple(clocks), chance, titles)

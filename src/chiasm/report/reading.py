@@ -71,7 +71,9 @@ def window(outcomes: Outcomes) -> Finding:
     under = clock_words(clock)
     if costs[0] is not None and costs[1] is not None:
         first, last = points_between(costs[0]), points_between(costs[1])
-        told = f"The same {count(early.duration, 'epoch')} of {doing(early.timeline)} cost {first} {started(early)} and "
+        told = (
+            f"The same {count(early.duration, 'epoch')} of {doing(early.timeline)} cost {first} {started(early)} and "
+        )
         told += f"{last} {started(late)} ({under})"
     else:
         told = f"After {count(early.duration, 'epoch')} of {doing(early.timeline)} {started(early)} accuracy ends at "
@@ -82,7 +84,9 @@ def window(outcomes: Outcomes) -> Finding:
         return Finding("window", "cannot tell", text)
     if verdict == "cost":
         text = f"{told}: an early window, {points_between(more)} apart."
-        return Finding("window", "critical period", text + _other_clocks(outcomes))
+        alike = [judge(early_loss(outcomes, other)) for other in outcomes.clocks[1:]]
+        named = "critical period" + (", but not under every clock" if {"none", "gain"} & set(alike) else "")
+        return Finding("window", named, text + _other_clocks(outcomes))
     if verdict == "gain":
         text = f"No critical period: the late deficit costs more than the early one. {told}."
     else:
@@ -98,7 +102,9 @@ def _other_clocks(outcomes: Outcomes) -> str:
         verdict = judge(more)
         if more is None or verdict == "cannot tell":
             continue
-        shown = {"cost": "it shows as well", "gain": "it is the late one that costs more", "none": "there is none"}[verdict]
+        shown = {"cost": "it shows as well", "gain": "it is the late one that costs more", "none": "there is none"}[
+            verdict
+        ]
         gap = points_between(more) + (allows(more) if verdict == "none" else "")
         said += f" With {_a(clock)} {shown}: the early one costs {gap} more."
     return said
@@ -131,7 +137,9 @@ def cost(outcomes: Outcomes) -> Finding | None:
     clean = f"after {count(cell.after, 'clean epoch')}"
     verdict = judge(lost)
     if verdict == "cannot tell":
-        text = f"With {count(lost.n, 'seed')}, {stretch(cell.timeline)} costs {points_between(lost)} {change}, {clean}; "
+        text = (
+            f"With {count(lost.n, 'seed')}, {stretch(cell.timeline)} costs {points_between(lost)} {change}, {clean}; "
+        )
         return Finding("cost", "cannot tell", sentence(text + "without an interval this cannot be told from chance"))
     if verdict == "cost":
         text = f"{stretch(cell.timeline)} costs {points_between(lost)} of accuracy {change}, {clean}"

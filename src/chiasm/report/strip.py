@@ -54,7 +54,7 @@ def picture(timeline: Timeline, sources: Sequence[str] = (), title: str = "") ->
     Args:
         timeline: the timeline.
         sources: names of the rows in order; those that the timeline names are added.
-        title: a line above; the timeline in its notation where it is empty.
+        title: a line above the timeline's notation; left out where it is empty.
 
     Returns:
         A matplotlib Figure, 4.2 inches wide, that belongs to no window: `figure.savefig("strip.svg")` writes it.
@@ -65,13 +65,16 @@ def picture(timeline: Timeline, sources: Sequence[str] = (), title: str = "") ->
     with theme():
         rows = _rows(timeline, sources)
         notes = _notes(timeline, rows)
-        height = 0.9 + 0.34 * len(rows) + 0.19 * len(notes)
+        top = 0.56 if title else 0.36
+        height = 0.5 + top + 0.34 * len(rows) + 0.19 * len(notes)
         figure = canvas(height)
         longest = min(max(len(row) for row in rows), 16)
         left = 0.22 + longest * CHARACTER * SMALLEST_FONT / 72
-        axes = axes_on(figure, left=left, bottom=0.5 + 0.19 * len(notes))
+        axes = axes_on(figure, left=left, bottom=0.5 + 0.19 * len(notes), top=top)
         _draw(axes, timeline, rows)
-        axes.set_title(shorten(title or str(timeline), 52), x=0, fontweight="bold" if title else "normal")
+        if title:
+            figure.text(0.1 / WIDTH, 1 - 0.22 / height, shorten(title, 44), fontweight="bold", fontsize=10)
+        figure.text(0.1 / WIDTH, 1 - (top - 0.12) / height, shorten(str(timeline), 53), color=MUTED)
         for i, note in enumerate(notes):
             figure.text(0.1 / WIDTH, (0.1 + 0.19 * (len(notes) - 1 - i)) / height, note, color=MUTED)
         return figure

@@ -149,9 +149,10 @@ def inline(document: str, prefix: str, label: str) -> str:
     body = re.sub(r"\s*<metadata>.*?</metadata>", "", document[document.index("<svg") :], flags=re.S)
     body = re.sub(r'\bid="', f'id="{prefix}-', body)
     body = re.sub(r'(xlink:href="|url\()#', rf"\g<1>#{prefix}-", body)
-    body = re.sub(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', rf'<svg viewBox="\1" role="img" aria-label="{label}">', body, count=1)
+    body = re.sub(
+        r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', rf'<svg viewBox="\1" role="img" aria-label="{label}">', body, count=1
+    )
     body = body.replace("xlink:href=", "href=")
     for colour, variable in NEUTRALS.items():
         body = body.replace(colour, variable)
     return re.sub(r"\n\s*", "\n", body).strip()
-

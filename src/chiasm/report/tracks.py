@@ -66,7 +66,9 @@ def through_training(tracks: Sequence[Track], title: str, ylabel: str, ylim: tup
     axes.set_title(title, x=0)
     axes.set_xlabel("epoch")
     axes.set_ylabel(ylabel)
-    handles = [Line2D([], [], color=t.colour, marker=t.marker, markersize=4, label=shorten(t.label, 50)) for t in tracks]
+    handles = [
+        Line2D([], [], color=t.colour, marker=t.marker, markersize=4, label=shorten(t.label, 50)) for t in tracks
+    ]
     figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.08, 0.01), borderpad=0, labelspacing=0.35)
     return figure
 

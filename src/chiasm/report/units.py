@@ -15,7 +15,7 @@ from chiasm.report.style import Panel
 from chiasm.report.wording import capital, clock_words, count, doing, stretch
 
 if TYPE_CHECKING:
-    from chiasm.study.results import Results
+    from chiasm.study.results import Results, Units
 
 Floats = NDArray[np.float64]
 
@@ -23,13 +23,18 @@ Floats = NDArray[np.float64]
 LAYERS, RIDGES = 3, 12
 
 
+def measured(results: Results, layer: str, run: str) -> Units | None:
+    """The arrays that hold a run's units of a layer; a layer whose width an arm varies lies in several."""
+    alike = (u for name, u in results.layers.items() if name == layer or name.startswith(f"{layer} ("))
+    return next((units for units in alike if (units.run == run).any()), None)
+
+
 def live_units(results: Results, layer: str, cell: Outcome) -> list[tuple[Floats, Floats]]:
     """Return (rsv, synergy) of the live units at the last epoch, (units,) each, one pair a seed that was measured."""
-    if layer not in results.layers:
-        return []
-    units, found = results.units(layer), []
+    found = []
     for run in cell.runs:
-        if run.diverged is None and (units.run == run.name).any():
+        units = measured(results, layer, run.name) if run.diverged is None else None
+        if units is not None:
             at = units.at(run.name)
             rsv, synergy = (np.asarray(x[at], dtype=np.float64).ravel() for x in (units.rsv, units.synergy))
             live = ~np.asarray(units.dead[at]).ravel() & np.isfinite(rsv) & np.isfinite(synergy)

@@ -50,6 +50,22 @@ class _Edge:
 
 
 @dataclass
+class _Queue:
+    """Nodes whose parent is done; the one with the longest way still to go comes first, so that none is left over."""
+
+    wanted: dict[str, int]
+    waiting: list[tuple[int, int, Node]] = field(default_factory=list)
+
+    def push(self, node: Node) -> None:
+        assert node.leg is not None
+        way = node.height + node.leg.stop - node.leg.start
+        heapq.heappush(self.waiting, (-way, self.wanted[node.key], node))
+
+    def pop(self) -> Node:
+        return heapq.heappop(self.waiting)[2]
+
+
+@dataclass
 class Engine:
     """Train what a plan needs and the store lacks.
 
@@ -60,6 +76,7 @@ class Engine:
         rows: how many runs train at once; says nothing about the numbers, only about the time.
         watcher: told how it goes.
         checkpoint: seconds after which unfinished edges are cut and stored; the cut changes no number.
+        only: keys of the nodes to train and to count, where other workers train the rest; None: all.
     """
 
     plan: Plan
@@ -68,6 +85,7 @@ class Engine:
     rows: int
     watcher: Watcher
     checkpoint: float = CHECKPOINT
+    only: frozenset[str] | None = None
     done: dict[str, Stored] = field(default_factory=dict)
     _states: dict[str, tuple[State, int]] = field(default_factory=dict)
     _data: dict[tuple[str, int], Data] = field(default_factory=dict)
@@ -79,6 +97,7 @@ class Engine:
         for key in nodes:
             self._recall(key)
         ends = [run.path.key(run.cell.timeline.epochs) for run in self.plan.runs]
+        ends = [key for key in ends if self.only is None or key in self.only]
         cached = sum(n.leg.stop - n.leg.start for key, n in nodes.items() if n.leg and key in self.done)
         self._ends = {key: ends.count(key) for key in set(ends)}
         self.watcher.begin(self.plan, cached)
@@ -104,7 +123,7 @@ class Engine:
         """Missing nodes, grouped by what must agree inside a stack, in the order of the plan."""
         groups: dict[str, list[Node]] = {}
         for key, node in self.plan.nodes.items():
-            if key not in self.done:
+            if key not in self.done and (self.only is None or key in self.only):
                 groups.setdefault(node.path.root.signature, []).append(node)
         yield from groups.values()
 
@@ -115,50 +134,47 @@ class Engine:
             network = Stacked(settings.network.build(about.sources, len(about.classes)))
         network.template.to(self.device)
         check_layers(network, settings.probe, [source.name for source in about.sources])
+        stack = Stack(network, settings.objective)
         capacity = self.rows if network.stackable else 1
-        waiting: list[tuple[int, int, Node]] = []
         wanted = {node.key: i for i, node in enumerate(missing)}
+        queue = _Queue(wanted)
         for node in missing:
             if node.parent is None:
                 self._plant(node, network)
-            if node.parent is None or node.parent in self.done:
-                self._offer(node, wanted, waiting)
-        stack = Stack(network, settings.objective)
+            elif node.parent in self.done:
+                self._offer(node, queue)
         edges: list[_Edge] = []
         keep: list[int] = []
         last = time.monotonic()
-        while True:
-            joining = []
-            while waiting and len(keep) + len(joining) < capacity:
-                edge, row, state = self._start(heapq.heappop(waiting)[2])
-                joining.append((row, state))
-                edges.append(edge)
+        while keep or queue.waiting:
+            joining = [self._start(queue.pop()) for _ in range(min(capacity - len(keep), len(queue.waiting)))]
+            edges += [edge for edge, _, _ in joining]
             if joining or len(keep) != len(stack.rows):
-                stack.refill(keep, joining)
-            if not stack.rows:
-                break
+                stack.refill(keep, [(row, state) for _, row, state in joining])
             said = stack.epoch()
             for edge, row, trained in zip(edges, stack.rows, said, strict=True):
                 edge.records += _numbers(trained, row)
             cut = time.monotonic() - last > self.checkpoint
             last = time.monotonic() if cut else last
             self._measure(stack, edges, settings, everyone=cut)
-            keep, left = [], []
-            for i, (edge, row) in enumerate(zip(edges, stack.rows, strict=True)):
-                if row.epoch == row.leg.stop or row.diverged:
-                    self._finish(edge, row, None if row.diverged else stack.state(i))
-                    for child in edge.node.children:
-                        if child in wanted and child not in self.done:
-                            self._offer(self.plan.nodes[child], wanted, waiting)
-                else:
-                    if cut:
-                        edge = self._cut(edge, row, stack.state(i))  # noqa: PLW2901
-                    keep.append(i)
-                    left.append(edge)
-            edges = left
+            keep, edges = self._harvest(stack, edges, queue, cut)
             self.watcher.advance(len(said), self._finished())
         self._data.clear()
         self._states.clear()
+
+    def _harvest(self, stack: Stack, edges: Sequence[_Edge], queue: _Queue, cut: bool) -> tuple[list[int], list[_Edge]]:
+        """Store the rows whose edge has ended, offer what grows from them; return the places and edges that go on."""
+        keep, going = [], []
+        for i, (edge, row) in enumerate(zip(edges, stack.rows, strict=True)):
+            if row.epoch == row.leg.stop or row.diverged:
+                self._finish(edge, row, None if row.diverged else stack.state(i))
+                for child in edge.node.children:
+                    if child in queue.wanted:
+                        self._offer(self.plan.nodes[child], queue)
+            else:
+                keep.append(i)
+                going.append(self._cut(edge, row, stack.state(i)) if cut else edge)
+        return keep, going
 
     def _plant(self, node: Node, network: Stacked) -> None:
         """Draw a root's weights and measure them."""
@@ -173,19 +189,17 @@ class Engine:
         self._see(lone, [0], [edge], root.settings)
         self._keep(Stored(node.key, None, 0, 0, False, edge.records, edge.units, state), node)
 
-    def _offer(self, node: Node, wanted: dict[str, int], waiting: list[tuple[int, int, Node]]) -> None:
-        """Let a node whose parent is done wait for a row; the longest way down goes first. Dead ends are closed."""
-        if node.leg is None:
-            return
+    def _offer(self, node: Node, queue: _Queue) -> None:
+        """Let a node whose parent is done wait for a row; what follows a diverged run is closed at once."""
         assert node.parent is not None
         parent = self.done[node.parent]
-        if parent.diverged:
-            self._keep(Stored(node.key, parent.key, node.epoch, parent.epoch, True), node)
-            for child in node.children:
-                if child in wanted:
-                    self._offer(self.plan.nodes[child], wanted, waiting)
+        if not parent.diverged:
+            queue.push(node)
             return
-        heapq.heappush(waiting, (-(node.height + node.leg.stop - node.leg.start), wanted[node.key], node))
+        self._keep(Stored(node.key, parent.key, node.epoch, parent.epoch, True), node)
+        for child in node.children:
+            if child in queue.wanted:
+                self._offer(self.plan.nodes[child], queue)
 
     def _start(self, node: Node) -> tuple[_Edge, Row, State]:
         """Load the state that an edge begins from: the parent's, or a checkpoint on the way."""
@@ -214,7 +228,9 @@ class Engine:
         self.store.flush()
         held = self.store.get(key, state=True)
         if held is None or held.state is None:
-            raise ChiasmError(f"node {key[:12]} vanished from the store while it was needed; run the same command again")
+            raise ChiasmError(
+                f"node {key[:12]} vanished from the store while it was needed; run the same command again"
+            )
         return held.state.to(self.device)
 
     def _row(self, node: Node, leg: Leg) -> Row:
@@ -256,7 +272,9 @@ class Engine:
         """Store the node at the end of an edge; a diverged run's node says so and holds no state."""
         records = [*edge.records, (row.epoch, "diverged", None, None, 1.0)] if row.diverged else edge.records
         node = edge.node
-        self._keep(Stored(node.key, edge.parent, node.epoch, edge.start, row.diverged, records, edge.units, state), node)
+        self._keep(
+            Stored(node.key, edge.parent, node.epoch, edge.start, row.diverged, records, edge.units, state), node
+        )
 
     def _cut(self, edge: _Edge, row: Row, state: State) -> _Edge:
         """Store an unfinished edge as a node of its own and go on from there."""

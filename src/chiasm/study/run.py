@@ -11,13 +11,13 @@ import torch
 
 from chiasm.errors import ChiasmError
 from chiasm.study.collect import collect
-from chiasm.study.engine import Engine, Watcher
 from chiasm.study.files import write_whole
 from chiasm.study.plan import make_plan
 from chiasm.study.progress import Silent, watcher_for
 from chiasm.study.results import Results
 from chiasm.study.spec import Study
 from chiasm.study.store import Store
+from chiasm.study.workers import train
 
 ROWS = 32  # runs trained at once: more gave nothing on two cores (0.24 ms a row and step at 32, 0.25 at 64)
 
@@ -29,6 +29,7 @@ def run(
     changes: Sequence[str] = (),
     seeds: int | None = None,
     rows: int = ROWS,
+    workers: int | None = None,
     device: str = "auto",
     store: str | Path | None = None,
     report: bool = True,
@@ -44,7 +45,8 @@ def run(
         out: folder for results.parquet, units.npz, study.toml, environment.json, report.html, figures/ and store/.
         changes: "key=value" settings that override the file, for a name or a path.
         seeds: number of replicates, instead of the file's.
-        rows: how many runs train at once (2 or more); changes the time, never the numbers.
+        rows: how many runs train at once in a process (2 or more); changes the time, never the numbers.
+        workers: how many processes; by default one a processor where the work is worth it. Never changes the numbers.
         device: "cpu", "cuda", or "auto" for a GPU where there is one.
         store: another folder for the nodes, to be shared by studies; `out`/store by default.
         report: whether to write the report.
@@ -67,13 +69,15 @@ def run(
         study = Study.load(study, changes, seeds)
     if rows < 2:
         raise ChiasmError(f"rows = {rows}: two rows or more train together")
+    if workers is not None and workers < 1:
+        raise ChiasmError(f"workers = {workers}: one process or more does the work")
     where = pick_device(device)
     folder = Path(out)
     plan = make_plan(study, where.type)
     claim(folder, study)
-    shown: Watcher = watcher_for(study.name) if progress else Silent()
+    shown = watcher_for(study.name) if progress else Silent()
     with Store(Path(store) if store else folder / "store", say=shown.say) as kept, shown:
-        nodes = Engine(plan, kept, where, rows, shown).run()
+        nodes = train(plan, kept, where, rows, workers, shown).done
     results = collect(plan, nodes, folder, str(where))
     results.save(folder)
     if report:
@@ -107,7 +111,7 @@ def claim(folder: Path, study: Study) -> None:
         raise ChiasmError(f"'{folder}' cannot be used: {error.strerror}; choose another --out") from error
     if other is not None and (difference := _difference(other, study)):
         raise ChiasmError(
-            f"'{folder}' holds another study ({difference}); choose another --out, or give both one --store to share work"
+            f"'{folder}' holds another study ({difference}); choose another --out, or share work between both by --store"
         )
     if folder.exists() and not folder.is_dir():
         raise ChiasmError(f"'{folder}' is a file; --out needs a folder")

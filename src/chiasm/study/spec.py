@@ -116,6 +116,14 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
         return cls.from_dict(raw)
 
     @classmethod
+    def from_toml(cls, text: str) -> Study:
+        """Read a study from the text of its file; raises ChiasmError as `load` does."""
+        try:
+            return cls.from_dict(tomllib.loads(text))
+        except tomllib.TOMLDecodeError as error:
+            raise ChiasmError(f"this text is not TOML: {error}") from error
+
+    @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Study:
         """Build and check a study from the plain content of its file; raises ChiasmError naming the key at fault."""
         top = {"name", "question", "seeds", "arm", *SECTIONS}
@@ -124,7 +132,9 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
                 raise unknown("key", key, top, "study")
         for key in ("name", "task", "network", "arm"):
             if key not in raw:
-                raise ChiasmError(f"study: the key '{key}' is missing; a study needs name, [task], [network] and [[arm]]")
+                raise ChiasmError(
+                    f"study: the key '{key}' is missing; a study needs name, [task], [network] and [[arm]]"
+                )
         if not isinstance(raw["name"], str) or not raw["name"]:
             raise ChiasmError(f"study: name = {raw['name']!r}; a word would do")
         seeds = raw.get("seeds", 3)
@@ -137,15 +147,15 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
                 raise ChiasmError(f"study: [{section}] is {table!r}; a table of keys would do")
             sections[section] = dict(table)
         if not isinstance(raw["arm"], Sequence) or not raw["arm"]:
-            raise ChiasmError("study: no [[arm]] is given; a study needs one arm or more, each with a name and a timeline")
+            raise ChiasmError(
+                "study: no [[arm]] is given; a study needs one arm or more, each with a name and a timeline"
+            )
         arms = tuple(_arm(entry, i) for i, entry in enumerate(raw["arm"]))
         names = [arm.name for arm in arms]
         for name in names:
             if names.count(name) > 1:
                 raise ChiasmError(f"study: two arms are named '{name}'; each needs a name of its own")
-        study = cls(
-            name=raw["name"], question=str(raw.get("question", "")), seeds=seeds, sections=sections, arms=arms
-        )
+        study = cls(name=raw["name"], question=str(raw.get("question", "")), seeds=seeds, sections=sections, arms=arms)
         settings_of(sections)
         study.cells()
         return study
@@ -229,7 +239,7 @@ def _arm(entry: Any, index: int) -> Arm:
     where = f"arm '{entry['name']}'"
     timeline = entry.get("timeline")
     if not isinstance(timeline, str) or not timeline.strip():
-        raise ChiasmError(f"{where} is empty: it needs timeline = \"...\", for instance \"silence(right) 40 | clean 60\"")
+        raise ChiasmError(f'{where} is empty: it needs timeline = "...", for instance "silence(right) 40 | clean 60"')
     role = entry.get("role", "other")
     if role not in ROLES:
         raise unknown("role", str(role), ROLES, where)
@@ -257,9 +267,11 @@ def _check_placeholders(timeline: str, values: Mapping[str, Any], where: str) ->
     try:
         wanted = {name for _, name, _, _ in Formatter().parse(timeline) if name is not None}
     except ValueError as error:
-        raise ChiasmError(f"{where}: timeline = \"{timeline}\": braces do not match ({error})") from error
+        raise ChiasmError(f'{where}: timeline = "{timeline}": braces do not match ({error})') from error
     for name in wanted - set(values):
-        raise ChiasmError(f"{where}: timeline = \"{timeline}\" has the placeholder {{{name}}} but no list '{name} = [...]'")
+        raise ChiasmError(
+            f"{where}: timeline = \"{timeline}\" has the placeholder {{{name}}} but no list '{name} = [...]'"
+        )
     for name in set(values) - wanted:
         known = ["name", "timeline", "role", "title", *SECTIONS, *wanted]
         raise unknown("key", name, known, where)

@@ -148,7 +148,9 @@ def _read(path: Path, key: str, state: bool) -> Stored:
     about = json.loads(told)
     if about["key"] != key:
         raise ValueError("it belongs to another key")
-    kinds = {kind: {n.removeprefix(f"{kind}/"): t for n, t in tensors.items() if n.startswith(f"{kind}/")} for kind in KINDS}
+    kinds = {
+        kind: {n.removeprefix(f"{kind}/"): t for n, t in tensors.items() if n.startswith(f"{kind}/")} for kind in KINDS
+    }
     units = {n.removeprefix("units/"): t.numpy() for n, t in tensors.items() if n.startswith("units/")}
     return Stored(
         key=key,

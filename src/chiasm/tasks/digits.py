@@ -98,7 +98,7 @@ class Digits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
 @cache
 def _pictures() -> tuple[Tensor, Tensor]:
     """Return the raw pictures (1797, 1, 8, 8), whole numbers from 0 to 16 in float64, and their digits (1797,)."""
-    from sklearn.datasets import load_digits  # noqa: PLC0415 - a second of import that only this task needs
+    from sklearn.datasets import load_digits
 
     bunch = load_digits()
     if bunch.images.shape != (SAMPLES, 8, 8):

@@ -1,0 +1,59 @@
+"""What a report cannot say: the limits of the method, and of this study."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chiasm.report.finding import SMALLEST
+from chiasm.report.outcomes import Outcomes
+from chiasm.report.wording import count
+
+if TYPE_CHECKING:
+    from chiasm.study.results import Results
+
+
+def limits(results: Results, outcomes: Outcomes) -> list[str]:
+    """Return the known limits, one sentence or two each: first this study's, then the method's."""
+    training = results.study.sections.get("training", {})
+    seeds = len({run.seed for cell in outcomes for run in cell.runs})
+    said = []
+    if seeds < 2:
+        said.append("One seed: nothing here has an interval.")
+    elif seeds < 5:
+        said.append(
+            f"{count(seeds, 'seed')}: intervals are wide, and rest on differences between seeds being roughly normal."
+        )
+    else:
+        said.append(f"{count(seeds, 'seed')}: intervals rest on differences between seeds being roughly normal.")
+    said.append(
+        "Intervals are not corrected for the number of comparisons on this page: of twenty true zeros one would be missed "
+        f"by its interval. Differences below {SMALLEST:g} points are not counted as effects."
+    )
+    if not training.get("weight_decay", 0):
+        said.append(
+            "The main arms train without weight decay, which decides whether an effect is permanent: with it, or after "
+            "more clean epochs than were run, a loss may heal."
+        )
+    else:
+        said.append("Weight decay decides whether an effect is permanent; the main arms have one value of it.")
+    said.append("One task, one network and one optimiser: what holds here need not hold elsewhere.")
+    if outcomes.layers:
+        said.append(
+            "RSV and synergy are measured with the sources drawn independently of each other, from the test set. Where real "
+            "sources depend on each other this shows the network pairs that the data would not."
+        )
+        said.append(
+            "RSV says what moves a unit, not whether that helps the task; synergy counts any interaction, useful or not."
+        )
+        dead = sum(
+            value for cell in outcomes for v in (cell.layer(outcomes.layers[0], "dead"),) for value in v.values()
+        )
+        if dead:
+            said.append(
+                f"Over all runs {count(round(dead), 'dead unit')} of layer {outcomes.layers[0]} are masked: they have no RSV."
+            )
+    if len(outcomes.sources) > 2:
+        said.append(
+            f"With {len(outcomes.sources)} sources, RSV sets {outcomes.sources[0]} against all others together."
+        )
+    return said

@@ -1,0 +1,110 @@
+"""The units through training, as data for the slider: RSV and synergy of every unit at every measured epoch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from chiasm.report.outcomes import Outcome, Outcomes, Run
+from chiasm.report.plane import thinned
+from chiasm.report.units import LAYERS, measured
+
+if TYPE_CHECKING:
+    from chiasm.study.results import Results
+
+#: Numbers in all; 300,000 of them are about one megabyte of the page.
+MOST = 300_000
+#: Units of a run that are kept however many runs and epochs there are.
+FEWEST = 16
+
+
+def motion(results: Results, outcomes: Outcomes, cells: Sequence[tuple[str, Outcome]]) -> dict[str, Any] | None:
+    """Gather what the slider shows.
+
+    Args:
+        results: the study's results.
+        outcomes: its outcomes.
+        cells: the named cells to show side by side.
+
+    Returns:
+        A plain value for JSON: sources, and by layer and cell the spans of the timeline and, a seed, the epochs, RSV and
+        synergy in hundredths (null: dead), dead units and accuracy in percent; None where no unit was measured more
+        than once.
+    """
+    layers = []
+    for layer in outcomes.layers[:LAYERS]:
+        shown = [made for name, cell in cells if (made := _cell(results, layer, name, cell))]
+        if shown:
+            layers.append({"name": layer, "cells": shown})
+    every = [seed for layer in layers for cell in layer["cells"] for seed in cell["seeds"]]
+    if max((len(seed["epochs"]) for seed in every), default=0) < 2:
+        return None
+    total = sum(2 * len(seed["epochs"]) * seed["units"] for seed in every)
+    share = min(1.0, MOST / total)
+    for seed in every:
+        # Rows first: a smooth slider is worth less than the spread of the units.
+        seed.update(_rounded(seed.pop("arrays"), max(FEWEST, int(share * seed["units"]))))
+    return {"sources": list(outcomes.sources), "layers": layers, "thinned": share < 1}
+
+
+def as_json(value: Mapping[str, Any]) -> str:
+    """Write a value as JSON that cannot end the script element it stands in."""
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
+
+
+def _cell(results: Results, layer: str, name: str, cell: Outcome) -> dict[str, Any] | None:
+    accuracy = _accuracies(results, cell)
+    seeds = [made for run in cell.runs if run.diverged is None and (made := _seed(results, layer, run, accuracy))]
+    if not seeds:
+        return None
+    spans = [[start, end, " + ".join(map(str, deficits)) or "clean"] for start, end, deficits in cell.timeline.spans()]
+    return {"name": name, "timeline": str(cell.timeline), "spans": spans, "seeds": seeds}
+
+
+def _seed(results: Results, layer: str, run: Run, accuracy: Mapping[tuple[str, int], float]) -> dict[str, Any] | None:
+    units = measured(results, layer, run.name)
+    if units is None:
+        return None
+    rows = np.flatnonzero(units.run == run.name)
+    rows = rows[np.argsort(units.epoch[rows], kind="stable")]
+    epochs = [int(epoch) for epoch in units.epoch[rows]]
+    dead = units.dead[rows].reshape(len(rows), -1)
+    arrays = [np.where(dead, np.nan, x[rows].reshape(len(rows), -1)) for x in (units.rsv, units.synergy)]
+    return {
+        "seed": run.seed,
+        "epochs": epochs,
+        "units": dead.shape[1],
+        "dead": [int(n) for n in dead.sum(1)],
+        "mean": [_mean(row) for row in arrays[0]],
+        "accuracy": [accuracy.get((run.name, epoch)) for epoch in epochs],
+        "arrays": arrays,
+    }
+
+
+def _mean(rsv: NDArray[np.float64]) -> float | None:
+    live = rsv[np.isfinite(rsv)]
+    return round(float(live.mean()), 3) if live.size else None
+
+
+def _rounded(arrays: Sequence[NDArray[np.float64]], most: int) -> dict[str, list[list[int | None]]]:
+    kept = thinned(arrays[0].shape[1], most)
+    made = {}
+    for name, x in zip(("rsv", "synergy"), arrays, strict=True):
+        made[name] = [[int(v) if np.isfinite(v) else None for v in row] for row in np.round(100 * x[:, kept])]
+    return made
+
+
+def _accuracies(results: Results, cell: Outcome) -> dict[tuple[str, int], float]:
+    rows = results.frame().filter(
+        (pl.col("quantity") == "accuracy")
+        & pl.col("source").fill_null("all").eq("all")
+        & pl.col("run").is_in([run.name for run in cell.runs])
+        & pl.col("value").is_finite()
+    )
+    picked = rows.select("run", "epoch", "value").iter_rows()
+    return {(run, epoch): round(100 * value, 1) for run, epoch, value in picked}

@@ -1,0 +1,69 @@
+"""Writing a report: the page and its figures, each file whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from chiasm.errors import ChiasmError
+from chiasm.report.figures import figures, main_cells
+from chiasm.report.motion import motion
+from chiasm.report.outcomes import collect
+from chiasm.report.page import page
+from chiasm.report.reading import reading
+from chiasm.report.style import png, svg, theme
+from chiasm.study.files import write_whole
+from chiasm.study.results import Results
+from chiasm.study.spec import Study, shipped
+
+
+def write_report(results: Results, folder: str | Path) -> Path:
+    """Write the report of a study: one self-contained HTML file, and its figures as SVG and PNG.
+
+    Equal results give equal bytes: no date, no timing, no random ids.
+
+    Args:
+        results: the study's results; arms of any role may be missing, seeds may be one, runs may have diverged.
+        folder: where report.html and figures/ go; made if it is not there.
+
+    Returns:
+        The path of report.html.
+
+    Raises:
+        ChiasmError: for results without a single run, or a folder that cannot be written.
+
+    Example:
+        >>> import chiasm, tempfile
+        >>> from pathlib import Path
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     results = chiasm.run("smoke", folder, report=False, progress=False)
+        ...     write_report(results, Path(folder)).name
+        'report.html'
+    """
+    folder = Path(folder)
+    outcomes = collect(results)
+    if not outcomes.cells:
+        raise ChiasmError(f"study '{results.study.name}' has no results to report: its table is empty")
+    drawn = {}
+    for section, panels in figures(results, outcomes).items():
+        with theme():
+            drawn[section] = [(panel, svg(panel.figure)) for panel in panels]
+            for panel, document in drawn[section]:
+                write_whole(folder / "figures" / f"{panel.name}.svg", document.encode())
+                write_whole(folder / "figures" / f"{panel.name}.png", png(panel.figure))
+    shown = [(name, cell) for name, cell in main_cells(outcomes) if name != "latest onset"]
+    moving = motion(results, outcomes, shown)
+    html = page(results, outcomes, reading(outcomes), drawn, moving, command(results.study))
+    path = folder / "report.html"
+    write_whole(path, html.encode())
+    return path
+
+
+def command(study: Study) -> str:
+    """Return the command that makes the study's results again: by name where the package ships it unchanged."""
+    if study.name in shipped():
+        own = Study.load(study.name)
+        if own.to_toml() == study.to_toml():
+            return f"chiasm run {study.name} --out DIR"
+        if Study.load(study.name, seeds=study.seeds).to_toml() == study.to_toml():
+            return f"chiasm run {study.name} --seeds {study.seeds} --out DIR"
+    return "chiasm run study.toml --out DIR    # study.toml lies beside this page, and below"
