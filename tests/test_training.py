@@ -10,12 +10,12 @@ from torch import nn
 
 from chiasm.deficits import Freeze, Noise, Silence
 from chiasm.errors import ChiasmError
-from chiasm.networks import SplitCNN, SplitMLP, Stacked
+from chiasm.networks import SplitCNN, SplitMLP, Stacked, reestimated
 from chiasm.objectives import Classify
 from chiasm.randomness import generator, seeded_globals
 from chiasm.sources import Batch
 from chiasm.tasks import Stereogram
-from chiasm.training import Leg, Row, Stack, State, Training, initial_state, reestimated
+from chiasm.training import Leg, Row, Stack, State, Training, initial_state
 
 TASK = Stereogram(size=8, disparities=(-1, 1), train=96, test=64)
 MLP = SplitMLP(depth=2, width=16, trunk=(8,))

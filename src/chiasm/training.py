@@ -28,6 +28,7 @@ from chiasm.deficits import Deficit
 from chiasm.errors import ChiasmError
 from chiasm.networks import Stacked
 from chiasm.objectives import Objective, read
+from chiasm.optimiser import Optimiser, empty_slots
 from chiasm.randomness import generator, seeded_globals
 from chiasm.sources import Batch
 from chiasm.tasks import Task
@@ -152,16 +153,7 @@ def initial_state(network: Stacked, training: Training) -> State:
     """Return the state of epoch 0: the template's weights, an optimiser without memory."""
     weights = {name: p.detach().clone() for name, p in network.template.named_parameters()}
     buffers = {name: b.detach().clone() for name, b in network.template.named_buffers()}
-    return State(weights, buffers, fresh_slots(weights, training))
-
-
-def fresh_slots(weights: Mapping[str, Tensor], training: Training) -> dict[str, Tensor]:
-    """Return an optimiser's memory that remembers nothing."""
-    slots = ("momentum",) if training.optimiser == "sgd" else ("mean", "square")
-    empty = {f"{slot}:{name}": torch.zeros_like(w) for slot in slots for name, w in weights.items()}
-    if training.optimiser == "adamw":
-        empty["steps"] = torch.zeros((), device=next(iter(weights.values())).device)
-    return empty
+    return State(weights, buffers, empty_slots(weights, training.optimiser))
 
 
 @dataclass
@@ -219,7 +211,7 @@ class Stack:
         samples = len(pool) // (max(offsets) + 1)
         order = torch.stack([_order(row, samples, device) + o * samples for row, o in zip(rows, offsets, strict=True)])
         rates = [row.leg.rate(row.training, row.epoch) for row in rows]
-        optimiser = _Optimiser(self, rows, rates, device)
+        optimiser = _optimiser(rows, rates, self.weights, device)
         batch = rows[0].training.batch
         seen = torch.zeros(2, len(rows), device=device)
         self.network.template.train()
@@ -231,7 +223,7 @@ class Stack:
                 logits = read(self.network(weights | self.buffers, sources).logits, head)
             loss = self.objective.loss(logits, target)
             grads = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
-            optimiser.update(grads)
+            optimiser.update(self.weights, self.slots, grads)
             right = (logits.detach().argmax(-1) == target).float().mean(1)
             seen += torch.stack([loss.detach(), right]) * chosen.shape[1]
         loss_of, accuracy_of = (seen / samples).tolist()
@@ -241,40 +233,6 @@ class Stack:
             row.diverged = row.diverged or not isfinite(loss_)
             said.append(Trained(row.epoch, loss_, accuracy, rate))
         return said
-
-
-@torch.no_grad()
-def reestimated(
-    network: Stacked, weights: Mapping[str, Tensor], clean: Sequence[Batch], batch: int
-) -> dict[str, Tensor]:
-    """Return BatchNorm statistics estimated anew: the average over one pass of clean training data in train mode.
-
-    Args:
-        network: the stacked template.
-        weights: parameters and buffers (rows, ...); left as they are.
-        clean: one training set a row.
-        batch: samples a step.
-    """
-    template = network.template
-    norms = [(name, m) for name, m in template.named_modules() if isinstance(m, torch.nn.modules.batchnorm._NormBase)]
-    mine = {key: t.clone() for key, t in weights.items()}
-    statistics = [f"{name}.{key}" for name, module in norms for key, _ in module.named_buffers(recurse=False)]
-    for key in statistics:
-        mine[key].fill_(1.0 if key.endswith("running_var") else 0.0)
-    momenta = [module.momentum for _, module in norms]
-    template.train()
-    try:
-        for _, module in norms:
-            module.momentum = None  # torch's sign for a plain average over batches
-        rows = len(next(iter(mine.values())))
-        padded = [*clean, *[clean[0]] * (rows - len(clean))]
-        for start in range(0, len(clean[0]), batch):
-            x = {n: torch.stack([c.sources[n][start : start + batch] for c in padded]) for n in clean[0]}
-            network(mine, x)
-    finally:
-        for (_, module), momentum in zip(norms, momenta, strict=True):
-            module.momentum = momentum
-    return {key: mine[key] for key in statistics}
 
 
 def _order(row: Row, samples: int, device: torch.device) -> Tensor:
@@ -339,68 +297,23 @@ def _batch(
     return sources, target, head
 
 
-class _Optimiser:
-    """The update of every row at its own rate; in place on the stack's weights and slots."""
-
-    def __init__(self, stack: Stack, rows: Sequence[Row], rates: Sequence[float], device: torch.device) -> None:
-        self.stack = stack
-        self.sgd = rows[0].training.optimiser == "sgd"
-        self.rate = torch.tensor(rates, device=device)
-        self.momentum = torch.tensor([row.training.momentum for row in rows], device=device)
-        self.decay = torch.tensor([row.training.weight_decay for row in rows], device=device)
-        self.decays = any(row.training.weight_decay for row in rows)
-        self.betas = torch.tensor([row.training.betas for row in rows], device=device).T
-        self.frozen: dict[str, list[int]] = {}
-        for i, row in enumerate(rows):
-            for name in _frozen(row, stack.weights):
-                self.frozen.setdefault(name, []).append(i)
-
-    @torch.no_grad()
-    def update(self, grads: Sequence[Tensor | None]) -> None:
-        slots = self.stack.slots
-        if not self.sgd:
-            slots["steps"] += 1
-        for (name, w), grad in zip(self.stack.weights.items(), grads, strict=True):
-            w.requires_grad_(False)
-            g = torch.zeros_like(w) if grad is None else grad
-            held = self._hold(name, w)
-            if self.sgd:
-                self._sgd(name, w, g)
-            else:
-                self._adamw(name, w, g)
-            for tensor, index, old in held:
-                tensor[index] = old
-
-    def _sgd(self, name: str, w: Tensor, g: Tensor) -> None:
-        if self.decays:
-            g = g + _as(self.decay, w) * w
-        buffer = self.stack.slots[f"momentum:{name}"]
-        buffer.mul_(_as(self.momentum, w)).add_(g)
-        w.addcmul_(buffer, _as(-self.rate, w))
-
-    def _adamw(self, name: str, w: Tensor, g: Tensor) -> None:
-        first, second = (_as(beta, w) for beta in self.betas)
-        mean, square = self.stack.slots[f"mean:{name}"], self.stack.slots[f"square:{name}"]
-        steps = _as(self.stack.slots["steps"], w)
-        rate = _as(self.rate, w)
-        w.mul_(1 - rate * _as(self.decay, w))
-        mean.mul_(first).add_(g * (1 - first))
-        square.mul_(second).add_(g * g * (1 - second))
-        scale = (square / (1 - second**steps)).sqrt_().add_(1e-8)  # torch.optim.AdamW's default eps
-        w.sub_(rate * (mean / (1 - first**steps)) / scale)
-
-    def _hold(self, name: str, w: Tensor) -> list[tuple[Tensor, list[int], Tensor]]:
-        """Remember what a frozen pathway must still be after the update: its weights and their momentum."""
-        index = self.frozen.get(name)
-        if index is None:
-            return []
-        kept = [w, *(slot for key, slot in self.stack.slots.items() if key.endswith(f":{name}"))]
-        return [(tensor, index, tensor[index].clone()) for tensor in kept]
-
-
-def _as(row_values: Tensor, like: Tensor) -> Tensor:
-    """Shape one value a row so that it multiplies a tensor with a row axis in front."""
-    return row_values.view(-1, *[1] * (like.dim() - 1))
+def _optimiser(
+    rows: Sequence[Row], rates: Sequence[float], weights: Mapping[str, Tensor], device: torch.device
+) -> Optimiser:
+    frozen: dict[str, list[int]] = {}
+    for i, row in enumerate(rows):
+        for name in _frozen(row, weights):
+            frozen.setdefault(name, []).append(i)
+    settings = [row.training for row in rows]
+    return Optimiser(
+        settings[0].optimiser,
+        rates,
+        [t.momentum for t in settings],
+        [t.weight_decay for t in settings],
+        [t.betas for t in settings],
+        frozen,
+        device,
+    )
 
 
 def _frozen(row: Row, weights: Mapping[str, Tensor]) -> list[str]:

@@ -1,5 +1,6 @@
 """Networks of several sources: pathways that only one source reaches, a fusion, a trunk, heads."""
 
+from chiasm.networks.batchnorm import reestimated
 from chiasm.networks.custom import Custom
 from chiasm.networks.fusion import Fusion, FusionNetwork
 from chiasm.networks.split_cnn import SplitCNN
@@ -8,4 +9,4 @@ from chiasm.networks.stacked import Response, Stacked
 
 Network = SplitMLP | SplitCNN | Custom
 
-__all__ = ["Custom", "Fusion", "FusionNetwork", "Network", "Response", "SplitCNN", "SplitMLP", "Stacked"]
+__all__ = ["Custom", "Fusion", "FusionNetwork", "Network", "Response", "SplitCNN", "SplitMLP", "Stacked", "reestimated"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chiasm.report.finding import NEAR_CHANCE, SHIFT, Finding, allows, judge, sentence
+from chiasm.report.finding import NEAR_CHANCE, SHIFT, Finding, allows, costs, judge, sentence
 from chiasm.report.intervals import Estimate, difference
 from chiasm.report.outcomes import Outcome, Outcomes, in_points
 from chiasm.report.wording import (
@@ -18,17 +18,19 @@ from chiasm.report.wording import (
     stretch,
 )
 
-#: The confounds in the order of the page: key, question, the arm that tests it.
+#: The confounds in the order of the page: key, question, the role of the arms that test it ("" where it is no arm).
 QUESTIONS = (
-    ("restart", "Is it the learning rate, decayed while the deficit lasted?", "clock since_release"),
-    ("constant", "Does it need a decaying learning rate at all?", "clock constant"),
-    ("mirror", "Is it a left/right asymmetry of network or data?", "role mirror"),
-    ("fresh", "Is it that a fixed training set is memorised?", "role fresh"),
-    ("longer", "Would a longer clean phase heal it?", "role longer"),
-    ("alone", "Can one source alone solve the task?", "role alone"),
-    ("deficit", "Do other deficits do the same?", "role deficit"),
-    ("after", "Did every run have equally many clean epochs?", "the clean phases"),
+    ("restart", "Is it the learning rate, decayed while the deficit lasted?", ""),
+    ("constant", "Does it need a decaying learning rate at all?", ""),
+    ("mirror", "Is it that the sources are not alike, in the network or in the data?", "mirror"),
+    ("fresh", "Is it that a fixed training set is memorised?", "fresh"),
+    ("longer", "Would a longer clean phase heal it?", "longer"),
+    ("alone", "Can one source alone solve the task?", "alone"),
+    ("deficit", "Do other deficits do the same?", "deficit"),
+    ("after", "Did every run have equally many clean epochs?", ""),
 )
+#: What tests the questions that no arm of their own tests.
+TESTED_BY = {"restart": "clock since_release", "constant": "clock constant", "after": "the clean phases"}
 UNTESTED = "not tested here"
 
 
@@ -69,7 +71,8 @@ def restart(outcomes: Outcomes) -> Finding:
         return Finding("restart", "no loss to explain", text + "learning rate to win back.")
     remains = _remains(left)
     if judge(won) != "cost":
-        text = f"A restart of the learning rate at release wins back nothing measurable ({points_between(won)}); {remains}."
+        text = f"A restart of the learning rate at release wins back nothing measurable ({points_between(won)}); "
+        text += f"{remains}."
         return Finding("restart", "does not explain it", text)
     common = sorted(whole.keys() & without.keys() & with_.keys())
     means = [sum(by[seed] for seed in common) / len(common) for by in (whole, without, with_)]
@@ -95,14 +98,13 @@ def constant(outcomes: Outcomes) -> Finding:
     lost = outcomes.cost(cell) if cell else None
     if cell is None or lost is None:
         return _untested("constant", "a constant learning rate, with its own control")
-    told = f"At a constant learning rate {stretch(cell.timeline)} costs {points_between(lost)}"
+    told = f"At a constant learning rate {stretch(cell.timeline)} {costs(lost)}"
     verdict = judge(lost)
     if verdict == "cannot tell":
         return Finding("constant", "cannot tell", sentence(told + "; one seed cannot tell"))
     if verdict == "cost":
-        return Finding("constant", "cost without decay", sentence(told + ": the cost does not need a decaying rate"))
-    none = "no measurable cost" if verdict == "none" else "a gain"
-    return Finding("constant", "no cost without decay", sentence(f"{told}, {none}{allows(lost)}"))
+        return Finding("constant", "cost without decay", sentence(told + "; the cost does not need a decaying rate"))
+    return Finding("constant", "no cost without decay", sentence(told))
 
 
 def mirror(outcomes: Outcomes) -> Finding:
@@ -113,10 +115,10 @@ def mirror(outcomes: Outcomes) -> Finding:
     straight = outcomes.cost(partner) if partner else None
     if cell is None or mirrored is None:
         return _untested("mirror", "the same deficit on the other source")
-    told = f"Mirrored, {stretch(cell.timeline)} costs {points_between(mirrored)}"
+    told = f"Mirrored, {stretch(cell.timeline)} {costs(mirrored)}"
     if partner is None or straight is None:
         return Finding("mirror", "cannot tell", sentence(told + "; there is no equal deficit on the first side"))
-    told += f", against {points_between(straight)} of {doing(partner.timeline)}"
+    told += f"; {doing(partner.timeline)} {costs(straight)}"
     verdicts = {judge(mirrored), judge(straight)}
     if "cannot tell" in verdicts:
         return Finding("mirror", "cannot tell", sentence(told + "; one seed cannot tell whether they agree"))
@@ -130,11 +132,11 @@ def mirror(outcomes: Outcomes) -> Finding:
     apart = difference(in_points(partner.accuracy()), in_points(cell.accuracy()), (-100, 100))
     same = len(verdicts) == 1 and judge(apart) == "none"
     if same and turned:
-        return Finding("mirror", "mirror agrees", sentence(f"{told}{shifts}: the mirror agrees"))
+        return Finding("mirror", "mirror agrees", sentence(f"{told}{shifts}. The mirror agrees"))
     if len(verdicts) == 1 and turned and apart is not None:
-        gap = f"the mirror agrees in kind, {points_between(apart)} apart"
-        return Finding("mirror", "agrees in kind", sentence(f"{told}{shifts}: {gap}"))
-    return Finding("mirror", "mirror differs", sentence(f"{told}{shifts}: the mirror does not agree"))
+        gap = f"The mirror agrees in kind, {points_between(apart)} apart"
+        return Finding("mirror", "agrees in kind", sentence(f"{told}{shifts}. {gap}"))
+    return Finding("mirror", "mirror differs", sentence(f"{told}{shifts}. The mirror does not agree"))
 
 
 def fresh(outcomes: Outcomes) -> Finding:
@@ -148,13 +150,13 @@ def fresh(outcomes: Outcomes) -> Finding:
     floor = f"; no cell with fresh data ends below {percent(worst)}" if len(ends) > 1 else ""
     lost = outcomes.cost(cell)
     if lost is None:
-        text = f"With fresh data {stretch(cell.timeline)} ends at {percent(made.mean)}; there is no control with fresh data"
-        return Finding("fresh", "cannot tell", sentence(text + floor))
-    told = f"With fresh data {stretch(cell.timeline)} costs {points_between(lost)}"
+        text = f"With fresh data {stretch(cell.timeline)} ends at {percent(made.mean)}"
+        return Finding("fresh", "cannot tell", sentence(f"{text}; there is no control with fresh data{floor}"))
+    told = f"With fresh data {stretch(cell.timeline)} {costs(lost)}"
     partner = _partner(outcomes, cell)
     fixed = outcomes.cost(partner) if partner else None
     if fixed is not None:
-        told += f", against {points(fixed.mean)} with the fixed training set"
+        told += f"; with the fixed training set {points(fixed.mean)}"
     told += floor
     verdict, before = judge(lost), judge(fixed)
     if "cannot tell" in (verdict, before):
@@ -162,11 +164,12 @@ def fresh(outcomes: Outcomes) -> Finding:
     if fixed is None or before != "cost":
         return Finding("fresh", "no loss to explain" if fixed else "cost known", sentence(told))
     if verdict != "cost":
-        said = f"{told}: the cost needs a fixed training set, as memorising it would{allows(lost)}"
-        return Finding("fresh", "explains the loss", sentence(said))
-    if lost.mean <= fixed.mean / 2:
-        return Finding("fresh", "explains most", sentence(told + ": more than half of it needs a fixed training set"))
-    return Finding("fresh", "does not explain it", sentence(told + ": it does not need a fixed training set"))
+        named, said = "explains the loss", "The cost needs a fixed training set, as memorising it would"
+    elif lost.mean <= fixed.mean / 2:
+        named, said = "explains most", "More than half of it needs a fixed training set"
+    else:
+        named, said = "does not explain it", "It does not need a fixed training set"
+    return Finding("fresh", named, sentence(f"{told}. {said}"))
 
 
 def longer(outcomes: Outcomes) -> Finding:
@@ -178,21 +181,21 @@ def longer(outcomes: Outcomes) -> Finding:
         return _untested("longer", "a longer clean phase")
     partner, control = _partner(outcomes, cell), outcomes.control(cell)
     before = outcomes.cost(partner) if partner else None
-    told = f"After {count(cell.after, 'clean epoch')}, {stretch(cell.timeline)} costs {points_between(lost)}"
+    told = f"After {count(cell.after, 'clean epoch')}, {stretch(cell.timeline)} {costs(lost)}"
     if before is not None and partner is not None:
-        told += f" (after {partner.after}: {points(before.mean)})"
+        told += f"; after {partner.after} it was {points(before.mean)}"
     if control is not None and control.after != cell.after:
         told += f", against a control of {count(control.after, 'epoch')}"
     verdict, was = judge(lost), judge(before)
     if verdict == "cannot tell":
         return Finding("longer", "cannot tell", sentence(told + "; one seed cannot tell"))
     if before is not None and was != "cost":
-        return Finding("longer", "no loss to explain", sentence(told + ": there was nothing to heal"))
+        return Finding("longer", "no loss to explain", sentence(told + ". There was nothing to heal"))
     if verdict == "cost" and before is not None and lost.mean <= before.mean / 2:
-        return Finding("longer", "heals in part", sentence(told + ": it heals by more than half"))
+        return Finding("longer", "heals in part", sentence(told + ". It heals by more than half"))
     if verdict == "cost":
-        return Finding("longer", "does not heal", sentence(told + ": it is still there"))
-    return Finding("longer", "heals", sentence(f"{told}: nothing measurable is left{allows(lost)}"))
+        return Finding("longer", "does not heal", sentence(told + ". It is still there"))
+    return Finding("longer", "heals", sentence(f"{told}. It heals"))
 
 
 def alone(outcomes: Outcomes) -> Finding:
@@ -232,14 +235,12 @@ def deficit(outcomes: Outcomes) -> Finding:
     for cell in longest.values():
         lost, made = outcomes.cost(cell), cell.mean_accuracy()
         if lost is not None:
-            said.append(f"{stretch(cell.timeline)}: {points_between(lost)}")
+            said.append(f"{stretch(cell.timeline)} {costs(lost)}")
         elif made is not None:
             said.append(f"{stretch(cell.timeline)}: ends at {percent(made.mean)}, without a control")
     if not said or clock is None:
         return _untested("deficit", "other kinds of deficit")
-    return Finding(
-        "deficit", count(len(said), "other deficit"), f"Other deficits cost ({clock_words(clock)}): {'; '.join(said)}."
-    )
+    return Finding("deficit", count(len(said), "other deficit"), sentence(f"{'; '.join(said)} ({clock_words(clock)})"))
 
 
 def after(outcomes: Outcomes) -> Finding:
@@ -251,8 +252,8 @@ def after(outcomes: Outcomes) -> Finding:
     if len(lengths) == 1:
         text = f"Every run of the duration and onset arms had {count(lengths[0], 'clean epoch')} after release."
         return Finding("after", "equal", text)
-    text = f"Clean phases differ: {listed([str(n) for n in lengths])} epochs; accuracies at different lengths do not compare."
-    return Finding("after", "not equal", text)
+    text = f"Clean phases differ: {listed([str(n) for n in lengths])} epochs. "
+    return Finding("after", "not equal", text + "Accuracies after different lengths do not compare.")
 
 
 def _clock_of(outcomes: Outcomes, role: str) -> str | None:

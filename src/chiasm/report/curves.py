@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from chiasm.report.intervals import Estimate, estimate
 from chiasm.report.outcomes import Outcome
-from chiasm.report.style import HEIGHT, INK, MUTED, VERMILLION, axes_on, canvas, dodge, rules
+from chiasm.report.style import HEIGHT, INK, MUTED, VERMILLION, axes_on, canvas, dodge, legend, rules
 
 #: Inches that two tick labels need between their middles.
 TICK_ROOM = 0.25
@@ -81,22 +81,21 @@ def chart(
     axes = axes_on(figure, bottom=0.56 + 0.22 * lines)
     everywhere = sorted({x for one in series for x in one.x})
     span = (everywhere[-1] - everywhere[0]) or 1 if everywhere else 1
-    shifts = dodge(len(series), 0.012 * span)
+    shifts = dodge(len(series), 0.02 * span)
     for one, shift in zip(series, shifts, strict=True):
         _draw(axes, one, shift, 0.008 * span, bounds, ylim)
     for level in levels:
-        _level(axes, level)
-    _x_axis(axes, everywhere, span)
+        _level(axes, level, ylim)
+    _x_axis(axes, everywhere, span, axes.get_position().width * figure.get_size_inches()[0])
     axes.set_ylim(*ylim)
-    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     rules(axes)
     axes.set_title(title, x=0)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     if named:
         handles = [Line2D([], [], color=s.colour, marker=s.marker, markersize=5, label=s.label) for s in named]
-        place = {"loc": "lower left", "bbox_to_anchor": (0.08, 0.01), "columnspacing": 1.4, "handlelength": 1.8}
-        figure.legend(handles=handles, ncols=2 if len(named) > 1 else 1, borderpad=0, labelspacing=0.35, **place)
+        legend(figure, handles, columns=2 if len(named) > 1 else 1)
     return figure
 
 
@@ -106,8 +105,9 @@ def _draw(
     xs, means, below, above = [], [], [], []
     for x, cell in zip(one.x, one.cells, strict=True):
         values = one.value(cell)
-        at = [x + shift + d for d in dodge(len(values), jitter)]
-        axes.plot(at, list(values.values()), "o", ms=3, mfc="none", mec=one.colour, mew=0.7, alpha=0.75, zorder=2)
+        # Seeds stand to the right of their mean, where its marker does not hide them.
+        at = [x + shift + 2.6 * jitter + d for d in dodge(len(values), jitter / 2)]
+        axes.plot(at, list(values.values()), "o", ms=3.2, mfc="none", mec=one.colour, mew=0.8, alpha=0.8, zorder=2)
         made = estimate(list(values.values()), bounds)
         if made is not None:
             xs.append(x + shift)
@@ -122,23 +122,25 @@ def _draw(
     axes.plot(xs, means, one.marker, color=one.colour, ms=5.5, zorder=4)
 
 
-def _level(axes: Axes, level: Level) -> None:
+def _level(axes: Axes, level: Level, ylim: tuple[float, float]) -> None:
     style = (0, (1, 2)) if level.dotted else (0, (5, 3))
     axes.axhline(level.made.mean, color=MUTED, linewidth=1.0, linestyle=style, zorder=1)
     if level.made.low is not None and level.made.high is not None:
         axes.axhspan(level.made.low, level.made.high, color=MUTED, alpha=0.14, linewidth=0, zorder=0)
-    transform = axes.get_yaxis_transform()
-    axes.text(1.0, level.made.mean, level.label, transform=transform, ha="right", va="bottom", color=MUTED)
+    # Above the band where there is room for a line of text, else below it.
+    high = level.made.mean if level.made.high is None else level.made.high
+    low = level.made.mean if level.made.low is None else level.made.low
+    fits = high + 0.07 * (ylim[1] - ylim[0]) < ylim[1]
+    across, side = axes.get_yaxis_transform(), "bottom" if fits else "top"
+    axes.text(1.0, high if fits else low, level.label, transform=across, ha="right", va=side, color=MUTED)
 
 
-def _x_axis(axes: Axes, everywhere: Sequence[float], span: float) -> None:
+def _x_axis(axes: Axes, everywhere: Sequence[float], span: float, width: float) -> None:
     if not everywhere:
         return
     pad = 0.06 * span
     axes.set_xlim(everywhere[0] - pad, everywhere[-1] + pad)
-    figure = axes.get_figure()
-    assert figure is not None
-    inches = axes.get_position().width * figure.get_size_inches()[0] / (1.12 * span)
+    inches = width / (1.12 * span)
     kept = everywhere[-1:]
     for x in reversed(everywhere[:-1]):
         room = TICK_ROOM if max(x, kept[0]) < 100 else TICK_ROOM + 0.08

@@ -30,7 +30,7 @@ def figures(results: Results, outcomes: Outcomes) -> dict[str, list[Panel]]:
     """Draw every figure that the study has data for.
 
     Returns:
-        The panels by section: "strips", "accuracy", "clocks", "units", "planes", "alone", "confounds".
+        The panels by section: "strips", "accuracy", "clocks", "units", "means", "planes", "alone", "confounds".
     """
     with theme():
         ylim = _ylim(outcomes)
@@ -38,7 +38,8 @@ def figures(results: Results, outcomes: Outcomes) -> dict[str, list[Panel]]:
             "strips": list(_strips(outcomes)),
             "accuracy": [*_accuracy(outcomes, ylim), *tracks(results, main_cells(outcomes), ylim)],
             "clocks": list(_clocks(outcomes, ylim)),
-            "units": [*_rsv(outcomes), *ridges(results, outcomes)],
+            "units": list(ridges(results, outcomes)),
+            "means": list(_rsv(outcomes)),
             "planes": list(planes(results, outcomes)),
             "alone": list(_alone(outcomes, ylim)),
             "confounds": list(_confounds(outcomes)),
@@ -87,14 +88,13 @@ def _levels(outcomes: Outcomes, control: Outcome | None, ylim: tuple[float, floa
     return levels
 
 
-def _dots(cells: Sequence[Outcome]) -> str:
-    """What dots and bars are, and which runs are missing."""
-    counts = {len(cell.accuracy()) for cell in cells}
-    if max(counts, default=0) < 2:
+def _seeds(cells: Sequence[Outcome]) -> str:
+    """How many seeds a figure rests on, and which runs are missing."""
+    counts = sorted({len(cell.accuracy()) for cell in cells})
+    if not counts or counts[-1] < 2:
         said = "One seed: no interval."
     else:
-        ns = f"{min(counts)} to {max(counts)}" if len(counts) > 1 else str(max(counts))
-        said = f"Open dots: single seeds; filled: their mean, with 95 % intervals (Student's t over {ns} seeds)."
+        said = f"{counts[0]} to {counts[-1]} seeds." if len(counts) > 1 else f"{counts[0]} seeds."
     bad = sum(len(cell.diverged) for cell in cells)
     return said + (f" Crosses: {count(bad, 'diverged run')}, in no mean." if bad else "")
 
@@ -132,7 +132,7 @@ def _accuracy(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
         title = ", ".join(f"{key.split('.', 1)[-1]} = {value}" for key, value in sorted(settings))
         levels = _levels(outcomes, outcomes.control(cells[-1]), ylim)
         figure = chart([_curve(cells, _duration_of, outcomes.clock)], title, DURATION, ACCURACY, ylim, (0, 100), levels)
-        yield Panel(f"accuracy-setting-{i + 1}", figure, f"The duration arm with {title}. {_dots(cells)}")
+        yield Panel(f"accuracy-setting-{i + 1}", figure, f"The duration arm with {title}. {_seeds(cells)}")
 
 
 def _pair(
@@ -143,21 +143,21 @@ def _pair(
     if any(cell.duration for cell in lengths):
         control = next((cell for cell in lengths if not cell.duration), None) or outcomes.control(lengths[-1])
         levels = _levels(outcomes, control, ylim)
-        title = capital(clock_words(clock)) if clock_in_title else "The longer the deficit"
+        title = capital(clock_words(clock)) if clock_in_title else "Accuracy against length"
         figure = chart([_curve(lengths, _duration_of, clock)], title, DURATION, ACCURACY, ylim, (0, 100), levels)
         said = (
             f"{capital(doing(lengths[-1].timeline))} for so many epochs, then {count(lengths[-1].after, 'clean epoch')}"
         )
-        yield Panel(f"{stem}-duration", figure, f"{said} ({clock_words(clock)}). {_dots(lengths)}")
+        yield Panel(f"{stem}-duration", figure, f"{said} ({clock_words(clock)}). {_seeds(lengths)}")
     if len(onsets) > 1:
         levels = _levels(outcomes, outcomes.control(onsets[-1]), ylim)
-        title = capital(clock_words(clock)) if clock_in_title else "The same deficit, later"
+        title = capital(clock_words(clock)) if clock_in_title else "Accuracy against onset"
         figure = chart([_curve(onsets, _onset_of, clock)], title, ONSET, ACCURACY, ylim, (0, 100), levels)
         said = (
             f"{capital(doing(onsets[-1].timeline))} for {count(onsets[-1].duration, 'epoch')} from so many epochs on, "
         )
         said += f"then {count(onsets[-1].after, 'clean epoch')}"
-        yield Panel(f"{stem}-onset", figure, f"{said} ({clock_words(clock)}). {_dots(onsets)}")
+        yield Panel(f"{stem}-onset", figure, f"{said} ({clock_words(clock)}). {_seeds(onsets)}")
 
 
 def _clocks(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
@@ -184,8 +184,7 @@ def _rsv(outcomes: Outcomes) -> Iterator[Panel]:
         zero = Level("both sources alike", Estimate(0.0, None, None, ()), dotted=True)
         ylabel = f"mean RSV (+1: {outcomes.sources[0] if outcomes.sources else 'first source'} only)"
         figure = chart([one], f"Mean RSV of layer {layer}", xlabel, ylabel, (-1.05, 1.05), (-1, 1), [zero])
-        said = "The mean over the live units of each seed; its interval is over seeds, never over units."
-        yield Panel(f"rsv-{kind}", figure, f"{said} {_dots(cells)}")
+        yield Panel(f"rsv-{kind}", figure, f"{capital(clock_words(clock))}. {_seeds(cells)}")
 
 
 def _alone(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
@@ -203,9 +202,9 @@ def _alone(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
             colour, marker = SOURCES[i % len(SOURCES)], MARKERS[1 + i % (len(MARKERS) - 1)]
             series.append(Series(f"{source} alone", cells, x, _of_source(source), colour, marker))
         levels = _levels(outcomes, None, ylim)
-        figure = chart(series, "One source at a time", xlabel, ACCURACY, ylim, (0, 100), levels)
+        figure = chart(series, f"Each source alone, by {kind}", xlabel, ACCURACY, ylim, (0, 100), levels)
         said = "Tested with all sources, and with one while the rest is silenced; training is the same."
-        yield Panel(f"alone-{kind}", figure, f"{said} {_dots(cells)}")
+        yield Panel(f"alone-{kind}", figure, f"{said} {_seeds(cells)}")
 
 
 def _of_source(source: str) -> Callable[[Outcome], Mapping[int, float]]:
@@ -224,7 +223,7 @@ def _confounds(outcomes: Outcomes) -> Iterator[Panel]:
     left = f" The first {ROWS} of {len(cells)} cells; the table has them all." if len(cells) > ROWS else ""
     said = "Arms that test confounds, each held against the control with the same settings."
     yield Panel(
-        "confounds", forest(rows, "Arms beside the main curves", _chance(outcomes)), f"{said} {_dots(cells)}{left}"
+        "confounds", forest(rows, "Arms beside the main curves", _chance(outcomes)), f"{said} {_seeds(cells)}{left}"
     )
 
 
@@ -237,4 +236,7 @@ def _control(outcomes: Outcomes, cell: Outcome) -> Estimate | None:
 
 def _label(cell: Outcome, outcomes: Outcomes) -> str:
     source = outcomes.tested(cell)[1]
-    return f"{source} alone" if source else outcomes.short(cell)
+    if source:
+        return f"{source} alone"
+    clocks = {c.clock for c in outcomes if c.arm == cell.arm}
+    return " ".join([cell.arm, outcomes.short(cell), *([cell.clock] if len(clocks) > 1 else [])]).replace("  ", " ")

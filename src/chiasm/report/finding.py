@@ -7,7 +7,7 @@ from typing import Literal
 
 from chiasm.report.intervals import Estimate
 from chiasm.report.outcomes import Outcome
-from chiasm.report.wording import capital, count, points
+from chiasm.report.wording import capital, count, points, points_between
 
 #: Points of accuracy below which a difference counts as none, however narrow its interval.
 SMALLEST = 2.0
@@ -21,8 +21,8 @@ NEAR_CHANCE = 5.0
 Judgement = Literal["cost", "gain", "none", "cannot tell", "not tested"]
 
 RULES = (
-    f"A difference in accuracy counts when its 95 % interval over seeds leaves 0 out and its mean is {SMALLEST:g} points "
-    "or more; otherwise the page says that there is none, and how much the interval still allows.",
+    f"A difference in accuracy counts when its 95 % interval over seeds leaves 0 out and its mean is {SMALLEST:g} "
+    "points or more; otherwise the page says that there is none, and how much the interval still allows.",
     "A critical period is such a difference between the same deficit at the latest and at the earliest onset, after "
     "equally many clean epochs.",
     "With fewer than two seeds there is no interval, and the page says that it cannot tell.",
@@ -65,6 +65,17 @@ def allows(lost: Estimate) -> str:
     if lost.high is None or lost.high < SMALLEST:
         return ""
     return f" (with {count(lost.n, 'seed')} a cost of up to {points(lost.high)} cannot be ruled out)"
+
+
+def costs(lost: Estimate) -> str:
+    """What a difference in points amounts to, as a verb with its numbers: "costs 60 points [58, 63]"."""
+    verdict = judge(lost)
+    if verdict == "none":
+        return f"costs nothing measurable: {points_between(lost)}{allows(lost)}"
+    if verdict == "gain":
+        low, high = (None if end is None else -end for end in (lost.high, lost.low))
+        return f"gains {points_between(Estimate(-lost.mean, low, high, lost.values))}"
+    return f"costs {points_between(lost)}"
 
 
 def started(cell: Outcome) -> str:

@@ -21,6 +21,7 @@ from chiasm.report.style import (
     axes_on,
     canvas,
     dodge,
+    legend,
     rules,
     shorten,
 )
@@ -84,6 +85,5 @@ def forest(rows: Sequence[Row], title: str, chance: float | None) -> Figure:
         Line2D([], [], color=INK, marker="o", markersize=5, label="mean, 95 % interval"),
         Line2D([], [], color=PURPLE, marker="D", mfc="none", linestyle="none", markersize=6, label="its control"),
     ]
-    place = {"loc": "lower left", "bbox_to_anchor": (0.02, 0.01), "columnspacing": 1.4, "handlelength": 1.6}
-    figure.legend(handles=handles, ncols=2, borderpad=0, **place)
+    legend(figure, handles, columns=2, left=0.02)
     return figure

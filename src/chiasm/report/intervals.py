@@ -64,7 +64,7 @@ def _within(t: float, df: int) -> float:
     term = math.cos(angle) if odd else 1.0
     total = term
     for k in range(3 if odd else 2, df - 1, 2):
-        term *= square * ((k - 1) / k if odd else (k - 1) / k)
+        term *= square * (k - 1) / k
         total += term
     return 2 / math.pi * (angle + sine * total) if odd else sine * total
 

@@ -26,8 +26,8 @@ def limits(results: Results, outcomes: Outcomes) -> list[str]:
     else:
         said.append(f"{count(seeds, 'seed')}: intervals rest on differences between seeds being roughly normal.")
     said.append(
-        "Intervals are not corrected for the number of comparisons on this page: of twenty true zeros one would be missed "
-        f"by its interval. Differences below {SMALLEST:g} points are not counted as effects."
+        "Intervals are not corrected for the number of comparisons on this page: of twenty true zeros one would be "
+        f"missed by its interval. Differences below {SMALLEST:g} points are not counted as effects."
     )
     if not training.get("weight_decay", 0):
         said.append(
@@ -39,18 +39,20 @@ def limits(results: Results, outcomes: Outcomes) -> list[str]:
     said.append("One task, one network and one optimiser: what holds here need not hold elsewhere.")
     if outcomes.layers:
         said.append(
-            "RSV and synergy are measured with the sources drawn independently of each other, from the test set. Where real "
-            "sources depend on each other this shows the network pairs that the data would not."
+            "RSV and synergy are measured with the sources drawn independently of each other, from the test set. Where "
+            "real sources depend on each other this shows the network pairs that the data would not."
         )
         said.append(
-            "RSV says what moves a unit, not whether that helps the task; synergy counts any interaction, useful or not."
+            "RSV says what moves a unit, not whether that helps the task; synergy counts any interaction, useful or "
+            "not."
         )
         dead = sum(
             value for cell in outcomes for v in (cell.layer(outcomes.layers[0], "dead"),) for value in v.values()
         )
         if dead:
             said.append(
-                f"Over all runs {count(round(dead), 'dead unit')} of layer {outcomes.layers[0]} are masked: they have no RSV."
+                f"Over all runs {count(round(dead), 'dead unit')} of layer {outcomes.layers[0]} are masked: a unit "
+                "that does not vary has no RSV."
             )
     if len(outcomes.sources) > 2:
         said.append(

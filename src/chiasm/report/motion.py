@@ -32,11 +32,11 @@ def motion(results: Results, outcomes: Outcomes, cells: Sequence[tuple[str, Outc
         cells: the named cells to show side by side.
 
     Returns:
-        A plain value for JSON: sources, and by layer and cell the spans of the timeline and, a seed, the epochs, RSV and
-        synergy in hundredths (null: dead), dead units and accuracy in percent; None where no unit was measured more
+        A plain value for JSON: sources, and by layer and cell the spans of the timeline and, a seed, the epochs, RSV
+        and synergy in hundredths (null: dead), dead units and accuracy in percent; None where no unit was measured more
         than once.
     """
-    layers = []
+    layers: list[dict[str, Any]] = []
     for layer in outcomes.layers[:LAYERS]:
         shown = [made for name, cell in cells if (made := _cell(results, layer, name, cell))]
         if shown:

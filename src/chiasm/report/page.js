@@ -38,7 +38,7 @@
     const box = document.createElement("div");
     box.className = "stage";
     const title = document.createElement("h3");
-    title.textContent = cell.name;
+    title.textContent = cell.name[0].toUpperCase() + cell.name.slice(1);
     const phase = document.createElement("p");
     phase.className = "phase";
     const svg = document.createElementNS(SVG, "svg");

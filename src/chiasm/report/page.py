@@ -8,14 +8,14 @@ from html import escape
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from chiasm.report.confounds import QUESTIONS, UNTESTED
+from chiasm.report.confounds import QUESTIONS, TESTED_BY, UNTESTED
 from chiasm.report.finding import RULES, Finding
 from chiasm.report.limits import limits
 from chiasm.report.motion import as_json
 from chiasm.report.outcomes import Outcomes
 from chiasm.report.style import Panel, inline
 from chiasm.report.table import table
-from chiasm.report.wording import capital, clock_words, count
+from chiasm.report.wording import capital, clock_words, count, listed
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
@@ -41,8 +41,9 @@ TOPICS = {
 }
 ALERTS = ("not", "cannot", "diverged", "incomplete", "one seed", "above", "fails", "mirror differs")
 RSV = (
-    "RSV, the relative source variance of a unit, says which source it listens to: +1 means {first} only, {last}, and 0 "
-    "that both move it alike. Synergy is the share of its variance that needs more than one source; RSV alone cannot see it."
+    "RSV, the relative source variance of a unit, says which source it listens to: +1 means {first} only, {last}, and "
+    "0 that both move it alike. Synergy is the share of its variance that needs more than one source; RSV alone cannot "
+    "see it."
 )
 
 
@@ -74,7 +75,7 @@ def page(
         ("units", "Which source the units listen to", _units(outcomes, panels)),
         ("training", "The units through training", _motion(moving)),
         ("alone", "One source at a time", _one_source(panels["alone"])),
-        ("confounds", "What else could explain it", _confounds(findings) + _figures(panels["confounds"], wide=True)),
+        ("confounds", "What else could explain it", _confounds(findings, outcomes) + _figures(panels["confounds"])),
         ("numbers", "The numbers", _numbers(outcomes)),
         ("again", "How to make it again", _again(results, command)),
         ("limits", "Known limits", _list(limits(results, outcomes))),
@@ -104,9 +105,9 @@ def page(
 <main>
 {body}
 </main>
-<footer><p>Made by chiasm {escape(_version(results))} from results.parquet and units.npz beside this file; nothing on this
-page comes from elsewhere, and the same results give the same page, byte for byte. The figures lie in figures/ as SVG and
-PNG.</p></footer>
+<footer><p>Made by chiasm {escape(_version(results))} from results.parquet and units.npz beside this file. Nothing on
+this page comes from elsewhere, and the same results give the same page, byte for byte. The figures lie in figures/ as
+SVG and PNG.</p></footer>
 {script}<script>
 {_file("page.js")}</script>
 </body>
@@ -157,7 +158,7 @@ def _item(topic: str, text: str) -> str:
 
 def _text(text: str) -> str:
     """Escape a sentence, and keep numbers together with their units and intervals in one piece."""
-    kept = re.sub(r"(?<=\d) (?=%|points?\b|epochs?\b)", "\u00a0", text)
+    kept = re.sub(r"(?<=\d) (?=%|points?\b|epochs?\b|seeds?\b)", "\u00a0", text)
     kept = re.sub(r"\[[^\]]*\]", lambda m: m[0].replace(" ", "\u00a0") if len(m[0]) < 20 else m[0], kept)
     return escape(kept)
 
@@ -171,8 +172,13 @@ def _done(results: Results, outcomes: Outcomes) -> str:
 
 
 def _levels_note(outcomes: Outcomes) -> str:
-    said = "On test data without any deficit, after the last epoch. The seed is the unit of replication: intervals are "
-    said += "Student's t over seeds, since a bootstrap over three to five seeds would be too narrow."
+    said = (
+        "On test data without any deficit, after the last epoch. Open dots are seeds, filled markers their mean, bars "
+    )
+    said += (
+        "95 % intervals of Student's t over seeds, the unit of replication: a bootstrap over so few seeds would be too "
+    )
+    said += "narrow."
     if len(outcomes.clocks) > 1:
         said += f" Here the study's own clock: {clock_words(outcomes.clock)}."
     return said
@@ -182,21 +188,32 @@ def _clocks(outcomes: Outcomes, panels: Sequence[tuple[Panel, str]]) -> str:
     if not panels:
         only = clock_words(outcomes.clock)
         return _lead(f"Not tested here: all runs have one clock ({only}).")
-    said = "The clock says what the learning rate counts. On absolute epochs a deficit uses up the high rates, so that the "
-    said += "clean epochs after it get only low ones; restarted at release, or constant, they do not."
+    said = "The clock says what the learning rate counts. On absolute epochs a deficit uses up the high rates, so that "
+    said += "the clean epochs after it get only low ones; with a restart at release, or a constant rate, they do not."
     return _lead(said) + _figures(panels)
 
 
 def _units(outcomes: Outcomes, panels: Mapping[str, Sequence[tuple[Panel, str]]]) -> str:
-    if not panels["units"] and not panels["planes"]:
+    if not any(panels[key] for key in ("units", "means", "planes")):
         return _lead("No layer was measured.")
     first, *rest = outcomes.sources or ("the first source", "the second one")
     last = f"−1 {rest[0]} only" if len(rest) == 1 else f"−1 anything but {first}"
-    html = _lead(RSV.format(first=first, last=last)) + _figures(panels["units"])
-    if panels["planes"]:
-        said = "One dot a unit, all seeds together, after the last epoch. Right: listens to "
-        said += f"{first}. Left: does not. Up: combines."
-        html += f"<h3>The fusion plane</h3>\n{_lead(said)}{_figures(panels['planes'])}"
+    html = _lead(RSV.format(first=first, last=last))
+    for key, title, said in (
+        (
+            "units",
+            "Every unit",
+            "Filled: the live units of all seeds; thin lines: single seeds; marks: means over seeds.",
+        ),
+        ("means", "Their mean", "Over the live units of each seed first; intervals are over seeds, never over units."),
+        (
+            "planes",
+            "The fusion plane",
+            "One dot a unit, all seeds together: across, whom it listens to; up, how much it combines.",
+        ),
+    ):
+        if panels[key]:
+            html += f"<h3>{title}</h3>\n{_lead(said)}{_figures(panels[key])}"
     return html
 
 
@@ -224,12 +241,15 @@ def _one_source(panels: Sequence[tuple[Panel, str]]) -> str:
     return _lead(said) + _figures(panels)
 
 
-def _confounds(findings: Sequence[Finding]) -> str:
+def _confounds(findings: Sequence[Finding], outcomes: Outcomes) -> str:
     by_key = {finding.about: finding for finding in findings}
     rows = []
-    for key, question, arm in QUESTIONS:
+    for key, question, role in QUESTIONS:
         found = by_key[key]
-        told = f"<td>{escape(arm)}</td><td>{_tag(found.verdict)}</td><td>{_text(found.text)}</td>"
+        arms = listed(list(dict.fromkeys(cell.arm for cell in outcomes.of(role)))) if role else ""
+        one = "arm" if " and " not in arms else "arms"
+        by = TESTED_BY[key] if not role else f"no arm of role {role}" if arms == "none" else f"{one} {arms}"
+        told = f"<td>{escape(by)}</td><td>{_tag(found.verdict)}</td><td>{_text(found.text)}</td>"
         rows.append(f'<tr><th scope="row">{escape(question)}</th>{told}</tr>')
     head = "<tr><th>question</th><th>tested by</th><th>answer</th><th>what it showed</th></tr>"
     body = "\n".join(rows)
@@ -268,12 +288,10 @@ def _flat(environment: Mapping[str, Any]) -> list[tuple[str, str]]:
     return pairs
 
 
-def _figures(panels: Sequence[tuple[Panel, str]], wide: bool = False) -> str:
+def _figures(panels: Sequence[tuple[Panel, str]]) -> str:
     made = []
     for panel, document in panels:
         picture = inline(document, panel.name, escape(panel.caption, quote=True))
-        kind = ' class="wide"' if wide else ""
-        made.append(
-            f'<figure{kind} id="figure-{panel.name}">\n{picture}\n<figcaption>{escape(panel.caption)}</figcaption>\n</figure>'
-        )
+        caption = f"<figcaption>{_text(panel.caption)}</figcaption>"
+        made.append(f'<figure id="figure-{panel.name}">\n{picture}\n{caption}\n</figure>')
     return '<div class="figures">\n' + "\n".join(made) + "\n</div>\n" if made else ""

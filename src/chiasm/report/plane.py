@@ -8,8 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from chiasm.report.style import HEIGHT, MARKERS, MUTED, PURPLE, SOURCES, axes_on, canvas, rules
-from chiasm.report.wording import rsv_axis
+from chiasm.report.style import HEIGHT, MARKERS, MUTED, PURPLE, SOURCES, axes_on, canvas, rsv_axis, rules
+from chiasm.report.wording import rsv_ends
 
 Floats = NDArray[np.float64]
 
@@ -42,11 +42,10 @@ def fusion_plane(rsv: Floats, synergy: Floats, sources: Sequence[str], title: st
     axes.axvline(0, color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)), zorder=0)
     axes.set_xlim(-1.03, 1.03)
     axes.set_ylim(-0.02, 1.03)
-    axes.set_xticks([-1, -0.5, 0, 0.5, 1], ["−1", "−0.5", "0", "+0.5", "+1"])
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100"])
     rules(axes)
     axes.set_title(title, x=0)
-    axes.set_xlabel(f"RSV of a unit\n{rsv_axis(sources)}")
+    rsv_axis(axes, rsv_ends(sources))
     axes.set_ylabel("synergy (% of variance)")
     return figure
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from chiasm.report.confounds import confounds
 from chiasm.report.finding import (
-    SHIFT,
-    SILENT_DROP,
     SMALLEST,
     Finding,
     allows,
@@ -14,21 +12,21 @@ from chiasm.report.finding import (
     started,
 )
 from chiasm.report.intervals import Estimate, difference
+from chiasm.report.listening import silent, single, units
 from chiasm.report.outcomes import Outcome, Outcomes, in_points
 from chiasm.report.wording import (
     clock_words,
     count,
     doing,
-    healthy,
     listed,
-    number,
-    number_between,
     percent,
     points,
     points_between,
     stretch,
-    touched,
 )
+
+#: What the window does under another clock than the study's own.
+SHOWN = {"cost": "it shows as well", "gain": "it is the late one that costs more", "none": "there is none"}
 
 
 def reading(outcomes: Outcomes) -> list[Finding]:
@@ -102,17 +100,15 @@ def _other_clocks(outcomes: Outcomes) -> str:
         verdict = judge(more)
         if more is None or verdict == "cannot tell":
             continue
-        shown = {"cost": "it shows as well", "gain": "it is the late one that costs more", "none": "there is none"}[
-            verdict
-        ]
+        shown = SHOWN[verdict]
         gap = points_between(more) + (allows(more) if verdict == "none" else "")
         said += f" With {_a(clock)} {shown}: the early one costs {gap} more."
     return said
 
 
 def _a(clock: str) -> str:
-    return {"absolute": "the learning rate on absolute epochs", "since_release": "the learning rate restarted at release"
-            }.get(clock, f"a {clock_words(clock)}")  # fmt: skip
+    article = "the" if clock in ("absolute", "since_release") else "a"
+    return f"{article} {clock_words(clock)}"
 
 
 def _level(cell: Outcome) -> str:
@@ -125,30 +121,27 @@ def cost(outcomes: Outcomes) -> Finding | None:
     cell = outcomes.longest(outcomes.clock)
     if cell is None:
         return None
-    lost, control = outcomes.cost(cell), outcomes.control(cell)
+    lost, control, what = outcomes.cost(cell), outcomes.control(cell), stretch(cell.timeline)
     made, whole = cell.mean_accuracy(), control.mean_accuracy() if control else None
-    if made is None:
-        return Finding("cost", "cannot tell", sentence(f"{stretch(cell.timeline)}: no run has a final accuracy"))
-    if lost is None or whole is None:
-        text = f"{stretch(cell.timeline)} leaves an accuracy of {percent(made.mean)}; there is no control to hold it against"
-        return Finding("cost", "cannot tell", sentence(text))
+    if made is None or lost is None or whole is None:
+        left = "no run with a final accuracy" if made is None else f"an accuracy of {percent(made.mean)}"
+        text = f"{what} leaves {left}; there is no control to hold it against"
+        return Finding("cost", "cannot tell", sentence(text if made else f"{what} leaves {left}"))
     digits = 0 if abs(lost.mean) >= 9.95 else 1
     change = f"({percent(whole.mean, digits)} to {percent(made.mean, digits)})"
     clean = f"after {count(cell.after, 'clean epoch')}"
     verdict = judge(lost)
     if verdict == "cannot tell":
-        text = (
-            f"With {count(lost.n, 'seed')}, {stretch(cell.timeline)} costs {points_between(lost)} {change}, {clean}; "
-        )
+        text = f"With {count(lost.n, 'seed')}, {what} costs {points_between(lost)} {change}, {clean}; "
         return Finding("cost", "cannot tell", sentence(text + "without an interval this cannot be told from chance"))
     if verdict == "cost":
-        text = f"{stretch(cell.timeline)} costs {points_between(lost)} of accuracy {change}, {clean}"
+        text = f"{what} costs {points_between(lost)} of accuracy {change}, {clean}"
         return Finding("cost", "lasting cost", sentence(text) + _shortest(outcomes))
     if verdict == "gain":
-        text = f"{stretch(cell.timeline)} raises accuracy by {points(-lost.mean)} {change}, {clean}"
-        return Finding("cost", "no cost", sentence(text))
-    text = f"{stretch(cell.timeline)} has no measurable cost in accuracy: {points_between(lost)} {change}, {clean}"
-    return Finding("cost", "no cost", sentence(text + allows(lost)))
+        text = f"{what} raises accuracy by {points(-lost.mean)} {change}, {clean}"
+    else:
+        text = f"{what} has no measurable cost in accuracy: {points_between(lost)} {change}, {clean}{allows(lost)}"
+    return Finding("cost", "no cost", sentence(text))
 
 
 def _shortest(outcomes: Outcomes) -> str:
@@ -176,113 +169,6 @@ def _others(outcomes: Outcomes) -> list[Finding]:
             text = sentence(f"with {setting}, {stretch(longest.timeline)} costs {points_between(lost)}")
             found.append(Finding(f"cost at {setting}", judge(lost), text))
     return found
-
-
-def units(outcomes: Outcomes) -> Finding | None:
-    """What the longest deficit does to the units of the first layer."""
-    cell = outcomes.longest(outcomes.clock)
-    control = outcomes.control(cell) if cell else None
-    if cell is None or control is None or not outcomes.layers:
-        return None
-    layer = outcomes.layers[0]
-    moved = outcomes.shift(cell, layer)
-    made, whole = (c.mean_layer(layer, "rsv_mean", (-1, 1)) for c in (cell, control))
-    if moved is None or made is None or whole is None:
-        return None
-    means = f"mean RSV {number(whole.mean, 2, True)} in the control, {number_between(made, 2, True)} after it"
-    where = f"{means} (+1: {outcomes.sources[0]} only)" if outcomes.sources else means
-    if moved.n < 2:
-        text = f"Cannot tell whether the units of layer {layer} turn to one source: with one seed, {where}."
-        return Finding("units", "cannot tell", text)
-    if abs(moved.mean) < SHIFT or not moved.excludes(0):
-        text = f"The units of layer {layer} do not turn measurably to one source: {where}, a shift of "
-        return Finding("units", "no shift", text + f"{number_between(moved, 2, True)}.")
-    text = f"After {stretch(cell.timeline)}, the units of layer {layer} turn {_toward(outcomes, cell, moved.mean)}: {where}, a "
-    text += f"shift of {number_between(moved, 2, True)}." + _beyond(cell, control, layer, moved.mean)
-    return Finding("units", "units turn", text + _synergy(cell, control, layer))
-
-
-def _toward(outcomes: Outcomes, cell: Outcome, moved: float) -> str:
-    first, *rest = outcomes.sources or ("the first source",)
-    if moved > 0 or len(rest) == 1:
-        name = first if moved > 0 else rest[0]
-        kind = "impaired" if name in touched(cell.timeline) else "healthy"
-        whose = f", the {kind} source" if name in healthy(cell.timeline, outcomes.sources) or kind == "impaired" else ""
-        return f"to {name}{whose}"
-    return f"away from {first}"
-
-
-def _beyond(cell: Outcome, control: Outcome, layer: str, moved: float) -> str:
-    shares = []
-    for c in (control, cell):
-        above, either = (c.mean_layer(layer, q, (0, 1)) for q in ("rsv_beyond", "polarised"))
-        if above is None or (moved < 0 and either is None):
-            return ""
-        shares.append(above.mean if moved > 0 else (either.mean if either else 0.0) - above.mean)
-    side = "above +0.5" if moved > 0 else "below −0.5"
-    return f" {percent(shares[1])} of the live units lie {side}, {percent(shares[0])} in the control."
-
-
-def _synergy(cell: Outcome, control: Outcome, layer: str) -> str:
-    moved = difference(cell.layer(layer, "synergy_mean"), control.layer(layer, "synergy_mean"), (-1, 1))
-    made, whole = (c.mean_layer(layer, "synergy_mean", (0, 1)) for c in (cell, control))
-    if moved is None or made is None or whole is None:
-        return ""
-    before, after = number(whole.mean), number(made.mean)
-    if not moved.excludes(0) or before == after:
-        return f" Synergy, the share of variance that needs more than one source, stays near {after}."
-    verb = "falls" if moved.mean < 0 else "rises"
-    return f" Synergy, the share of variance that needs more than one source, {verb} from {before} to {after}."
-
-
-def silent(outcomes: Outcomes) -> Finding | None:
-    """Where the units turn to one source and accuracy does not show it."""
-    if not outcomes.layers:
-        return None
-    layer, said = outcomes.layers[0], []
-    for clock in outcomes.clocks:
-        cell = outcomes.longest(clock)
-        lost, moved = (outcomes.cost(cell), outcomes.shift(cell, layer)) if cell else (None, None)
-        if cell is None or lost is None or moved is None or lost.n < 2:
-            continue
-        if lost.mean < SILENT_DROP and abs(moved.mean) >= SHIFT and moved.excludes(0):
-            said.append(
-                f"{stretch(cell.timeline)} changes accuracy by {points_between(_negative(lost))} while the mean RSV of layer "
-                f"{layer} moves by {number_between(moved, 2, True)} ({clock_words(clock)})"
-            )
-    if not said:
-        return None
-    return Finding("silent", "fails silently", f"Accuracy does not show it: {'; '.join(said)}.")
-
-
-def _negative(made: Estimate) -> Estimate:
-    low, high = (None if end is None else -end for end in (made.high, made.low))
-    return Estimate(-made.mean, low, high, tuple(-value for value in made.values))
-
-
-def single(outcomes: Outcomes) -> Finding | None:
-    """Accuracy with each source alone, before and after the longest deficit."""
-    cell = outcomes.longest(outcomes.clock)
-    control = outcomes.control(cell) if cell else None
-    if cell is None or control is None:
-        return None
-    said = []
-    for source in outcomes.sources:
-        moved = difference(in_points(cell.alone(source)), in_points(control.alone(source)), (-100, 100))
-        if moved is None:
-            continue
-        both = control.alone(source).keys() & cell.alone(source).keys()
-        before, after = (sum(c.alone(source)[seed] for seed in both) / len(both) for c in (control, cell))
-        said.append(f"with {source} alone from {percent(before)} to {percent(after)} ({_signed(moved)})")
-    if not said:
-        return None
-    text = f"Tested with one source while the rest is silenced, accuracy goes {listed(said)}: control against "
-    return Finding("single", "one source at a time", sentence(text + stretch(cell.timeline)))
-
-
-def _signed(moved: Estimate) -> str:
-    digits = 1 if abs(moved.mean) < 9.95 else 0
-    return f"{number_between(moved, digits, True)} points"
 
 
 def _caveats(outcomes: Outcomes) -> list[Finding]:

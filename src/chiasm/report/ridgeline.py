@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from chiasm.report.style import INK, MUTED, RULE, SOURCES, axes_on, canvas
-from chiasm.report.wording import number, rsv_axis
+from chiasm.report.style import INK, MUTED, RULE, SOURCES, axes_on, canvas, rsv_axis
+from chiasm.report.wording import number, rsv_ends
 
 Floats = NDArray[np.float64]
 
@@ -57,18 +57,21 @@ def ridgelines(ridges: Sequence[Ridge], sources: Sequence[str], title: str, ylab
         title: above the axes.
         ylabel: what the ridges' labels count, with its unit.
     """
-    figure = canvas(1.25 + STEP * (len(ridges) + 1))
-    widest = max((len(ridge.label) for ridge in ridges), default=1)
-    axes = axes_on(figure, left=0.42 + 0.09 * widest, right=0.62, bottom=0.72, top=0.42)
     pooled = [density(np.concatenate(ridge.seeds)) if ridge.seeds else np.zeros_like(GRID) for ridge in ridges]
     tallest = max((float(line.max()) for line in pooled), default=1.0) or 1.0
     # A ridge may reach over the one above it; more would hide it.
     scale = 1.7 / tallest
+    lines = [[scale * density(seed) for seed in ridge.seeds] for ridge in ridges]
+    reach = [len(ridges) - 1 - i + max([0.0, *(float(line.max()) for line in some)]) for i, some in enumerate(lines)]
+    top = max([len(ridges) + 0.4, *reach]) + 0.1
+    figure = canvas(1.24 + STEP * (top + 0.1))
+    widest = max((len(ridge.label) for ridge in ridges), default=1)
+    axes = axes_on(figure, left=0.42 + 0.09 * widest, right=0.62, bottom=0.72, top=0.42)
     for i, (ridge, line) in enumerate(zip(ridges, pooled, strict=True)):
         base = len(ridges) - 1 - i
         axes.axhline(base, color=RULE, linewidth=0.8, zorder=2 * i)
-        for seed in ridge.seeds:
-            axes.plot(GRID, base + scale * density(seed), color=MUTED, linewidth=0.6, alpha=0.6, zorder=2 * i + 1)
+        for single in lines[i]:
+            axes.plot(GRID, base + single, color=MUTED, linewidth=0.6, alpha=0.6, zorder=2 * i + 1)
         for side, colour in ((GRID >= 0, SOURCES[0]), (GRID <= 0, SOURCES[1])):
             axes.fill_between(GRID[side], base, base + scale * line[side], color=colour, alpha=0.4, lw=0, zorder=2 * i)
         axes.plot(GRID, base + scale * line, color=INK, linewidth=1.2, zorder=2 * i + 1)
@@ -77,15 +80,14 @@ def ridgelines(ridges: Sequence[Ridge], sources: Sequence[str], title: str, ylab
             mean = sum(means) / len(means)
             axes.plot([mean, mean], [base, base + 0.28], color=INK, linewidth=2, zorder=2 * i + 1)
             axes.text(1.04, base, number(mean, 2, True), transform=axes.get_yaxis_transform(), va="bottom")
-    axes.text(1.04, len(ridges) - 0.1, "mean", transform=axes.get_yaxis_transform(), va="bottom", color=MUTED)
+    axes.text(1.04, len(ridges) - 0.35, "mean", transform=axes.get_yaxis_transform(), va="bottom", color=MUTED)
     axes.axvline(0, color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)), zorder=0)
     axes.set_xlim(-1, 1)
-    axes.set_ylim(-0.1, len(ridges) + 0.9)
+    axes.set_ylim(-0.1, top)
     axes.set_yticks(range(len(ridges)), [ridge.label for ridge in reversed(ridges)])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_xticks([-1, -0.5, 0, 0.5, 1], ["−1", "−0.5", "0", "+0.5", "+1"])
     axes.set_title(title, x=0)
     axes.set_ylabel(ylabel)
-    axes.set_xlabel(f"RSV of a unit\n{rsv_axis(sources)}")
+    rsv_axis(axes, rsv_ends(sources))
     return figure

@@ -73,8 +73,8 @@ def picture(timeline: Timeline, sources: Sequence[str] = (), title: str = "") ->
         axes = axes_on(figure, left=left, bottom=0.5 + 0.19 * len(notes), top=top)
         _draw(axes, timeline, rows)
         if title:
-            figure.text(0.1 / WIDTH, 1 - 0.22 / height, shorten(title, 44), fontweight="bold", fontsize=10)
-        figure.text(0.1 / WIDTH, 1 - (top - 0.12) / height, shorten(str(timeline), 53), color=MUTED)
+            figure.text(0.1 / WIDTH, 1 - 0.22 / height, shorten(title, 42), fontweight="bold", fontsize=10.5)
+        figure.text(0.1 / WIDTH, 1 - (top - 0.12) / height, shorten(str(timeline), 50), color=MUTED)
         for i, note in enumerate(notes):
             figure.text(0.1 / WIDTH, (0.1 + 0.19 * (len(notes) - 1 - i)) / height, note, color=MUTED)
         return figure
@@ -117,7 +117,7 @@ def _notes(timeline: Timeline, rows: Sequence[str]) -> list[str]:
         for start, end, deficits in _blocks(timeline, row):
             text = _words(deficits)
             if not _fits(text, end - start, timeline, rows):
-                notes.append(shorten(f"epochs {start} to {end}: {text}", 58))
+                notes.append(shorten(f"epochs {start} to {end}: {text}", 50))
     return list(dict.fromkeys(notes))
 
 

@@ -1,37 +1,48 @@
-"""How figures look: small panels, calm lines, colours that colour-blind readers tell apart, and the same bytes each time."""
+"""How figures look: small calm panels, colours that colour-blind readers tell apart, the same bytes each time."""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-# The neutrals become CSS variables on the page, so that figures follow its dark mode; no other use of these hex codes.
 INK, MUTED, RULE, PAPER = "#1d2733", "#5b6775", "#d4dae1", "#fefefe"
-NEUTRALS = {INK: "var(--ink)", MUTED: "var(--muted)", RULE: "var(--rule)", PAPER: "var(--paper)"}
 
 # Okabe & Ito's palette; its yellow and black are left out: one is lost on white, the other on a dark page.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
+# On the page these become CSS variables, so that figures follow its dark mode.
+VARIABLES = {
+    INK: "var(--ink)",
+    MUTED: "var(--muted)",
+    RULE: "var(--rule)",
+    PAPER: "var(--paper)",
+    BLUE: "var(--first)",
+    VERMILLION: "var(--second)",
+    PURPLE: "var(--both)",
+    GREEN: "var(--third)",
+}
 SOURCES = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 WIDTH, HEIGHT = 4.2, 3.2  # inches of a panel
-SMALLEST_FONT = 9.0
+SMALLEST_FONT = 9.6
 #: Mean width of a character of the figure's font, in units of its size: DejaVu Sans, the widest of the usual ones.
 CHARACTER = 0.6
 
-_RC = {
+_RC: dict[Any, Any] = {
     "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica", "sans-serif"],
     "font.size": SMALLEST_FONT,
-    "axes.titlesize": 10,
+    "axes.titlesize": 10.5,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
     "axes.titlepad": 9,
@@ -114,6 +125,28 @@ def rules(axes: Axes, axis: str = "y") -> None:
         axes.xaxis.grid(True)
 
 
+def rsv_axis(axes: Axes, ends: tuple[str, str]) -> None:
+    """Label the x axis as RSV, its ends in words: what -1 means and what +1 means."""
+    axes.set_xticks([-1, -0.5, 0, 0.5, 1], ["−1", "−0.5", "0", "+0.5", "+1"])
+    axes.set_xlabel("RSV of a unit", labelpad=14)
+    for x, words, side in ((0.0, f"−1: {ends[0]}", "left"), (1.0, f"+1: {ends[1]}", "right")):
+        axes.annotate(words, (x, 0), (0, -19), "axes fraction", "offset points", ha=side, va="top", color=MUTED)
+
+
+def legend(figure: Figure, handles: Sequence[Line2D], columns: int = 1, left: float = 0.08) -> None:
+    """Put a legend into the margin below the axes, where it hides nothing."""
+    figure.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(left, 0.01),
+        ncols=columns,
+        borderpad=0,
+        labelspacing=0.35,
+        columnspacing=1.4,
+        handlelength=1.8,
+    )
+
+
 def dodge(n: int, step: float) -> list[float]:
     """Return n offsets around 0, `step` apart."""
     return [(i - (n - 1) / 2) * step for i in range(n)]
@@ -153,6 +186,6 @@ def inline(document: str, prefix: str, label: str) -> str:
         r'<svg [^>]*?viewBox="([^"]*)"[^>]*>', rf'<svg viewBox="\1" role="img" aria-label="{label}">', body, count=1
     )
     body = body.replace("xlink:href=", "href=")
-    for colour, variable in NEUTRALS.items():
+    for colour, variable in VARIABLES.items():
         body = body.replace(colour, variable)
     return re.sub(r"\n\s*", "\n", body).strip()

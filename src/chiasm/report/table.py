@@ -28,16 +28,21 @@ def table(outcomes: Outcomes) -> str:
     for layer in layers:
         name = escape(layer)
         heads += [f"mean RSV, {name}<br>+1: {first} only", f"synergy, {name}<br>% of variance", f"dead units, {name}"]
-    rows = "\n".join(_row(cell, outcomes, layers) for cell in outcomes)
     head = "".join(f'<th scope="col">{text}</th>' for text in heads)
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody>\n</table>"
+    bodies = []
+    for arm in dict.fromkeys(cell.arm for cell in outcomes):
+        title = f"{arm}: {outcomes.titles[arm]}" if arm in outcomes.titles else arm
+        rows = [f'<tr class="arm"><th colspan="{len(heads)}" scope="rowgroup"><span>{escape(title)}</span></th></tr>']
+        rows += [_row(cell, outcomes, layers) for cell in outcomes if cell.arm == arm]
+        bodies.append("<tbody>\n" + "\n".join(rows) + "\n</tbody>")
+    return f"<table>\n<thead><tr>{head}</tr></thead>\n" + "\n".join(bodies) + "\n</table>"
 
 
 def _row(cell: Outcome, outcomes: Outcomes, layers: tuple[str, ...]) -> str:
     accuracy, tested = outcomes.tested(cell)
     note = f' <span class="note">tested with {escape(tested)} alone</span>' if tested else ""
     title = escape(f"{cell.label}: {cell.timeline}", quote=True)
-    parts = [f'<th scope="row" title="{title}">{escape(outcomes.short(cell))}{note}</th>']
+    parts = [f'<th scope="row" title="{title}">{escape(outcomes.short(cell) or cell.arm)}{note}</th>']
     parts.append(f"<td>{escape(cell.clock)}</td>")
     parts.append(ABSENT if cell.onset is None else f"<td>{cell.onset}</td>")
     parts.append(f"<td>{cell.duration}</td><td>{cell.after}</td>")

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from chiasm.report.outcomes import Outcome
-from chiasm.report.style import GREEN, HEIGHT, INK, PURPLE, Panel, axes_on, canvas, rules, shorten
+from chiasm.report.style import GREEN, HEIGHT, INK, PURPLE, Panel, axes_on, canvas, legend, rules, shorten
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
@@ -61,7 +61,7 @@ def through_training(tracks: Sequence[Track], title: str, ylabel: str, ylim: tup
     axes.set_xlim(-0.02 * last, 1.03 * last)
     axes.set_ylim(*ylim)
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(6))
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     rules(axes)
     axes.set_title(title, x=0)
     axes.set_xlabel("epoch")
@@ -69,7 +69,7 @@ def through_training(tracks: Sequence[Track], title: str, ylabel: str, ylim: tup
     handles = [
         Line2D([], [], color=t.colour, marker=t.marker, markersize=4, label=shorten(t.label, 50)) for t in tracks
     ]
-    figure.legend(handles=handles, loc="lower left", bbox_to_anchor=(0.08, 0.01), borderpad=0, labelspacing=0.35)
+    legend(figure, handles)
     return figure
 
 

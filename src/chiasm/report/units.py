@@ -61,12 +61,11 @@ def ridges(results: Results, outcomes: Outcomes) -> Iterator[Panel]:
             for k in kept
         ]
         ylabel = "length of the deficit (epochs)" if kind == "duration" else "onset of the deficit (epoch)"
-        figure = ridgelines(made, outcomes.sources, f"Units of layer {layer}", ylabel)
+        figure = ridgelines(made, outcomes.sources, f"Units of layer {layer}, by {kind}", ylabel)
         last = drawn[-1][0]
         what = capital(doing(last.timeline))
         what += " for so many epochs" if kind == "duration" else f" for {count(last.duration, 'epoch')} from so many on"
-        said = f"{what} ({clock_words(clock)}). Filled: the live units of all seeds; thin lines: single seeds; "
-        said += "upright marks: the mean over seeds of each seed's mean."
+        said = f"{what} ({clock_words(clock)})."
         if len(kept) < len(drawn):
             said += f" {len(kept)} of {len(drawn)} cells."
         name = f"rsv-ridges-{kind}" + (f"-layer-{i + 1}" if kind == "duration" and i else "")
@@ -83,9 +82,15 @@ def planes(results: Results, outcomes: Outcomes) -> Iterator[Panel]:
             if cell is None or not pairs:
                 continue
             rsv, synergy = (np.concatenate([pair[k] for pair in pairs]) for k in (0, 1))
-            figure = fusion_plane(rsv, synergy, outcomes.sources, f"{capital(name)}, layer {layer}")
+            figure = fusion_plane(
+                rsv,
+                synergy,
+                outcomes.sources,
+                f"{'After the deficit' if name == 'deficit' else 'Control'}, layer {layer}",
+            )
             said = capital(stretch(cell.timeline) if cell.duration else "no deficit")
-            said += f", {count(cell.after, 'clean epoch')} after: {count(len(rsv), 'live unit')} of {count(len(pairs), 'seed')}."
+            said += f", {count(cell.after, 'clean epoch')} after: "
+            said += f"{count(len(rsv), 'live unit')} of {count(len(pairs), 'seed')}."
             said += f" {MOST} of them are drawn, evenly picked." if len(rsv) > MOST else ""
             dead = [value for run in cell.runs if (value := run.layers.get(layer, {}).get("dead")) is not None]
             said += f" Masked as dead: {count(round(sum(dead)), 'unit')}." if dead else ""

@@ -119,12 +119,11 @@ def clock_words(clock: str) -> str:
     return CLOCK_WORDS.get(clock, f"clock {clock}")
 
 
-def rsv_axis(sources: Sequence[str]) -> str:
-    """What the ends of the RSV axis mean: "−1: right only, +1: left only"."""
+def rsv_ends(sources: Sequence[str]) -> tuple[str, str]:
+    """What the ends -1 and +1 of the RSV axis mean: ("right only", "left only")."""
     if not sources:
-        return "+1: first source only"
-    other = f"{sources[1]} only" if len(sources) == 2 else f"not {sources[0]}"
-    return f"−1: {other}    +1: {sources[0]} only"
+        return "not the first source", "first source only"
+    return f"{sources[1]} only" if len(sources) == 2 else f"not {sources[0]}", f"{sources[0]} only"
 
 
 def _trim(value: float, digits: int) -> str:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from chiasm.errors import ChiasmError
 from chiasm.report.figures import figures, main_cells
+from chiasm.report.harvest import harvest
 from chiasm.report.motion import motion
-from chiasm.report.outcomes import collect
 from chiasm.report.page import page
 from chiasm.report.reading import reading
 from chiasm.report.style import png, svg, theme
@@ -40,7 +40,7 @@ def write_report(results: Results, folder: str | Path) -> Path:
         'report.html'
     """
     folder = Path(folder)
-    outcomes = collect(results)
+    outcomes = harvest(results)
     if not outcomes.cells:
         raise ChiasmError(f"study '{results.study.name}' has no results to report: its table is empty")
     drawn = {}

@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError
 from chiasm.measuring.probe import check_layers, look
-from chiasm.networks import Stacked
+from chiasm.networks import Stacked, reestimated
+from chiasm.optimiser import empty_slots
 from chiasm.randomness import seeded_globals
 from chiasm.study.plan import Node, Plan, Root, stretch
 from chiasm.study.spec import Settings
 from chiasm.study.store import Record, Store, Stored
 from chiasm.tasks import Data
-from chiasm.training import Leg, Row, Stack, State, Trained, fresh_slots, initial_state, reestimated
+from chiasm.training import Leg, Row, Stack, State, Trained, initial_state
 
 CHECKPOINT = 60.0  # seconds between checkpoints of unfinished edges: what a kill can cost at most
 
@@ -214,7 +215,7 @@ class Engine:
         leg = stretch(node.path, at, node.leg.stop)
         state = self._take(key)
         if leg.drop:
-            slots = fresh_slots(state.weights, node.path.root.settings.training)
+            slots = empty_slots(state.weights, node.path.root.settings.training.optimiser)
             state = State(state.weights, state.buffers, slots)
         return _Edge(node, key, at), self._row(node, leg), state
 

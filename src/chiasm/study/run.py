@@ -111,7 +111,7 @@ def claim(folder: Path, study: Study) -> None:
         raise ChiasmError(f"'{folder}' cannot be used: {error.strerror}; choose another --out") from error
     if other is not None and (difference := _difference(other, study)):
         raise ChiasmError(
-            f"'{folder}' holds another study ({difference}); choose another --out, or share work between both by --store"
+            f"'{folder}' holds another study ({difference}); choose another --out; --store shares the work"
         )
     if folder.exists() and not folder.is_dir():
         raise ChiasmError(f"'{folder}' is a file; --out needs a folder")

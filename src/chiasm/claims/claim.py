@@ -1,0 +1,78 @@
+"""A claim is a sentence as a check that can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+from chiasm.errors import ChiasmError
+from chiasm.study.results import Results
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A sentence about a study's results, and the bounds between which its number must lie.
+
+    Attributes:
+        sentence: what is claimed.
+        number: reads the number off the results, a mean over seeds.
+        least: the number must not be below it.
+        most: the number must not be above it.
+    """
+
+    sentence: str
+    number: Callable[[Results], float]
+    least: float = float("-inf")
+    most: float = float("inf")
+
+    def check(self, results: Results) -> Verdict:
+        """Measure the claim on results; a number that cannot be had (NaN) does not hold."""
+        found = self.number(results)
+        return Verdict(self, found, self.least <= found <= self.most)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a claim: the number found, and whether it lies within the bounds."""
+
+    claim: Claim
+    found: float
+    holds: bool
+
+    def __str__(self) -> str:
+        bounds = [f">= {self.claim.least:g}"] * (self.claim.least > float("-inf"))
+        bounds += [f"<= {self.claim.most:g}"] * (self.claim.most < float("inf"))
+        word = "holds" if self.holds else "FAILS"
+        return f"{word}: {self.claim.sentence}: {self.found:.3f} ({' and '.join(bounds)})"
+
+
+def mean_over_seeds(
+    results: Results, quantity: str, arm: str, layer: str | None = None, source: str | None = "all", **cell: object
+) -> float:
+    """Return the mean over seeds of a final number of one cell.
+
+    Args:
+        results: of a study.
+        quantity: "accuracy", "rsv_mean", ...
+        arm: the arm's name.
+        layer: for a quantity of a layer; `source` is then ignored.
+        source: "all", or the one source that is not silenced.
+        cell: values that name the cell, d=80; a dot is written as two underscores, training__clock="constant".
+
+    Raises:
+        ChiasmError: no such cell, or a seed is missing from it (a diverged run).
+    """
+    wanted = [f"{name.replace('__', '.')}={value}" for name, value in cell.items()]
+    frame = results.frame().filter(pl.col("final"), pl.col("arm") == arm, pl.col("quantity") == quantity)
+    frame = frame.filter(pl.col("layer") == layer if layer else pl.col("source") == source)
+    keep = [all(part in label.split(", ") for part in wanted) for label in frame["cell"]]
+    frame = frame.filter(pl.Series(keep, dtype=pl.Boolean))
+    if frame.height != results.study.seeds or frame["cell"].n_unique() != 1:
+        told = f"arm '{arm}', {', '.join(wanted) or 'no values'}"
+        raise ChiasmError(
+            f"{told}: {frame.height} final {quantity} found in {frame['cell'].n_unique()} cells, "
+            f"{results.study.seeds} seeds of one cell wanted"
+        )
+    return float(frame["value"].mean())  # type: ignore[arg-type]

@@ -1,0 +1,104 @@
+"""SGD and AdamW for rows that train together, each at its own rate."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor
+
+
+class Optimiser:
+    """The update of every row at its own rate, in place.
+
+    SGD is torch's (momentum without dampening, L2 penalty); AdamW has decoupled decay. A frozen parameter of a row keeps
+    its value and its memory.
+
+    Args:
+        kind: "sgd" or "adamw".
+        rates: learning rate of each row.
+        momenta: momentum of each row (SGD).
+        decays: weight decay of each row.
+        betas: both betas of each row (AdamW).
+        frozen: for a parameter's name, the rows in which it must stay as it is.
+        device: where the weights are.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        rates: Sequence[float],
+        momenta: Sequence[float],
+        decays: Sequence[float],
+        betas: Sequence[tuple[float, float]],
+        frozen: Mapping[str, Sequence[int]],
+        device: torch.device,
+    ) -> None:
+        self.sgd = kind == "sgd"
+        self.rate = torch.tensor(rates, device=device)
+        self.momentum = torch.tensor(momenta, device=device)
+        self.decay = torch.tensor(decays, device=device)
+        self.decays = any(decays)
+        self.betas = torch.tensor(betas, device=device).T
+        self.frozen = frozen
+
+    @torch.no_grad()
+    def update(
+        self, weights: Mapping[str, Tensor], slots: Mapping[str, Tensor], grads: Sequence[Tensor | None]
+    ) -> None:
+        """Step every row.
+
+        Args:
+            weights: (rows, ...) by name; changed in place, no longer requiring a gradient.
+            slots: the optimiser's memory as `empty_slots` lays it out, with a row axis; changed in place.
+            grads: one a weight, in order; None where the loss does not depend on it.
+        """
+        if not self.sgd:
+            slots["steps"].add_(1)
+        for (name, w), grad in zip(weights.items(), grads, strict=True):
+            w.requires_grad_(False)
+            g = torch.zeros_like(w) if grad is None else grad
+            held = self._hold(name, w, slots)
+            if self.sgd:
+                self._sgd(w, g, slots[f"momentum:{name}"])
+            else:
+                self._adamw(w, g, slots[f"mean:{name}"], slots[f"square:{name}"], slots["steps"])
+            for tensor, index, old in held:
+                tensor[index] = old
+
+    def _sgd(self, w: Tensor, g: Tensor, buffer: Tensor) -> None:
+        if self.decays:
+            g = g + _as(self.decay, w) * w
+        buffer.mul_(_as(self.momentum, w)).add_(g)
+        w.addcmul_(buffer, _as(-self.rate, w))
+
+    def _adamw(self, w: Tensor, g: Tensor, mean: Tensor, square: Tensor, count: Tensor) -> None:
+        first, second = (_as(beta, w) for beta in self.betas)
+        steps, rate = _as(count, w), _as(self.rate, w)
+        w.mul_(1 - rate * _as(self.decay, w))
+        mean.mul_(first).add_(g * (1 - first))
+        square.mul_(second).add_(g * g * (1 - second))
+        scale = (square / (1 - second**steps)).sqrt_().add_(1e-8)  # torch.optim.AdamW's default eps
+        w.sub_(rate * (mean / (1 - first**steps)) / scale)
+
+    def _hold(self, name: str, w: Tensor, slots: Mapping[str, Tensor]) -> list[tuple[Tensor, list[int], Tensor]]:
+        """Remember what a frozen parameter must still be after the update, its memory included."""
+        if name not in self.frozen:
+            return []
+        index = list(self.frozen[name])
+        kept = [w, *(slot for key, slot in slots.items() if key.endswith(f":{name}"))]
+        return [(tensor, index, tensor[index].clone()) for tensor in kept]
+
+
+def empty_slots(weights: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
+    """Return the memory of an optimiser ("sgd" or "adamw") that remembers nothing: tensors by "<slot>:<parameter>"."""
+    slots = ("momentum",) if kind == "sgd" else ("mean", "square")
+    empty = {f"{slot}:{name}": torch.zeros_like(w) for slot in slots for name, w in weights.items()}
+    if kind == "adamw":
+        empty["steps"] = torch.zeros((), device=next(iter(weights.values())).device)
+    return empty
+
+
+def _as(row_values: Tensor, like: Tensor) -> Tensor:
+    """Shape one value a row so that it multiplies a tensor with a row axis in front."""
+    return row_values.view(-1, *[1] * (like.dim() - 1))

@@ -1,0 +1,109 @@
+"""Reading the outcomes out of the tidy table: the last epoch of every run."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from chiasm.errors import ChiasmError
+from chiasm.report.outcomes import CLOCK, CLOCKS, Outcome, Outcomes, Run
+from chiasm.timeline import Timeline
+
+if TYPE_CHECKING:
+    from chiasm.study.results import Results
+
+
+def harvest(results: Results) -> Outcomes:
+    """Read the outcomes out of a study's results: one pass over the rows of the last epochs."""
+    table = results.frame()
+    sources, chance = _task(results)
+    runs: dict[tuple[str, str], dict[str, _Draft]] = {}
+    first: dict[tuple[str, str], dict[str, Any]] = {}
+    known = table.unique(["arm", "cell", "run"], keep="first", maintain_order=True)
+    for row in known.iter_rows(named=True):
+        key = (row["arm"], row["cell"] or "")
+        first.setdefault(key, row)
+        runs.setdefault(key, {})[row["run"]] = _Draft(row["seed"])
+    # A run that diverged has no last epoch of its own; the mark may stand at any epoch.
+    last = table.filter(pl.col("final") | (pl.col("quantity") == "diverged"))
+    for row in last.iter_rows(named=True):
+        runs[row["arm"], row["cell"] or ""][row["run"]].take(row)
+    cells = tuple(
+        Outcome(
+            key[0],
+            row["role"],
+            key[1],
+            Timeline.parse(row["timeline"]),
+            row["onset"],
+            row["duration"],
+            row["after"],
+            row["clock"],
+            _settings(key[1]),
+            tuple(draft.run(name) for name, draft in sorted(runs[key].items(), key=lambda item: item[1].seed)),
+        )
+        for key, row in first.items()
+    )
+    own = results.study.sections.get("training", {}).get("clock", CLOCKS[0])
+    found = {cell.clock for cell in cells}
+    clocks = sorted(found, key=lambda c: (c != own, CLOCKS.index(c) if c in CLOCKS else len(CLOCKS), c))
+    layers = table["layer"].drop_nulls().unique(maintain_order=True).to_list()
+    ordered = sorted(layers, key=lambda name: name != "fusion")
+    titles = {arm.name: arm.title for arm in results.study.arms if arm.title}
+    return Outcomes(cells, sources, tuple(ordered), tuple(clocks), chance, titles)
+
+
+class _Draft:
+    """A run while its rows are being read."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+        self.accuracy: float | None = None
+        self.train_accuracy: float | None = None
+        self.alone: dict[str, float] = {}
+        self.layers: dict[str, dict[str, float]] = {}
+        self.diverged: int | None = None
+
+    def take(self, row: Mapping[str, Any]) -> None:
+        quantity, value, source = row["quantity"], row["value"], row["source"]
+        if quantity == "diverged":
+            if value:
+                self.diverged = row["epoch"]
+        elif value is None or not math.isfinite(value):
+            return
+        elif row["layer"] is not None:
+            if source is None:
+                self.layers.setdefault(row["layer"], {})[quantity] = value
+        elif quantity == "accuracy" and source in (None, "all"):
+            self.accuracy = value
+        elif quantity == "accuracy":
+            self.alone[source] = value
+        elif quantity == "train_accuracy":
+            self.train_accuracy = value
+
+    def run(self, name: str) -> Run:
+        if self.diverged is not None:  # whatever it measured on the way is no result
+            return Run(name, self.seed, None, {}, {}, None, self.diverged)
+        return Run(name, self.seed, self.accuracy, self.alone, self.layers, self.train_accuracy, None)
+
+
+def _settings(cell: str) -> frozenset[tuple[str, str]]:
+    """The dotted keys of a cell's label ("d=40, task.fresh=True") with their values, the clock left out."""
+    parts = re.split(r"(?:^|, )([A-Za-z_][\w.-]*)=", cell)[1:]
+    pairs = zip(parts[::2], parts[1::2], strict=True)
+    return frozenset((key, value) for key, value in pairs if "." in key and key != CLOCK)
+
+
+def _task(results: Results) -> tuple[tuple[str, ...], float | None]:
+    """The sources in order and the level of chance, from the task, or from the table where its data are gone."""
+    try:
+        about = results.study.cells()[0].settings.task.describe()
+    except (ChiasmError, OSError):  # a user's arrays may have moved since the study ran
+        for units in results.layers.values():
+            return units.sources, None
+        named = results.frame()["source"].drop_nulls().unique(maintain_order=True).to_list()
+        return tuple(name for name in named if name != "all"), None
+    return tuple(source.name for source in about.sources), about.chance
