@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +31,15 @@ class Custom(msgspec.Struct, frozen=True, kw_only=True):
 
     def build(self, sources: Sequence[Source], classes: int) -> nn.Module:
         """Import the factory and call it; weights come from torch's global generator, seeded by the caller."""
-        made = load_object(self.kind, "network.kind")(sources, classes, **self.options)
+        factory = load_object(self.kind, "network.kind")
+        try:
+            inspect.signature(factory).bind(sources, classes, **self.options)
+        except (TypeError, ValueError) as error:
+            raise ChiasmError(
+                f"network.kind = '{self.kind}' cannot be called with (sources, classes) and the options "
+                f"{', '.join(self.options) or 'none'}: {error}"
+            ) from error
+        made = factory(sources, classes, **self.options)
         if not isinstance(made, nn.Module):
             raise ChiasmError(
                 f"network.kind = '{self.kind}' returned a {type(made).__name__}; a torch nn.Module would do"

@@ -1,0 +1,187 @@
+"""Networks: their shape, their stacked evaluation against the plain module, and a user's own."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from chiasm.errors import ChiasmError
+from chiasm.networks import Fusion, FusionNetwork, SplitCNN, SplitMLP, Stacked
+from chiasm.networks.custom import Custom, load_object
+from chiasm.objectives import Classify, read
+from chiasm.sources import Source
+from chiasm.study.plan import make_plan
+from chiasm.study.run import run
+from chiasm.study.spec import Study
+
+EYES = (Source("left", (6,)), Source("right", (6,)))
+IMAGES = (Source("left", (1, 6, 6), "image"), Source("right", (1, 6, 6), "image"))
+FIVE = tuple(Source(name, (n,)) for n, name in enumerate("abcde", start=2))
+
+
+def inputs(sources: tuple[Source, ...], rows: int, samples: int) -> dict[str, torch.Tensor]:
+    return {s.name: torch.randn(rows, samples, *s.shape, generator=torch.Generator().manual_seed(1)) for s in sources}
+
+
+def weights_of(modules: list[nn.Module]) -> dict[str, torch.Tensor]:
+    held = [dict(m.named_parameters()) | dict(m.named_buffers()) for m in modules]
+    return {name: torch.stack([h[name].detach() for h in held]) for name in held[0]}
+
+
+@pytest.mark.parametrize(
+    ("spec", "sources"),
+    [
+        (SplitMLP(depth=3, width=8, trunk=(5,)), EYES),
+        (SplitMLP(depth=1, width=8, trunk=(), fusion="mean", activation="tanh"), EYES),
+        (SplitMLP(fusion="concat", pathways={"left": (4,), "right": (3, 7)}, heads="per_source"), EYES),
+        (SplitMLP(depth=2, width=4, activation="identity"), FIVE),
+        (SplitCNN(channels=(3, 4), padding="circular"), IMAGES),
+        (SplitCNN(channels=(3,), fusion="concat", norm="batch", stride=2), IMAGES),
+    ],
+    ids=["sum", "mean", "concat", "five sources", "cnn", "cnn with norm"],
+)
+def test_a_stack_answers_as_its_networks_do(spec: Any, sources: tuple[Source, ...]) -> None:
+    modules = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        modules.append(spec.build(sources, 4).eval())
+    stacked = Stacked(modules[0])
+    x = inputs(sources, 3, 5)
+    layers = ["fusion", "trunk", "heads.both", f"pathways.{sources[0].name}", ""]
+    answer = stacked(weights_of(modules), x, layers)
+    for i, module in enumerate(modules):
+        alone = {name: value[i] for name, value in x.items()}
+        for head, logits in module(alone).items():
+            # float32, sums of some tens of terms of order 1
+            torch.testing.assert_close(answer.logits[head][i], logits, rtol=1e-5, atol=1e-5)
+        fused = module.fusion([module.encode(alone)[s.name] for s in sources])
+        torch.testing.assert_close(answer.layers["fusion"][i], fused, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(answer.layers[""][i], module(alone)["both"], rtol=1e-5, atol=1e-5)
+    assert set(answer.layers) == set(layers)
+
+
+def test_encode_then_join_is_the_whole_and_can_stop_at_the_fusion() -> None:
+    modules = [SplitMLP(depth=2, width=8).build(EYES, 4) for _ in range(2)]
+    stacked, weights, x = Stacked(modules[0]), weights_of(list(modules)), inputs(EYES, 2, 7)
+    encoded = stacked.encode(weights, x)
+    assert torch.equal(stacked.join(weights, encoded).logits["both"], stacked(weights, x).logits["both"])
+    short = stacked.join(weights, encoded, ["fusion"], logits=False)
+    assert not short.logits
+    assert torch.equal(short.layers["fusion"], stacked(weights, x, ["fusion"]).layers["fusion"])
+
+
+def test_submodules_carry_the_names_of_the_house() -> None:
+    names = {name for name, _ in SplitMLP(heads="per_source").build(EYES, 4).named_modules()}
+    assert {"pathways.left", "pathways.right", "fusion", "trunk", "heads.both", "heads.left"} <= names
+
+
+def test_a_pathway_hears_only_its_source() -> None:
+    network = SplitMLP().build(EYES, 4)
+    x = {s.name: torch.randn(3, 6) for s in EYES}
+    before = network.encode(x)
+    after = network.encode({**x, "right": torch.randn(3, 6)})
+    assert torch.equal(before["left"], after["left"])
+    assert not torch.equal(before["right"], after["right"])
+
+
+@pytest.mark.parametrize(
+    ("make", "part"),
+    [
+        (lambda: SplitMLP(pathways={"nose": (3,)}).build(EYES, 2), "unknown source 'nose'"),
+        (lambda: SplitMLP(pathways={"left": (3,)}).build(EYES, 2), "end equally wide; given: left 3, right 64"),
+        (lambda: SplitMLP(pathways={"left": ()}).build(EYES, 2), "one layer or more"),
+        (lambda: SplitCNN(channels=()).build(IMAGES, 2), "one convolution or more"),
+        (lambda: SplitCNN().build(EYES, 2), "split_mlp' takes any shape"),
+        (lambda: SplitCNN().build((IMAGES[0], Source("r", (1, 5, 6), "image")), 2), "equal height and width"),
+        (lambda: FusionNetwork({}, Fusion("sum"), nn.Identity(), {}), "a head named 'both'"),
+        (lambda: load_object("nocolon", "network.kind"), "of the form 'package.module:name'"),
+        (lambda: load_object("no.such:thing", "network.kind"), "cannot be imported"),
+        (lambda: load_object("chiasm.errors:thing", "network.kind"), "has no 'thing'"),
+        (lambda: Custom(kind="chiasm.errors:unknown").build((), 2), "cannot be called with"),
+        (lambda: Custom(kind="builtins:divmod").build(2, 2), "returned a tuple"),  # type: ignore[arg-type]
+    ],
+)
+def test_an_impossible_network_is_one_sentence(make: Callable[[], Any], part: str) -> None:
+    with pytest.raises(ChiasmError) as caught:
+        make()
+    assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_each_sample_is_read_by_the_head_that_its_batch_names() -> None:
+    logits = {name: torch.full((2, 3, 4), float(i)) for i, name in enumerate(("both", "left", "right"))}
+    head = torch.tensor([[0, 1, 2], [2, 2, 0]])
+    assert read(logits, head)[:, :, 0].tolist() == [[0.0, 1.0, 2.0], [2.0, 2.0, 0.0]]
+    assert read({"both": logits["both"]}, head) is logits["both"]
+    assert read(logits, None) is logits["both"]
+
+
+def test_the_loss_is_torchs_own_row_by_row() -> None:
+    logits, target = torch.randn(3, 5, 4), torch.randint(0, 4, (3, 5))
+    for smoothing in (0.0, 0.1):
+        found = Classify(label_smoothing=smoothing).loss(logits, target)
+        rows = [nn.functional.cross_entropy(logits[i], target[i], label_smoothing=smoothing) for i in range(3)]
+        torch.testing.assert_close(found, torch.stack(rows))
+
+
+OWN = """
+import torch
+from torch import nn
+
+class Own(nn.Module):
+    def __init__(self, sources, classes, width):
+        super().__init__()
+        self.pathways = nn.ModuleDict({s.name: nn.Linear(s.shape[0], width) for s in sources})
+        self.drop = nn.Dropout(0.5)
+        self.out = nn.Linear(width, classes)
+    def forward(self, sources):
+        z = sum(self.pathways[name](x) for name, x in sources.items())
+        return self.out(self.drop(torch.relu(z)))
+
+def factory(sources, classes, width=8):
+    return Own(sources, classes, width)
+"""
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "own_net.py").write_text(OWN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_net", raising=False)
+    return tmp_path
+
+
+def test_a_network_of_ones_own_runs_with_dropout_and_freeze(own: Path, tiny: Callable[..., Study]) -> None:
+    raw = {
+        "network": {"kind": "own_net:factory", "width": 6, "depth": None, "trunk": None},
+        "probe": {"layers": ["pathways.left", "out", ""]},
+        "arm": [{"name": "a", "timeline": "freeze(left) 2 | silence(right) 2 | clean 2"}],
+    }
+    from tests.conftest import TINY
+
+    study = Study.from_dict({**TINY, **raw, "network": {"kind": "own_net:factory", "width": 6}})
+    first = run(study, own / "a", report=False, progress=False)
+    torch.manual_seed(99)  # what the user's session has drawn is of no account
+    second = run(study, own / "b", report=False, progress=False)
+    assert first.frame().equals(second.frame())
+    frame = first.frame().filter(final=True, layer="pathways.left", quantity="rsv_mean")
+    assert frame["value"].to_list() == [1.0, 1.0]  # only the left source reaches it
+
+
+def test_an_edited_factory_is_another_network(own: Path) -> None:
+    from tests.conftest import TINY
+
+    raw = {**TINY, "network": {"kind": "own_net:factory"}, "arm": [{"name": "a", "timeline": "clean 1"}]}
+    before = make_plan(Study.from_dict(raw)).runs[0].path.key(1)
+    (own / "own_net.py").write_text(OWN.replace("Dropout(0.5)", "Dropout(0.1)"))
+    import linecache
+
+    linecache.clearcache()
+    sys.modules.pop("own_net")
+    assert make_plan(Study.from_dict(raw)).runs[0].path.key(1) != before
