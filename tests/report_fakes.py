@@ -6,6 +6,7 @@ import copy
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -167,11 +168,7 @@ def make(
                 "clock": clock,
             }
 
-            def say(epoch: int, quantity: str, value: float, **where: Any) -> None:
-                row = {**about, "epoch": epoch, "final": epoch == line.epochs, "layer": None, "source": None}
-                for key, entry in {**row, **where, "quantity": quantity, "value": value}.items():
-                    columns[key].append(entry)
-
+            say = partial(_say, columns, about, line.epochs)
             lost = (name, seed) in bad
             if lost:
                 say(3, "diverged", 1.0)
@@ -196,6 +193,21 @@ def make(
         )
     environment = {"device": "none (synthetic)", "threads": 1, "versions": {"chiasm": "0.1.0", "python": "3.11"}}
     return Results(study, pl.DataFrame(columns, schema=SCHEMA), layers, environment)
+
+
+def _say(
+    columns: dict[str, list[Any]],
+    about: dict[str, Any],
+    last: int,
+    epoch: int,
+    quantity: str,
+    value: float,
+    layer: str | None = None,
+    source: str | None = None,
+) -> None:
+    row = {**about, "epoch": epoch, "final": epoch == last, "layer": layer, "source": source}
+    for key, entry in {**row, "quantity": quantity, "value": value}.items():
+        columns[key].append(entry)
 
 
 def _measure(

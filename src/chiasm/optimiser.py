@@ -11,8 +11,8 @@ from torch import Tensor
 class Optimiser:
     """The update of every row at its own rate, in place.
 
-    SGD is torch's (momentum without dampening, L2 penalty); AdamW has decoupled decay. A frozen parameter of a row keeps
-    its value and its memory.
+    SGD is torch's (momentum without dampening, L2 penalty); AdamW has decoupled decay. A frozen parameter keeps its
+    value and its memory.
 
     Args:
         kind: "sgd" or "adamw".

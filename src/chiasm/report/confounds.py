@@ -53,6 +53,15 @@ def _untested(about: str, text: str) -> Finding:
     return Finding(about, UNTESTED, f"Not tested here: {text}.")
 
 
+def _uncontrolled(about: str, cell: Outcome) -> Finding:
+    made = cell.mean_accuracy()
+    ends = "has no final accuracy" if made is None else f"ends at {percent(made.mean)}"
+    text = f"{stretch(cell.timeline)}, {count(cell.after, 'clean epoch')} after, {ends}"
+    return Finding(
+        about, "cannot tell", sentence(f"{text}; there is no control with the same settings to hold it against")
+    )
+
+
 def restart(outcomes: Outcomes) -> Finding:
     """How much of the loss at the longest deficit a restart of the learning rate at release wins back."""
     ends = [outcomes.longest(clock) for clock in ("absolute", "since_release")]
@@ -96,8 +105,10 @@ def constant(outcomes: Outcomes) -> Finding:
     """What the longest deficit costs at a constant learning rate."""
     cell = outcomes.longest("constant")
     lost = outcomes.cost(cell) if cell else None
-    if cell is None or lost is None:
-        return _untested("constant", "a constant learning rate, with its own control")
+    if cell is None:
+        return _untested("constant", "a constant learning rate")
+    if lost is None:
+        return _uncontrolled("constant", cell)
     told = f"At a constant learning rate {stretch(cell.timeline)} {costs(lost)}"
     verdict = judge(lost)
     if verdict == "cannot tell":
@@ -113,8 +124,10 @@ def mirror(outcomes: Outcomes) -> Finding:
     partner = _partner(outcomes, cell) if cell else None
     mirrored = outcomes.cost(cell) if cell else None
     straight = outcomes.cost(partner) if partner else None
-    if cell is None or mirrored is None:
+    if cell is None:
         return _untested("mirror", "the same deficit on the other source")
+    if mirrored is None:
+        return _uncontrolled("mirror", cell)
     told = f"Mirrored, {stretch(cell.timeline)} {costs(mirrored)}"
     if partner is None or straight is None:
         return Finding("mirror", "cannot tell", sentence(told + "; there is no equal deficit on the first side"))
@@ -130,28 +143,26 @@ def mirror(outcomes: Outcomes) -> Finding:
             shifts = f"; the mean RSV moves by {number(both[0], 2, True)} and, mirrored, by {number(both[1], 2, True)}"
             turned = both[0] * both[1] < 0 or max(map(abs, both)) < SHIFT
     apart = difference(in_points(partner.accuracy()), in_points(cell.accuracy()), (-100, 100))
-    same = len(verdicts) == 1 and judge(apart) == "none"
-    if same and turned:
-        return Finding("mirror", "mirror agrees", sentence(f"{told}{shifts}. The mirror agrees"))
-    if len(verdicts) == 1 and turned and apart is not None:
-        gap = f"The mirror agrees in kind, {points_between(apart)} apart"
-        return Finding("mirror", "agrees in kind", sentence(f"{told}{shifts}. {gap}"))
-    return Finding("mirror", "mirror differs", sentence(f"{told}{shifts}. The mirror does not agree"))
+    if len(verdicts) > 1 or not turned or apart is None:
+        named, said = "mirror differs", "The mirror does not agree"
+    elif judge(apart) == "none":
+        named, said = "mirror agrees", "The mirror agrees"
+    else:
+        named, said = "agrees in kind", f"The mirror agrees in kind, {points_between(apart)} apart"
+    return Finding("mirror", named, sentence(f"{told}{shifts}. {said}"))
 
 
 def fresh(outcomes: Outcomes) -> Finding:
     """What the deficit costs when the training data are new in every epoch."""
     cell = _longest_of(outcomes, "fresh")
-    made = cell.mean_accuracy() if cell else None
-    if cell is None or made is None:
+    if cell is None:
         return _untested("fresh", "fresh training data instead of a fixed set")
     ends = [c.mean_accuracy() for c in outcomes.of("fresh", cell.clock)]
-    worst = min(end.mean for end in ends if end is not None)
+    worst = min((end.mean for end in ends if end is not None), default=0.0)
     floor = f"; no cell with fresh data ends below {percent(worst)}" if len(ends) > 1 else ""
     lost = outcomes.cost(cell)
     if lost is None:
-        text = f"With fresh data {stretch(cell.timeline)} ends at {percent(made.mean)}"
-        return Finding("fresh", "cannot tell", sentence(f"{text}; there is no control with fresh data{floor}"))
+        return _uncontrolled("fresh", cell)
     told = f"With fresh data {stretch(cell.timeline)} {costs(lost)}"
     partner = _partner(outcomes, cell)
     fixed = outcomes.cost(partner) if partner else None
@@ -177,8 +188,10 @@ def longer(outcomes: Outcomes) -> Finding:
     cells = [c for c in outcomes.of("longer", _clock_of(outcomes, "longer")) if c.duration]
     cell = max(cells, key=lambda c: (c.duration, c.after), default=None)
     lost = outcomes.cost(cell) if cell else None
-    if cell is None or lost is None:
+    if cell is None:
         return _untested("longer", "a longer clean phase")
+    if lost is None:
+        return _uncontrolled("longer", cell)
     partner, control = _partner(outcomes, cell), outcomes.control(cell)
     before = outcomes.cost(partner) if partner else None
     told = f"After {count(cell.after, 'clean epoch')}, {stretch(cell.timeline)} {costs(lost)}"
@@ -188,14 +201,16 @@ def longer(outcomes: Outcomes) -> Finding:
         told += f", against a control of {count(control.after, 'epoch')}"
     verdict, was = judge(lost), judge(before)
     if verdict == "cannot tell":
-        return Finding("longer", "cannot tell", sentence(told + "; one seed cannot tell"))
-    if before is not None and was != "cost":
-        return Finding("longer", "no loss to explain", sentence(told + ". There was nothing to heal"))
-    if verdict == "cost" and before is not None and lost.mean <= before.mean / 2:
-        return Finding("longer", "heals in part", sentence(told + ". It heals by more than half"))
-    if verdict == "cost":
-        return Finding("longer", "does not heal", sentence(told + ". It is still there"))
-    return Finding("longer", "heals", sentence(f"{told}. It heals"))
+        named, said = "cannot tell", "One seed cannot tell"
+    elif before is not None and was != "cost":
+        named, said = "no loss to explain", "There was nothing to heal"
+    elif verdict == "cost" and before is not None and lost.mean <= before.mean / 2:
+        named, said = "heals in part", "It heals by more than half"
+    elif verdict == "cost":
+        named, said = "does not heal", "It is still there"
+    else:
+        named, said = "heals", "It heals"
+    return Finding("longer", named, sentence(f"{told}. {said}"))
 
 
 def alone(outcomes: Outcomes) -> Finding:

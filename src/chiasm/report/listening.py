@@ -80,20 +80,24 @@ def silent(outcomes: Outcomes) -> Finding | None:
     """Where the units turn to one source and accuracy does not show it."""
     if not outcomes.layers:
         return None
-    layer, said = outcomes.layers[0], []
+    layer = outcomes.layers[0]
+    said: list[str] = []
     for clock in outcomes.clocks:
         cell = outcomes.longest(clock)
         lost, moved = (outcomes.cost(cell), outcomes.shift(cell, layer)) if cell else (None, None)
         if cell is None or lost is None or moved is None or lost.n < 2:
             continue
         if lost.mean < SILENT_DROP and abs(moved.mean) >= SHIFT and moved.excludes(0):
-            said.append(
-                f"{stretch(cell.timeline)} changes accuracy by {points_between(_negative(lost))} while the mean RSV "
-                f"of layer {layer} moves by {number_between(moved, 2, True)} ({clock_words(clock)})"
-            )
+            change, shift = points_between(_negative(lost)), number_between(moved, 2, True)
+            if said:
+                said.append(f"{clock_words(clock)} ({change}, {shift})")
+            else:
+                moves = f"changes accuracy by {change} while the mean RSV of layer {layer} moves by {shift}"
+                said.append(f"{stretch(cell.timeline)} {moves} ({clock_words(clock)})")
     if not said:
         return None
-    return Finding("silent", "fails silently", f"Accuracy does not show it: {'; '.join(said)}.")
+    also = f" Likewise: {listed(said[1:])}." if said[1:] else ""
+    return Finding("silent", "fails silently", f"Accuracy does not show it: {said[0]}.{also}")
 
 
 def _negative(made: Estimate) -> Estimate:

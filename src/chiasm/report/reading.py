@@ -101,8 +101,8 @@ def _other_clocks(outcomes: Outcomes) -> str:
         if more is None or verdict == "cannot tell":
             continue
         shown = SHOWN[verdict]
-        gap = points_between(more) + (allows(more) if verdict == "none" else "")
-        said += f" With {_a(clock)} {shown}: the early one costs {gap} more."
+        rest = allows(more) if verdict == "none" else ""
+        said += f" With {_a(clock)} {shown}: early minus late {points_between(more)}{rest}."
     return said
 
 

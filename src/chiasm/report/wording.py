@@ -78,13 +78,15 @@ def points(value: float) -> str:
     """Percentage points with their unit: one decimal below ten."""
     digits = 1 if abs(value) < 9.95 else 0
     text = _trim(value, digits)
-    return f"{text} point" if text in ("1", "1.0", "−1", "−1.0") else f"{text} points"
+    return f"{text} point" if text in ("1.0", "−1.0") else f"{text} points"
 
 
 def points_between(made: Estimate, unit: bool = True) -> str:
     """Points with their interval: "61 points [58, 64]"; the bare mean where there is no interval."""
-    digits = 1 if abs(made.mean) < 9.95 else 0
-    text = points(made.mean) if unit else _trim(made.mean, digits)
+    narrow = made.low is not None and made.high is not None and made.high - made.low < 2
+    digits = 1 if abs(made.mean) < 9.95 or narrow else 0
+    bare = _trim(made.mean, digits)
+    text = f"{bare} {'point' if bare in ('1.0', '−1.0') else 'points'}" if unit else bare
     if made.low is None or made.high is None:
         return text
     return f"{text} [{_trim(made.low, digits)}, {_trim(made.high, digits)}]"
