@@ -69,27 +69,25 @@ def restart(outcomes: Outcomes) -> Finding:
     control = outcomes.control(absolute) if absolute else None
     if absolute is None or again is None or control is None or absolute.duration != again.duration:
         return _untested("restart", "a learning rate restarted at release, beside the one on absolute epochs")
-    whole, without, with_ = (in_points(cell.accuracy()) for cell in (control, absolute, again))
+    curves = [in_points(cell.accuracy()) for cell in (control, absolute, again)]
+    # One set of seeds throughout: a share of two means over different ones would mean nothing.
+    common = set.intersection(*(set(by) for by in curves))
+    whole, without, with_ = ({seed: by[seed] for seed in sorted(common)} for by in curves)
     lost, won, left = difference(whole, without), difference(with_, without, (-100, 100)), outcomes.cost(again)
     if lost is None or won is None or left is None or min(lost.n, won.n) < 2:
         return Finding("restart", "cannot tell", "Cannot tell what a restart of the learning rate wins back: one seed.")
     if judge(lost) != "cost":
-        text = (
-            "On absolute epochs the longest deficit has no measurable cost, so there is nothing for a restart of the "
-        )
-        return Finding("restart", "no loss to explain", text + "learning rate to win back.")
+        text = "On absolute epochs the longest deficit has no measurable cost: a restart has nothing to win back."
+        return Finding("restart", "no loss to explain", text)
     remains = _remains(left)
     if judge(won) != "cost":
         text = f"A restart of the learning rate at release wins back nothing measurable ({points_between(won)}); "
         text += f"{remains}."
         return Finding("restart", "does not explain it", text)
-    common = sorted(whole.keys() & without.keys() & with_.keys())
     means = [sum(by[seed] for seed in common) / len(common) for by in (whole, without, with_)]
-    share = (means[2] - means[1]) / (means[0] - means[1])
-    text = (
-        f"A restart of the learning rate at release wins back {percent(share)} of the loss: {points_between(won)} of "
-    )
-    text += f"{number(means[0] - means[1], 0)}; {remains}."
+    share, of = (means[2] - means[1]) / (means[0] - means[1]), number(means[0] - means[1], 0)
+    text = f"A restart of the learning rate at release wins back {percent(share)} of the loss: {points_between(won)} "
+    text += f"of {of}; {remains}."
     if judge(left) != "cost":
         return Finding("restart", "explains the loss", text)
     return Finding("restart", "explains most" if share >= 0.5 else "explains part", text)
@@ -98,7 +96,7 @@ def restart(outcomes: Outcomes) -> Finding:
 def _remains(left: Estimate) -> str:
     if judge(left) == "cost":
         return f"{points_between(left)} remain"
-    return f"nothing measurable remains ({points_between(left)}{allows(left)})"
+    return f"nothing measurable remains: {points_between(left)}{allows(left)}"
 
 
 def constant(outcomes: Outcomes) -> Finding:

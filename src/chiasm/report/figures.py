@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from chiasm.report.curves import Level, Series, accuracy_range, chart
 from chiasm.report.forest import Row, forest
 from chiasm.report.intervals import Estimate, estimate, percents
-from chiasm.report.outcomes import Outcome, Outcomes, in_points
+from chiasm.report.outcomes import Outcome, Outcomes, curve_name, in_points
 from chiasm.report.strip import picture
-from chiasm.report.style import GREEN, INK, MARKERS, PURPLE, SOURCES, Panel, theme
+from chiasm.report.style import GREEN, INK, MARKERS, PURPLE, SOURCES, Panel, shorten, theme
 from chiasm.report.tracks import tracks
 from chiasm.report.units import planes, ridges
 from chiasm.report.wording import capital, clock_words, count, doing, stretch
@@ -64,7 +64,7 @@ def _accuracy_of(cell: Outcome) -> Mapping[int, float]:
 
 def _ylim(outcomes: Outcomes) -> tuple[float, float]:
     values: list[float] = []
-    for cell in [c for clock in outcomes.clocks for c in (*outcomes.durations(clock), *outcomes.onsets(clock))]:
+    for cell in [c for c in outcomes if c.role in ("duration", "onset")]:
         drawn = [cell.accuracy(), *(cell.alone(source) for source in outcomes.sources)]
         for by_seed in drawn:
             made = percents(estimate(list(by_seed.values()), (0, 1)))
@@ -125,14 +125,13 @@ def _onset_of(cell: Outcome) -> float:
 
 def _accuracy(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
     yield from _pair(outcomes, outcomes.clock, ylim, "accuracy", clock_in_title=False)
-    main = outcomes.settings
-    others = dict.fromkeys(c.settings for c in outcomes.of("duration", outcomes.clock) if c.settings != main)
-    for i, settings in enumerate(others):
-        cells = sorted((c for c in outcomes.of("duration", outcomes.clock) if c.settings == settings), key=_duration_of)
-        title = ", ".join(f"{key.split('.', 1)[-1]} = {value}" for key, value in sorted(settings))
-        levels = _levels(outcomes, outcomes.control(cells[-1]), ylim)
-        figure = chart([_curve(cells, _duration_of, outcomes.clock)], title, DURATION, ACCURACY, ylim, (0, 100), levels)
-        yield Panel(f"accuracy-setting-{i + 1}", figure, f"The duration arm with {title}. {_seeds(cells)}")
+    for role, of, xlabel in (("duration", _duration_of, DURATION), ("onset", _onset_of, ONSET)):
+        for i, cells in enumerate(outcomes.curves(role, outcomes.clock)[1:]):
+            name, one = curve_name(cells), _curve(cells, of, outcomes.clock)
+            levels = _levels(outcomes, outcomes.control(cells[-1]), ylim)
+            figure = chart([one], shorten(capital(name), 44), xlabel, ACCURACY, ylim, (0, 100), levels)
+            what = f"{capital(doing(cells[-1].timeline))}, {name} ({clock_words(outcomes.clock)})"
+            yield Panel(f"accuracy-{role}-{i + 2}", figure, f"{what}. {_seeds(cells)}")
 
 
 def _pair(

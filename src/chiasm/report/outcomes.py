@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chiasm.report.intervals import Estimate, difference, estimate
-from chiasm.report.wording import healthy
+from chiasm.report.wording import deficits_of, healthy, setting_words
 from chiasm.timeline import Timeline
 
 CLOCKS = ("absolute", "since_release", "constant")
@@ -124,32 +124,40 @@ class Outcomes:
         """The study's own clock."""
         return self.clocks[0] if self.clocks else "absolute"
 
-    @property
-    def settings(self) -> frozenset[tuple[str, str]]:
-        """The settings that the main curves are read at: those of the duration arm, or of the first cell."""
-        for role in ("duration", "onset"):
-            for cell in self.cells:
-                if cell.role == role:
-                    return cell.settings
-        return self.cells[0].settings if self.cells else frozenset()
-
     def of(self, role: str, clock: str | None = None) -> list[Outcome]:
         """The cells of a role, of one clock where it is given."""
         return [cell for cell in self.cells if cell.role == role and clock in (None, cell.clock)]
 
+    def curves(self, role: str, clock: str) -> list[list[Outcome]]:
+        """The curves of a role, "duration" or "onset", under one clock, each in order; the main one first.
+
+        Cells lie on one curve if they share their arm, their settings and, for onsets, length and clean phase.
+        """
+        found: dict[object, list[Outcome]] = {}
+        for cell in self.of(role, clock):
+            if role == "duration":
+                found.setdefault((cell.arm, cell.settings), []).append(cell)
+            elif cell.duration and cell.onset is not None:
+                found.setdefault((cell.arm, cell.settings, cell.duration, cell.after), []).append(cell)
+        return [_distinct(cells, _place) for cells in found.values()]
+
     def durations(self, clock: str) -> list[Outcome]:
-        """The duration curve at the main settings, from the shortest, one cell a duration."""
-        found = [cell for cell in self.of("duration", clock) if cell.settings == self.settings]
-        return _distinct(found, lambda cell: cell.duration)
+        """The main duration curve, from the shortest, one cell a duration; empty without any."""
+        return next(iter(self.curves("duration", clock)), [])
 
     def onsets(self, clock: str) -> list[Outcome]:
-        """The onset curve at the main settings, from the earliest; epoch 0 may come from the duration arm."""
-        own = [c for c in self.of("onset", clock) if c.settings == self.settings and c.duration and c.onset is not None]
+        """The main onset curve, from the earliest; an onset at epoch 0 may come from the duration curve."""
+        own = next(iter(self.curves("onset", clock)), [])
         if not own:
             return []
-        start = [c for c in self.durations(clock) if c.onset == 0 and c.duration == own[0].duration]
-        same = [c for c in [*own, *start] if (c.duration, c.after) == (own[0].duration, own[0].after)]
-        return _distinct(same, lambda cell: cell.onset or 0)
+        start = [
+            cell
+            for cell in self.durations(clock)
+            if (cell.onset, cell.duration, cell.after, cell.settings)
+            == (0, own[0].duration, own[0].after, own[0].settings)
+            and deficits_of(cell.timeline) == deficits_of(own[0].timeline)
+        ]
+        return _distinct([*own, *start], lambda cell: cell.onset or 0)
 
     def longest(self, clock: str) -> Outcome | None:
         """The cell of the duration curve with the longest deficit; None without any deficit."""
@@ -173,6 +181,8 @@ class Outcomes:
         if not found and cell.clock != "constant":
             alike = ("absolute", "since_release")
             found = [c for c in self.cells if not c.duration and c.clock in alike and c.settings == cell.settings]
+        if cell.role != "longer":  # elsewhere, a control that trained for longer would flatter no one but itself
+            found = [c for c in found if c.after == cell.after]
         return min(found, key=lambda c: (c.after != cell.after, c.arm != cell.arm, c.role != "duration"), default=None)
 
     def cost(self, cell: Outcome) -> Estimate | None:
@@ -210,3 +220,13 @@ def _distinct(cells: Sequence[Outcome], by: Callable[[Outcome], int]) -> list[Ou
     for cell in cells:
         kept.setdefault(by(cell), cell)
     return [kept[value] for value in sorted(kept)]
+
+
+def _place(cell: Outcome) -> int:
+    return cell.duration if cell.role == "duration" else cell.onset or 0
+
+
+def curve_name(curve: Sequence[Outcome]) -> str:
+    """What tells a curve from the main one: its arm and its settings."""
+    settings = setting_words(curve[0].settings)
+    return f"arm {curve[0].arm} ({settings})" if settings else f"arm {curve[0].arm}"

@@ -7,18 +7,18 @@ from chiasm.report.finding import (
     SMALLEST,
     Finding,
     allows,
+    costs,
     judge,
     sentence,
     started,
 )
 from chiasm.report.intervals import Estimate, difference
 from chiasm.report.listening import silent, single, units
-from chiasm.report.outcomes import Outcome, Outcomes, in_points
+from chiasm.report.outcomes import Outcome, Outcomes, curve_name, in_points
 from chiasm.report.wording import (
     clock_words,
     count,
     doing,
-    listed,
     percent,
     points,
     points_between,
@@ -154,20 +154,14 @@ def _shortest(outcomes: Outcomes) -> str:
 
 
 def _others(outcomes: Outcomes) -> list[Finding]:
-    """The duration curve at other settings than the main ones, a finding each."""
+    """What the longest deficit of every other duration curve costs, a finding each."""
     found = []
-    seen = {outcomes.settings}
-    for cell in outcomes.of("duration", outcomes.clock):
-        if cell.settings in seen:
-            continue
-        seen.add(cell.settings)
-        same = [c for c in outcomes.of("duration", outcomes.clock) if c.settings == cell.settings]
-        longest = max(same, key=lambda c: c.duration)
-        lost = outcomes.cost(longest)
+    for curve in outcomes.curves("duration", outcomes.clock)[1:]:
+        lost = outcomes.cost(curve[-1])
         if lost is not None:
-            setting = listed([f"{key} = {value}" for key, value in sorted(cell.settings)])
-            text = sentence(f"with {setting}, {stretch(longest.timeline)} costs {points_between(lost)}")
-            found.append(Finding(f"cost at {setting}", judge(lost), text))
+            name = curve_name(curve)
+            text = sentence(f"with {name}, {stretch(curve[-1].timeline)} {costs(lost)}")
+            found.append(Finding(f"cost, {name}", judge(lost), text))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from chiasm.deficits import Deficit
 from chiasm.report.intervals import Estimate
@@ -119,6 +119,11 @@ def listed(items: Sequence[str]) -> str:
 def clock_words(clock: str) -> str:
     """What a clock means for the learning rate."""
     return CLOCK_WORDS.get(clock, f"clock {clock}")
+
+
+def setting_words(settings: Iterable[tuple[str, str]]) -> str:
+    """Settings as words: "depth = 2, width = 64"."""
+    return ", ".join(f"{key.split('.', 1)[-1]} = {value}" for key, value in sorted(settings))
 
 
 def rsv_ends(sources: Sequence[str]) -> tuple[str, str]:

@@ -1,0 +1,45 @@
+"""Every line of the README runs, in the order in which it stands."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
+
+
+def test_every_block_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    chiasm = [sys.executable, "-m", "chiasm.cli"]
+    kinds = []
+    for kind, text in BLOCK.findall(README.read_text()):
+        kinds.append(kind)
+        if kind == "toml":
+            (tmp_path / "mine.toml").write_text(text)
+        elif kind == "python":
+            exec(compile(text, "README.md", "exec"), {"__name__": "readme"})
+        elif kind == "sh":
+            for line in text.strip().splitlines():
+                words = shlex.split(line, comments=True)
+                assert words[0] == "chiasm"
+                done = subprocess.run([*chiasm, *words[1:]], capture_output=True, text=True, check=False)
+                assert done.returncode == 0, f"{line}\n{done.stderr}"
+    assert kinds == ["python", "toml", "sh", "python"]
+    for name in ("results.parquet", "units.npz", "study.toml", "environment.json", "report.html", "figures", "store"):
+        assert (tmp_path / "runs" / "mine" / name).exists(), name
+
+
+def test_what_the_readme_points_to_is_there() -> None:
+    text = README.read_text()
+    for target in re.findall(r"\]\(([^)]+)\)", text):
+        assert (README.parent / target).exists(), target
+    from chiasm.deficits import DEFICITS
+
+    for name in DEFICITS:
+        assert f"`{name}" in text, name
