@@ -11,8 +11,8 @@ import pytest
 from chiasm.claims import CLAIMS, Claim, mean_over_seeds
 from chiasm.errors import ChiasmError
 from chiasm.study.results import SCHEMA, Results
-from chiasm.study.run import run
 from chiasm.study.spec import Study
+from chiasm.verbs import run
 
 
 def flat(name: str, accuracy: float, rsv: float) -> Results:

@@ -21,9 +21,9 @@ from chiasm.study.engine import Engine
 from chiasm.study.plan import make_plan
 from chiasm.study.progress import Silent
 from chiasm.study.results import Results
-from chiasm.study.run import run
 from chiasm.study.spec import Study
 from chiasm.study.store import Store
+from chiasm.verbs import run
 
 Make = Callable[..., Study]
 FILES = ("results.parquet", "units.npz", "study.toml", "environment.json")

@@ -17,8 +17,8 @@ from chiasm.networks.custom import Custom, load_object
 from chiasm.objectives import Classify, read
 from chiasm.sources import Source
 from chiasm.study.plan import make_plan
-from chiasm.study.run import run
 from chiasm.study.spec import Study
+from chiasm.verbs import run
 
 EYES = (Source("left", (6,)), Source("right", (6,)))
 IMAGES = (Source("left", (1, 6, 6), "image"), Source("right", (1, 6, 6), "image"))

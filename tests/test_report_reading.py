@@ -17,7 +17,7 @@ from chiasm.report.reading import reading
 from chiasm.study.results import SCHEMA, Results
 from chiasm.study.spec import Study
 from chiasm.tasks import write_arrays
-from report_fakes import ARMS, Told, early_window, flat, make, still, turning, wiggle
+from tests.report_fakes import ARMS, Told, early_window, flat, make, still, turning, wiggle
 
 
 def read(results: Results) -> dict[str, Finding]:
@@ -246,7 +246,7 @@ def test_the_words_come_from_the_studys_own_clock() -> None:
 
 def test_a_users_own_data_may_be_gone(tmp_path: Path) -> None:
     x = {name: np.random.default_rng(0).standard_normal((40, 3)) for name in ("a", "b", "c")}
-    write_arrays(tmp_path / "own.npz", label=np.arange(40) % 2, **x)
+    write_arrays({"label": np.arange(40) % 2, **x}, tmp_path / "own.npz")
     raw = {
         "name": "own",
         "seeds": 2,

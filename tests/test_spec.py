@@ -12,9 +12,10 @@ import pytest
 
 from chiasm.errors import ChiasmError
 from chiasm.study.plan import make_plan
-from chiasm.study.run import claim, run
+from chiasm.study.run import claim
 from chiasm.study.spec import Study, shipped
 from chiasm.study.workers import shares
+from chiasm.verbs import run
 from tests.conftest import TINY
 
 Make = Callable[..., Study]
@@ -143,7 +144,7 @@ def test_arrays_of_ones_own_run_from_a_file_and_the_file_is_part_of_the_key(tmp_
     rng = np.random.default_rng(0)
     label = rng.integers(0, 2, 60)
     eyes = {name: rng.normal(size=(60, 3)) + label[:, None] for name in ("audio", "video")}
-    np.savez(tmp_path / "d.npz", label=label, **eyes)
+    np.savez(tmp_path / "d.npz", label=label, audio=eyes["audio"], video=eyes["video"])
     raw = {
         "name": "own",
         "seeds": 1,
@@ -158,5 +159,5 @@ def test_arrays_of_ones_own_run_from_a_file_and_the_file_is_part_of_the_key(tmp_
     (tmp_path / "moved.npz").write_bytes((tmp_path / "d.npz").read_bytes())
     moved = {**raw, "task": {"kind": "arrays", "path": str(tmp_path / "moved.npz")}}
     assert make_plan(Study.from_dict(moved)).runs[0].path.key(4) == first  # what it holds counts, not where it lies
-    np.savez(tmp_path / "d.npz", label=1 - label, **eyes)
+    np.savez(tmp_path / "d.npz", label=1 - label, audio=eyes["audio"], video=eyes["video"])
     assert make_plan(Study.from_dict(raw)).runs[0].path.key(4) != first

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from chiasm.networks import FusionNetwork
     from chiasm.report import picture
     from chiasm.sources import Batch, Source
-    from chiasm.study import Results, Study, run
+    from chiasm.study import Results, Study
     from chiasm.timeline import Timeline
+    from chiasm.verbs import load, run
 
 _HOME = {
     "Batch": "chiasm.sources",
@@ -29,9 +30,10 @@ _HOME = {
     "Source": "chiasm.sources",
     "Study": "chiasm.study",
     "Timeline": "chiasm.timeline",
+    "load": "chiasm.verbs",
     "measure": "chiasm.measuring",
     "picture": "chiasm.report",
-    "run": "chiasm.study",
+    "run": "chiasm.verbs",
 }
 
 __version__ = version("chiasm")
@@ -45,6 +47,7 @@ __all__ = [
     "Source",
     "Study",
     "Timeline",
+    "load",
     "measure",
     "picture",
     "run",

@@ -100,9 +100,9 @@ def act(command: Run | Report | Studies | Doctor) -> None:
         case Run():
             _run(command)
         case Report():
-            from chiasm.study.results import Results
+            from chiasm.verbs import load
 
-            print(f"report: {Results.load(command.folder).report()}")
+            print(f"report: {load(command.folder).report()}")
         case Studies():
             _studies()
         case Doctor():
@@ -110,8 +110,8 @@ def act(command: Run | Report | Studies | Doctor) -> None:
 
 
 def _run(command: Run) -> None:
-    from chiasm.study.run import run
     from chiasm.study.spec import Study
+    from chiasm.verbs import run
 
     study = Study.load(command.study, command.set, command.seeds)
     out = command.out or Path("runs") / study.name

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -85,6 +85,7 @@ class Results:
         layers: per-unit arrays by layer; `units(layer)` returns one.
         environment: versions, device and threads of the run.
         folder: where it lies on disk; None for results in memory only.
+        writer: what writes the report; `chiasm.run` and `chiasm.load` put it here.
     """
 
     study: Study
@@ -92,6 +93,7 @@ class Results:
     layers: Mapping[str, Units] = field(default_factory=dict)
     environment: Mapping[str, Any] = field(default_factory=dict)
     folder: Path | None = None
+    writer: Callable[[Results, Path], Path] | None = field(default=None, repr=False, compare=False)
 
     def frame(self) -> pl.DataFrame:
         """Return the tidy table: one row per run, epoch, layer or source, and quantity."""
@@ -105,11 +107,9 @@ class Results:
 
     def report(self) -> Path:
         """Write the report (report.html and figures/) into the results' folder and return its path."""
-        from chiasm.report import write_report
-
-        if self.folder is None:
-            raise ChiasmError("these results lie in memory only; load them from a folder to write a report")
-        return write_report(self, self.folder)
+        if self.folder is None or self.writer is None:
+            raise ChiasmError("these results came without a folder or a writer; chiasm.load(folder) brings both")
+        return self.writer(self, self.folder)
 
     def save(self, folder: Path) -> None:
         """Write results.parquet, units.npz, study.toml and environment.json, each whole or not at all."""

@@ -1,9 +1,9 @@
-"""Run a study: plan it, train what the store lacks, collect the results, write the report."""
+"""Run a study: claim the folder, plan, train what the store lacks, collect and save the results."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,66 +22,33 @@ from chiasm.study.workers import train
 ROWS = 32  # runs trained at once: more gave nothing on two cores (0.24 ms a row and step at 32, 0.25 at 64)
 
 
-def run(
-    study: str | Path | Study,
-    out: str | Path,
+def run_study(
+    study: Study,
+    folder: Path,
     *,
-    changes: Sequence[str] = (),
-    seeds: int | None = None,
     rows: int = ROWS,
     workers: int | None = None,
     device: str = "auto",
-    store: str | Path | None = None,
-    report: bool = True,
-    progress: bool = True,
+    store: Path | None = None,
+    progress: bool = False,
 ) -> Results:
-    """Run a study and write its results into a folder.
-
-    What the folder's store already holds is not computed again; an interrupted run goes on where it was, and ends with
-    the same bytes as one that was never interrupted.
-
-    Args:
-        study: the name of a shipped study, the path of a study file, or a `Study`.
-        out: folder for results.parquet, units.npz, study.toml, environment.json, report.html, figures/ and store/.
-        changes: "key=value" settings that override the file, for a name or a path.
-        seeds: number of replicates, instead of the file's.
-        rows: how many runs train at once in a process (2 or more); changes the time, never the numbers.
-        workers: how many processes; by default one a processor where the work is worth it. Never changes the numbers.
-        device: "cpu", "cuda", or "auto" for a GPU where there is one.
-        store: another folder for the nodes, to be shared by studies; `out`/store by default.
-        report: whether to write the report.
-        progress: whether to show progress on the terminal.
-
-    Returns:
-        The results, also on disk.
+    """Train what the store lacks, collect the results and save them; `chiasm.run` says what the arguments mean.
 
     Raises:
         ChiasmError: an impossible study, or a folder that cannot be used; nothing there is lost.
-
-    Example:
-        >>> import chiasm, tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     results = chiasm.run("smoke", folder, report=False, progress=False)
-        >>> results.frame().filter(final=True, quantity="accuracy", source="all").height
-        12
     """
-    if not isinstance(study, Study):
-        study = Study.load(study, changes, seeds)
     if rows < 2:
         raise ChiasmError(f"rows = {rows}: two rows or more train together")
     if workers is not None and workers < 1:
         raise ChiasmError(f"workers = {workers}: one process or more does the work")
     where = pick_device(device)
-    folder = Path(out)
     plan = make_plan(study, where.type)
     claim(folder, study)
     shown = watcher_for(study.name) if progress else Silent()
-    with Store(Path(store) if store else folder / "store", say=shown.say) as kept, shown:
+    with Store(store or folder / "store", say=shown.say) as kept, shown:
         nodes = train(plan, kept, where, rows, workers, shown).done
     results = collect(plan, nodes, folder, str(where))
     results.save(folder)
-    if report:
-        results.report()
     return results
 
 
