@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import select
 import shutil
-import subprocess
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -36,29 +37,35 @@ def chromium() -> str | None:
 
 
 class Page:
-    """One page of a headless Chromium; messages are JSON, each ended by a NUL, on file descriptors 3 (in) and 4 (out)."""
+    """One page of a headless Chromium; messages are JSON ended by a NUL, on file descriptors 3 (in) and 4 (out)."""
 
     def __init__(self, path: str) -> None:
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         to_browser, self._write = os.pipe()
         self._read, from_browser = os.pipe()
-        # The shell puts the two ends on 3 and 4, whatever numbers they have here.
-        command = f'exec "$0" "$@" 3<&{to_browser} 4>&{from_browser}'
-        self._process = subprocess.Popen(
-            ["/bin/sh", "-c", command, path, *FLAGS, f"--user-data-dir={self._profile.name}", "about:blank"],
-            pass_fds=(to_browser, from_browser),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+        ends = [fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (to_browser, from_browser)]
+        self._pid = os.posix_spawn(
+            path,
+            [path, *FLAGS, f"--user-data-dir={self._profile.name}", "about:blank"],
+            os.environ,
+            file_actions=[
+                (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
+                (os.POSIX_SPAWN_DUP2, ends[0], 3),
+                (os.POSIX_SPAWN_DUP2, ends[1], 4),
+            ],
         )
-        os.close(to_browser)
-        os.close(from_browser)
-        self._buffer, self._last = b"", 0
+        for end in (to_browser, from_browser, *ends):
+            os.close(end)
+        self._buffer, self._last, self._session = b"", 0, ""
         self.events: list[dict[str, Any]] = []
-        target = self._target()
-        self._session = ""
-        self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log", "Network"):
-            self.send(f"{domain}.enable")
+        try:
+            self._session = self.send("Target.attachToTarget", targetId=self._target(), flatten=True)["sessionId"]
+            for domain in ("Page", "Runtime", "Log", "Network"):
+                self.send(f"{domain}.enable")
+        except RuntimeError:
+            self.close()
+            raise
 
     def __enter__(self) -> Page:
         return self
@@ -66,17 +73,24 @@ class Page:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.terminate()
-        self._process.wait(20)
-        os.close(self._write)
-        os.close(self._read)
+        self.close()
+
+    def close(self) -> None:
+        """End the browser and remove its profile."""
+        for end in (self._write, self._read):  # a browser without its pipe ends itself
+            os.close(end)
+        until = time.monotonic() + 10
+        while os.waitpid(self._pid, os.WNOHANG)[0] == 0:
+            if time.monotonic() > until:
+                os.kill(self._pid, signal.SIGKILL)
+            time.sleep(0.05)
         self._profile.cleanup()
 
     def send(self, method: str, **params: Any) -> dict[str, Any]:
         """Call a method and return its result; raises RuntimeError where the browser refuses."""
         self._last += 1
         message: dict[str, Any] = {"id": self._last, "method": method, "params": params}
-        if getattr(self, "_session", ""):
+        if self._session:
             message["sessionId"] = self._session
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while True:
@@ -144,7 +158,7 @@ class Page:
             ready, _, _ = select.select([self._read], [], [], max(0.0, until - time.monotonic()))
             chunk = os.read(self._read, 1 << 16) if ready else b""
             if not chunk:
-                raise RuntimeError(f"the browser said nothing for {seconds:.0f} s (exit code {self._process.poll()})")
+                raise RuntimeError(f"the browser said nothing for {seconds:.0f} s")
             self._buffer += chunk
         text, self._buffer = self._buffer.split(b"\0", 1)
         message: dict[str, Any] = json.loads(text)

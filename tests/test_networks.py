@@ -76,6 +76,19 @@ def test_encode_then_join_is_the_whole_and_can_stop_at_the_fusion() -> None:
     assert torch.equal(short.layers["fusion"], stacked(weights, x, ["fusion"]).layers["fusion"])
 
 
+@pytest.mark.parametrize("operation", ["sum", "mean", "concat"])
+def test_joining_pairs_is_joining_each_pair(operation: Any) -> None:
+    modules = [SplitMLP(depth=2, width=8, fusion=operation).build(EYES, 4) for _ in range(2)]
+    stacked, weights = Stacked(modules[0]), weights_of(list(modules))
+    a, b = torch.randn(2, 3, 8), torch.randn(2, 5, 8)
+    pairs = stacked.join_pairs(weights, a, b, ["fusion", "trunk", "heads.both"])
+    for i in range(3):
+        for j in range(5):
+            one = stacked.join(weights, {"left": a[:, i : i + 1], "right": b[:, j : j + 1]}, ["fusion", "heads.both"])
+            for layer, value in one.layers.items():
+                torch.testing.assert_close(pairs.layers[layer][:, i * 5 + j], value[:, 0], rtol=1e-5, atol=1e-5)
+
+
 def test_submodules_carry_the_names_of_the_house() -> None:
     names = {name for name, _ in SplitMLP(heads="per_source").build(EYES, 4).named_modules()}
     assert {"pathways.left", "pathways.right", "fusion", "trunk", "heads.both", "heads.left"} <= names

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import doctest
-
 import numpy as np
 import pytest
 from scipy import stats
 
-from chiasm.report import intervals
 from chiasm.report.intervals import difference, estimate, percents, quantile
 
 
@@ -56,7 +53,3 @@ def test_differences_are_paired_by_seed() -> None:
     assert made is not None
     assert made.values == pytest.approx((0.1, 0.1))
     assert difference({0: 1.0}, {1: 1.0}) is None
-
-
-def test_the_examples_run() -> None:
-    assert doctest.testmod(intervals).failed == 0

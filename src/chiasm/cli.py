@@ -147,23 +147,29 @@ def _dry_run(study: Study, command: Run, out: Path) -> None:
     store = Store(command.store or out / "store")
     missing = {key for key in plan.nodes if not store.path(key).exists()}
     left = sum(node.leg.stop - node.leg.start for key, node in plan.nodes.items() if node.leg and key in missing)
-    cost = estimate(plan, missing, command.rows, device)
+    cost = estimate(plan, missing, command.rows, command.workers, device)
     console = _console()
-    console.print(f"study {study.name}: {study.question}")
+    console.print(f"study {study.name}: {study.question}", markup=False)
     console.print(_plan_table(plan))
     saved = 1 - plan.epochs / max(plan.naive_epochs, 1)
     console.print(f"runs                        {len(plan.runs)} ({study.seeds} seeds)")
     console.print(f"run-epochs without sharing  {plan.naive_epochs}")
     console.print(f"run-epochs with sharing     {plan.epochs} ({saved:.0%} saved)")
     console.print(f"of these still to train     {left}")
-    console.print(f"estimated time              {_span(cost.seconds)} on {device}, {command.rows} rows at once")
+    console.print(
+        f"estimated time              {_span(cost.seconds)} on {device}, {cost.processes} x {command.rows} rows at once"
+    )
     console.print(f"estimated disk              {cost.size / 2**20:.0f} MiB in {store.folder}")
 
 
 def _plan_table(plan: Plan) -> object:
     from rich.table import Table
 
-    table = Table("arm", "timeline", "varied", "cells", "run-epochs a seed")
+    table = Table("arm")
+    for head in ("timeline", "varied"):
+        table.add_column(head, overflow="fold")
+    table.add_column("cells", justify="right")
+    table.add_column("run-epochs a seed", justify="right")
     for arm in plan.study.arms:
         cells = [cell for cell in plan.study.cells() if cell.arm == arm.name]
         varied = "; ".join(f"{name} {', '.join(map(str, v))}" for name, v in {**arm.values, **arm.settings}.items())

@@ -174,12 +174,10 @@ def _units(
     for start in range(0, K, step):
         some = a[:, start : start + step]
         k = some.shape[1]
-        left = some.unsqueeze(2).expand(-1, -1, K, *some.shape[2:]).flatten(1, 2)
-        right = b.unsqueeze(1).expand(-1, k, -1, *b.shape[2:]).flatten(1, 2)
-        pairs = dict(zip(names, (left, right), strict=True))
         if apart:
-            answer = network.join(weights, pairs, probe.layers, logits=False)
+            answer = network.join_pairs(weights, some, b, probe.layers)
         else:
+            pairs = dict(zip(names, _every_pair(some, b), strict=True))
             answer = network(weights, pairs, probe.layers)
         for layer in probe.layers:
             response = answer.layers[layer]
@@ -193,6 +191,13 @@ def _units(
     return {
         layer: [LayerMeasurement(layer, tuple(names), grid.result()) for grid in rows] for layer, rows in grids.items()
     }
+
+
+def _every_pair(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """Lay out (rows, k, ...) and (rows, m, ...) as (rows, k * m, ...) each, the first varying slowest."""
+    pairs = (a.shape[1], b.shape[1])
+    left = a.unsqueeze(2).expand(-1, *pairs, *a.shape[2:]).flatten(1, 2)
+    return left, b.unsqueeze(1).expand(-1, *pairs, *b.shape[2:]).flatten(1, 2)
 
 
 def _anchors(tests: Sequence[Batch], seeds: Sequence[int], name: str, count: int) -> Tensor:

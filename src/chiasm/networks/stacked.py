@@ -7,7 +7,7 @@ promise and gain little from stacking; networks that hold them are run a row at 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 import torch
@@ -80,8 +80,17 @@ class Stacked:
         """
         network = self.template
         assert isinstance(network, FusionNetwork)
+        met = network.fusion.meet([encoded[name] for name in network.pathways], axis=2)
+        return self._after(weights, met, layers, logits)
+
+    def _after(self, weights: Weights, met: Tensor, layers: Collection[str], logits: bool) -> Response:
+        """Go on from where the pathways have met."""
+        network = self.template
+        assert isinstance(network, FusionNetwork)
         kept: dict[str, Tensor] = {}
-        z = self._run(network.fusion, weights, [encoded[name] for name in network.pathways], layers, kept)
+        z = self._run(network.fusion.activation, weights, met, layers, kept)
+        if "fusion" in layers:
+            kept["fusion"] = z
         if not logits and all(name.split(".")[0] in ("fusion", "pathways") for name in layers):
             return Response({}, kept)
         z = self._run(network.trunk, weights, z, layers, kept)
@@ -89,6 +98,26 @@ class Stacked:
         if "" in layers:
             kept[""] = out["both"]
         return Response(out, kept)
+
+    def join_pairs(self, weights: Weights, a: Tensor, b: Tensor, layers: Collection[str]) -> Response:
+        """Join every encoded anchor of the first source with every one of the second; only for two sources.
+
+        Args:
+            weights: as ever.
+            a: (rows, k, *features) of the first source.
+            b: (rows, m, *features) of the second.
+            layers: names of the layers to return, each (rows, k * m, ...), a-anchors varying slowest.
+        """
+        network = self.template
+        assert isinstance(network, FusionNetwork)
+        first, second = a.unsqueeze(2), b.unsqueeze(1)
+        if network.fusion.operation == "concat":
+            pairs = (a.shape[1], b.shape[1])
+            wide = [z.expand(-1, *pairs, *z.shape[3:]).flatten(1, 2) for z in (first, second)]
+            return self.join(weights, dict(zip(network.pathways, wide, strict=True)), layers, logits=False)
+        # A sum or a mean of two is formed by broadcasting: no copy of either is laid out for all pairs.
+        met = network.fusion.meet([first, second]).flatten(1, 2)
+        return self._after(weights, met, layers, logits=False)
 
     def _encode(
         self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str], kept: dict[str, Tensor]
@@ -101,21 +130,16 @@ class Stacked:
         self,
         module: nn.Module,
         weights: Weights,
-        x: Tensor | Sequence[Tensor],
+        x: Tensor,
         layers: Collection[str],
         kept: dict[str, Tensor],
     ) -> Tensor:
         name = self.names[module]
         if isinstance(module, nn.Sequential):
-            for child in module:
-                x = self._run(child, weights, x, layers, kept)
-            assert isinstance(x, Tensor)
             out = x
-        elif isinstance(module, Fusion):
-            assert not isinstance(x, Tensor)
-            out = self._run(module.activation, weights, module.meet(x, axis=2), layers, kept)
+            for child in module:
+                out = self._run(child, weights, out, layers, kept)
         else:
-            assert isinstance(x, Tensor)
             out = self._leaf(module, name, weights, x)
         if name in layers:
             kept[name] = out

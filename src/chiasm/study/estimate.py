@@ -12,6 +12,7 @@ from chiasm.networks import Stacked
 from chiasm.randomness import seeded_globals
 from chiasm.sources import Batch
 from chiasm.study.plan import Node, Plan
+from chiasm.study.workers import default_workers, shares
 from chiasm.training import Row, Stack, initial_state
 
 STEPS = 6  # steps that are timed, after two that warm the machine up
@@ -19,21 +20,35 @@ STEPS = 6  # steps that are timed, after two that warm the machine up
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """An estimate: seconds of training and measuring, and bytes on disk."""
+    """An estimate: seconds of training and measuring in so many processes, and bytes on disk."""
 
     seconds: float
     size: int
+    processes: int
 
 
-def estimate(plan: Plan, missing: set[str], rows: int, device: torch.device) -> Cost:
+def estimate(plan: Plan, missing: set[str], rows: int, workers: int | None, device: torch.device) -> Cost:
     """Time a few steps and one look of each kind of stack in the plan, and count.
 
     Args:
         plan: the plan.
         missing: keys of the nodes that are still to be computed.
-        rows: how many runs train at once.
+        rows: how many runs train at once in a process.
+        workers: how many processes; None: as many as `train` would take.
         device: where.
     """
+    processes = len(shares(plan, missing, workers or default_workers(device)))
+    threads = torch.get_num_threads()
+    if device.type == "cpu":
+        torch.set_num_threads(1)
+    try:
+        seconds, size = _count(plan, missing, rows, device)
+    finally:
+        torch.set_num_threads(threads)
+    return Cost(seconds / processes, size, processes)
+
+
+def _count(plan: Plan, missing: set[str], rows: int, device: torch.device) -> tuple[float, int]:
     groups: dict[str, list[Node]] = {}
     for key in missing:
         node = plan.nodes[key]
@@ -57,7 +72,7 @@ def estimate(plan: Plan, missing: set[str], rows: int, device: torch.device) -> 
         state = stack.state(0)
         held = [*state.weights.values(), *state.buffers.values(), *state.slots.values()]
         size += len(nodes) * sum(t.numel() * t.element_size() for t in held)
-    return Cost(seconds, size)
+    return seconds, size
 
 
 def _sample(nodes: list[Node], rows: int, device: torch.device) -> tuple[Stack, list[Batch]]:

@@ -27,8 +27,10 @@ from chiasm.study.store import Store
 WORTH_A_PROCESS = 20_000  # steps of one row, some 5 s of work: about twice what a new process takes to begin
 
 
-def processors() -> int:
-    """Return how many processors this process may use."""
+def default_workers(device: torch.device) -> int:
+    """Return how many processes to use: one a processor that we may use, or one for a GPU."""
+    if device.type != "cpu":
+        return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -60,9 +62,8 @@ def shares(plan: Plan, missing: set[str], count: int) -> list[list[str]]:
 
 def train(plan: Plan, store: Store, device: torch.device, rows: int, workers: int | None, watcher: Watcher) -> Engine:
     """Train what the store lacks, in several processes where that pays, and return the engine that knows all nodes."""
-    wanted = workers or (processors() if device.type == "cpu" else 1)
     missing = {key for key in plan.nodes if not store.path(key).exists()}
-    parts = shares(plan, missing, wanted)
+    parts = shares(plan, missing, workers or default_workers(device))
     engine = Engine(plan, store, device, rows, watcher)
     threads = torch.get_num_threads()
     try:
