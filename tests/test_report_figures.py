@@ -128,6 +128,8 @@ def test_a_diverged_run_is_marked_in_the_figure_and_its_caption() -> None:
 
 def test_one_seed_is_said_to_have_no_interval() -> None:
     assert "One seed: no interval." in panels(SCENES["one seed"]())["accuracy-duration"].caption
+    lost = [(f"duration[d={d}, training.clock=absolute]", 0) for d in (0, 5, 10, 20, 40, 80)]
+    assert "No run came to its end." in panels(make(seeds=1, diverged=lost))["accuracy-duration"].caption
 
 
 def test_figures_are_the_same_bytes_each_time_whatever_the_users_settings() -> None:
@@ -208,7 +210,7 @@ def test_a_deficit_that_names_no_source_has_a_row_of_its_own() -> None:
 def test_forest_labels_are_cut_not_clipped() -> None:
     rows = [Row("an arm with a very long name that goes on and on d=80", Estimate(50, 40, 60, (45, 55)), None, 1)]
     with theme():
-        assert not clipped(forest([*rows, Row("short", None, None)], "Arms", 25))
+        assert not clipped(forest([*rows, Row("short", None, None)], "Arms", (0, 100), 25))
 
 
 @pytest.mark.parametrize("centre", [-1.0, 0.0, 0.4, 1.0])

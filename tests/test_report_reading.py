@@ -87,7 +87,7 @@ def test_a_late_cost_is_no_critical_period() -> None:
 def test_a_loss_that_only_one_clock_shows_is_said_to_be_the_clocks() -> None:
     found = read(make(only_absolute))
     assert found["window"].verdict == "critical period, but not under every clock"
-    assert "With a constant learning rate there is none" in found["window"].text
+    assert "With a constant learning rate there is none" in found["window elsewhere"].text
     assert found["restart"].verdict == "explains the loss"
     assert "nothing measurable remains" in found["restart"].text
     assert found["constant"].verdict == "no cost without decay"
@@ -106,7 +106,9 @@ def test_the_share_that_a_restart_wins_back_is_the_stated_one() -> None:
 def test_units_that_turn_while_accuracy_stays_fail_silently() -> None:
     found = read(make(flat, turning))
     assert found["silent"].verdict == "fails silently"
-    assert found["silent"].text.startswith("Accuracy does not show it: silencing right for the first 80 epochs")
+    assert found["silent"].text.startswith(
+        "Accuracy does not show it (a drop below 3 points): silencing right for the first 80 epochs"
+    )
     assert found["window"].verdict == "no critical period"
     assert "turn to left, the healthy source" in found["units"].text
 

@@ -6,6 +6,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
@@ -127,13 +128,13 @@ def _run(command: Run) -> None:
         store=command.store,
         report=command.report,
     )
-    from chiasm.report import reading
+    from chiasm.report import read_results
 
-    if command.report:
-        for sentence in reading(results):
-            print(sentence)
-        print(f"report: {out / 'report.html'}")
+    for finding in read_results(results):
+        print(fill(f"- {finding.text}", 100, subsequent_indent="  "))
     print(f"results: {out / 'results.parquet'}")
+    if command.report:
+        print(f"report: {out / 'report.html'}")
 
 
 def _dry_run(study: Study, command: Run, out: Path) -> None:

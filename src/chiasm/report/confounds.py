@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chiasm.report.finding import NEAR_CHANCE, SHIFT, Finding, allows, costs, judge, sentence
+from chiasm.report.finding import NEAR_CHANCE, SHIFT, Finding, allows, costs, explains, judge, sentence
 from chiasm.report.intervals import Estimate, difference
 from chiasm.report.outcomes import Outcome, Outcomes, in_points
 from chiasm.report.wording import (
@@ -85,12 +85,11 @@ def restart(outcomes: Outcomes) -> Finding:
         text += f"{remains}."
         return Finding("restart", "does not explain it", text)
     means = [sum(by[seed] for seed in common) / len(common) for by in (whole, without, with_)]
-    share, of = (means[2] - means[1]) / (means[0] - means[1]), number(means[0] - means[1], 0)
+    gap = means[0] - means[1]
+    share, of = (means[2] - means[1]) / gap, number(gap, 0 if gap >= 9.95 else 1)
     text = f"A restart of the learning rate at release wins back {percent(share)} of the loss: {points_between(won)} "
     text += f"of {of}; {remains}."
-    if judge(left) != "cost":
-        return Finding("restart", "explains the loss", text)
-    return Finding("restart", "explains most" if share >= 0.5 else "explains part", text)
+    return Finding("restart", explains(left, gap), text)
 
 
 def _remains(left: Estimate) -> str:
@@ -173,11 +172,11 @@ def fresh(outcomes: Outcomes) -> Finding:
     if fixed is None or before != "cost":
         return Finding("fresh", "no loss to explain" if fixed else "cost known", sentence(told))
     if verdict != "cost":
-        named, said = "explains the loss", "The cost needs a fixed training set, as memorising it would"
+        named, said = explains(lost, fixed.mean), "The cost needs a fixed training set, as memorising it would"
     elif lost.mean <= fixed.mean / 2:
-        named, said = "explains most", "More than half of it needs a fixed training set"
+        named, said = explains(lost, fixed.mean), "More than half of it needs a fixed training set"
     else:
-        named, said = "does not explain it", "It does not need a fixed training set"
+        named, said = "does not explain it", "Most of it does not need a fixed training set"
     return Finding("fresh", named, sentence(f"{told}. {said}"))
 
 
@@ -248,7 +247,8 @@ def deficit(outcomes: Outcomes) -> Finding:
     for cell in longest.values():
         lost, made = outcomes.cost(cell), cell.mean_accuracy()
         if lost is not None:
-            said.append(f"{stretch(cell.timeline)} {costs(lost)}")
+            one = " (one seed cannot tell)" if judge(lost) == "cannot tell" else ""
+            said.append(f"{stretch(cell.timeline)} {costs(lost)}{one}")
         elif made is not None:
             said.append(f"{stretch(cell.timeline)}: ends at {percent(made.mean)}, without a control")
     if not said or clock is None:

@@ -41,7 +41,7 @@ def figures(results: Results, outcomes: Outcomes) -> dict[str, list[Panel]]:
             "units": list(ridges(results, outcomes)),
             "means": list(_rsv(outcomes)),
             "planes": list(planes(results, outcomes)),
-            "alone": list(_alone(outcomes, ylim)),
+            "alone": list(_alone(outcomes)),
             "confounds": list(_confounds(outcomes)),
         }
 
@@ -62,15 +62,18 @@ def _accuracy_of(cell: Outcome) -> Mapping[int, float]:
     return in_points(cell.accuracy())
 
 
-def _ylim(outcomes: Outcomes) -> tuple[float, float]:
+def _ylim(outcomes: Outcomes, alone: bool = False) -> tuple[float, float]:
+    """One range of accuracy for all curves, so that they compare; another one for those of single sources."""
     values: list[float] = []
     for cell in [c for c in outcomes if c.role in ("duration", "onset")]:
-        drawn = [cell.accuracy(), *(cell.alone(source) for source in outcomes.sources)]
-        for by_seed in drawn:
-            made = percents(estimate(list(by_seed.values()), (0, 1)))
-            if made is not None:
-                values += [*made.values, *(end for end in (made.low, made.high) if end is not None)]
+        for by_seed in [cell.accuracy(), *(cell.alone(source) for source in outcomes.sources if alone)]:
+            values += _ends(percents(estimate(list(by_seed.values()), (0, 1))))
     return accuracy_range(values, _chance(outcomes))
+
+
+def _ends(made: Estimate | None) -> list[float]:
+    """Every number of an estimate that a figure shows."""
+    return [] if made is None else [*made.values, *(end for end in (made.low, made.high) if end is not None)]
 
 
 def _chance(outcomes: Outcomes) -> float | None:
@@ -91,12 +94,18 @@ def _levels(outcomes: Outcomes, control: Outcome | None, ylim: tuple[float, floa
 def _seeds(cells: Sequence[Outcome]) -> str:
     """How many seeds a figure rests on, and which runs are missing."""
     counts = sorted({len(cell.accuracy()) for cell in cells})
-    if not counts or counts[-1] < 2:
+    if not counts or not counts[-1]:
+        said = "No run came to its end."
+    elif counts[-1] < 2:
         said = "One seed: no interval."
     else:
         said = f"{counts[0]} to {counts[-1]} seeds." if len(counts) > 1 else f"{counts[0]} seeds."
     bad = sum(len(cell.diverged) for cell in cells)
     return said + (f" Crosses: {count(bad, 'diverged run')}, in no mean." if bad else "")
+
+
+def _cut(limits: tuple[float, float]) -> str:
+    return " The axis does not start at 0." if limits[0] > 0 else ""
 
 
 def _strips(outcomes: Outcomes) -> Iterator[Panel]:
@@ -131,7 +140,7 @@ def _accuracy(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
             levels = _levels(outcomes, outcomes.control(cells[-1]), ylim)
             figure = chart([one], shorten(capital(name), 44), xlabel, ACCURACY, ylim, (0, 100), levels)
             what = f"{capital(doing(cells[-1].timeline))}, {name} ({clock_words(outcomes.clock)})"
-            yield Panel(f"accuracy-{role}-{i + 2}", figure, f"{what}. {_seeds(cells)}")
+            yield Panel(f"accuracy-{role}-{i + 2}", figure, f"{what}. {_seeds(cells)}{_cut(ylim)}")
 
 
 def _pair(
@@ -147,7 +156,7 @@ def _pair(
         said = (
             f"{capital(doing(lengths[-1].timeline))} for so many epochs, then {count(lengths[-1].after, 'clean epoch')}"
         )
-        yield Panel(f"{stem}-duration", figure, f"{said} ({clock_words(clock)}). {_seeds(lengths)}")
+        yield Panel(f"{stem}-duration", figure, f"{said} ({clock_words(clock)}). {_seeds(lengths)}{_cut(ylim)}")
     if len(onsets) > 1:
         levels = _levels(outcomes, outcomes.control(onsets[-1]), ylim)
         title = capital(clock_words(clock)) if clock_in_title else "Accuracy against onset"
@@ -156,7 +165,7 @@ def _pair(
             f"{capital(doing(onsets[-1].timeline))} for {count(onsets[-1].duration, 'epoch')} from so many epochs on, "
         )
         said += f"then {count(onsets[-1].after, 'clean epoch')}"
-        yield Panel(f"{stem}-onset", figure, f"{said} ({clock_words(clock)}). {_seeds(onsets)}")
+        yield Panel(f"{stem}-onset", figure, f"{said} ({clock_words(clock)}). {_seeds(onsets)}{_cut(ylim)}")
 
 
 def _clocks(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
@@ -186,8 +195,8 @@ def _rsv(outcomes: Outcomes) -> Iterator[Panel]:
         yield Panel(f"rsv-{kind}", figure, f"{capital(clock_words(clock))}. {_seeds(cells)}")
 
 
-def _alone(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
-    clock = outcomes.clock
+def _alone(outcomes: Outcomes) -> Iterator[Panel]:
+    clock, ylim = outcomes.clock, _ylim(outcomes, alone=True)
     curves = (
         (outcomes.durations(clock), _duration_of, DURATION, "duration"),
         (outcomes.onsets(clock), _onset_of, ONSET, "onset"),
@@ -219,10 +228,14 @@ def _confounds(outcomes: Outcomes) -> Iterator[Panel]:
         Row(_label(cell, outcomes), percents(outcomes.tested(cell)[0]), _control(outcomes, cell), len(cell.diverged))
         for cell in cells[:ROWS]
     ]
+    shown = [value for row in rows for made in (row.made, row.control) for value in _ends(made)]
+    xlim = accuracy_range(shown, _chance(outcomes))
     left = f" The first {ROWS} of {len(cells)} cells; the table has them all." if len(cells) > ROWS else ""
     said = "Arms that test confounds, each held against the control with the same settings."
     yield Panel(
-        "confounds", forest(rows, "Arms beside the main curves", _chance(outcomes)), f"{said} {_seeds(cells)}{left}"
+        "confounds",
+        forest(rows, "Arms beside the main curves", xlim, _chance(outcomes)),
+        f"{said} {_seeds(cells)}{_cut(xlim)}{left}",
     )
 
 

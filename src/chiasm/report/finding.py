@@ -60,6 +60,15 @@ def judge(lost: Estimate | None) -> Judgement:
     return "none"
 
 
+def explains(left: Estimate, whole: float) -> str:
+    """How much of a loss of `whole` points a control explains that leaves `left` of it."""
+    if judge(left) == "cost":
+        return "explains most" if left.mean <= whole / 2 else "explains part"
+    # Nothing measurable is left; but is the interval narrow enough to say that nothing is?
+    sure = left.high is not None and left.high <= max(SMALLEST, whole / 10)
+    return "explains the loss" if sure else "may explain all of it"
+
+
 def allows(lost: Estimate) -> str:
     """What an interval that shows no cost still allows, as a clause; empty where that is next to nothing."""
     if lost.high is None or lost.high < SMALLEST:

@@ -47,12 +47,13 @@ class Row:
     diverged: int = 0
 
 
-def forest(rows: Sequence[Row], title: str, chance: float | None) -> Figure:
+def forest(rows: Sequence[Row], title: str, xlim: tuple[float, float], chance: float | None) -> Figure:
     """Draw one row a cell: final accuracy with its interval and every seed, the control as an open diamond.
 
     Args:
         rows: from top to bottom.
         title: above the axes.
+        xlim: range of the x axis, in percent.
         chance: level of chance in percent; None where it is not known.
     """
     longest = min(LONGEST, max(len(row.label) for row in rows))
@@ -69,11 +70,11 @@ def forest(rows: Sequence[Row], title: str, chance: float | None) -> Figure:
                 axes.plot([row.made.low, row.made.high], [i, i], "-", color=INK, linewidth=1.2, zorder=3)
             axes.plot([row.made.mean], [i], "o", color=INK, ms=5.5, zorder=4, clip_on=False)
         if row.diverged:
-            axes.plot([0], [i], "x", color=VERMILLION, ms=7, mew=1.8, clip_on=False, zorder=4)
-    if chance is not None:
+            axes.plot([xlim[0]], [i], "x", color=VERMILLION, ms=7, mew=1.8, clip_on=False, zorder=4)
+    if chance is not None and xlim[0] <= chance <= xlim[1]:
         axes.axvline(chance, color=MUTED, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
         axes.text(chance, -0.62, "chance", ha="center", va="bottom", color=MUTED)
-    axes.set_xlim(0, 100)
+    axes.set_xlim(*xlim)
     axes.set_ylim(len(rows) - 0.5, -0.65)
     axes.set_yticks(range(len(rows)), [shorten(row.label, LONGEST) for row in rows])
     axes.tick_params(axis="y", length=0)

@@ -97,7 +97,9 @@ def silent(outcomes: Outcomes) -> Finding | None:
     if not said:
         return None
     also = f" Likewise: {listed(said[1:])}." if said[1:] else ""
-    return Finding("silent", "fails silently", f"Accuracy does not show it: {said[0]}.{also}")
+    return Finding(
+        "silent", "fails silently", f"Accuracy does not show it (a drop below {SILENT_DROP:g} points): {said[0]}.{also}"
+    )
 
 
 def _negative(made: Estimate) -> Estimate:

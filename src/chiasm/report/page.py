@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 #: How the reading calls what a finding is about.
 TOPICS = {
+    "window elsewhere": "Other clocks",
     "cost": "Cost",
     "units": "Units",
     "silent": "Silent failure",
@@ -141,7 +142,7 @@ def _reading(findings: Sequence[Finding]) -> str:
     first, *rest = findings
     title, text = capital(first.verdict), first.text
     # The verdict stands above in large letters; the sentence need not begin with it again.
-    text = text.removeprefix(f"{title}. ").removeprefix(f"{title}: ")
+    text = text.removeprefix("No critical period. ").removeprefix("No critical period: ")
     html = f'<p class="verdict"><b>{escape(title)}</b>{_text(capital(text))}</p>\n<ul class="reading">\n'
     tested = [f for f in rest if f.verdict != UNTESTED]
     html += "\n".join(_item(TOPICS.get(f.about, f.about), f.text) for f in tested)

@@ -26,7 +26,7 @@ from chiasm.report.wording import (
 )
 
 #: What the window does under another clock than the study's own.
-SHOWN = {"cost": "it shows as well", "gain": "it is the late one that costs more", "none": "there is none"}
+SHOWN = {"cost": "there is an early window", "gain": "it is the late one that costs more", "none": "there is none"}
 
 
 def reading(outcomes: Outcomes) -> list[Finding]:
@@ -39,7 +39,8 @@ def reading(outcomes: Outcomes) -> list[Finding]:
         One finding a topic, in reading order; topics without any data are left out, apart from the confounds, which
         say when they were not tested.
     """
-    found = [window(outcomes), cost(outcomes), *_others(outcomes), units(outcomes), silent(outcomes), single(outcomes)]
+    main = [window(outcomes), _other_clocks(outcomes), cost(outcomes), *_others(outcomes)]
+    found = [*main, units(outcomes), silent(outcomes), single(outcomes)]
     return [f for f in found if f is not None] + confounds(outcomes) + _caveats(outcomes)
 
 
@@ -80,21 +81,23 @@ def window(outcomes: Outcomes) -> Finding:
     if verdict == "cannot tell":
         text = f"Cannot tell whether there is a critical period: {count(more.n, 'seed')} gives no interval. {told}."
         return Finding("window", "cannot tell", text)
+    elsewhere = {judge(early_loss(outcomes, other)) for other in outcomes.clocks[1:]}
     if verdict == "cost":
         text = f"{told}: an early window, {points_between(more)} apart."
-        alike = [judge(early_loss(outcomes, other)) for other in outcomes.clocks[1:]]
-        named = "critical period" + (", but not under every clock" if {"none", "gain"} & set(alike) else "")
-        return Finding("window", named, text + _other_clocks(outcomes))
+        named = "critical period" + (", but not under every clock" if {"none", "gain"} & elsewhere else "")
+        return Finding("window", named, text)
     if verdict == "gain":
         text = f"No critical period: the late deficit costs more than the early one. {told}."
     else:
         why = "an interval that includes 0" if not more.excludes(0) else f"below the smallest effect of {SMALLEST:g}"
         text = f"No critical period. {told}: the difference is {points_between(more)}, {why}{allows(more)}."
-    return Finding("window", "no critical period", text + _other_clocks(outcomes))
+    named = "no critical period" + (", but one under another clock" if "cost" in elsewhere else "")
+    return Finding("window", named, text)
 
 
-def _other_clocks(outcomes: Outcomes) -> str:
-    said = ""
+def _other_clocks(outcomes: Outcomes) -> Finding | None:
+    """What the same onsets show under the clocks that are not the study's own."""
+    said = []
     for clock in outcomes.clocks[1:]:
         more = early_loss(outcomes, clock)
         verdict = judge(more)
@@ -102,8 +105,8 @@ def _other_clocks(outcomes: Outcomes) -> str:
             continue
         shown = SHOWN[verdict]
         rest = allows(more) if verdict == "none" else ""
-        said += f" With {_a(clock)} {shown}: early minus late {points_between(more)}{rest}."
-    return said
+        said.append(f"With {_a(clock)} {shown}: early minus late {points_between(more)}{rest}.")
+    return Finding("window elsewhere", "other clocks", " ".join(said)) if said else None
 
 
 def _a(clock: str) -> str:
@@ -147,7 +150,7 @@ def cost(outcomes: Outcomes) -> Finding | None:
 def _shortest(outcomes: Outcomes) -> str:
     for cell in outcomes.durations(outcomes.clock):
         lost = outcomes.cost(cell)
-        if lost is not None and judge(lost) == "cost":
+        if cell is not outcomes.longest(outcomes.clock) and lost is not None and judge(lost) == "cost":
             lasted = count(cell.duration, "epoch")
             return f" The shortest deficit with a measurable cost lasted {lasted} ({points_between(lost)})."
     return ""

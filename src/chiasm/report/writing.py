@@ -6,6 +6,7 @@ from pathlib import Path
 
 from chiasm.errors import ChiasmError
 from chiasm.report.figures import figures, main_cells
+from chiasm.report.finding import Finding
 from chiasm.report.harvest import harvest
 from chiasm.report.motion import motion
 from chiasm.report.page import page
@@ -56,6 +57,11 @@ def write_report(results: Results, folder: str | Path) -> Path:
     path = folder / "report.html"
     write_whole(path, html.encode())
     return path
+
+
+def read_results(results: Results) -> list[Finding]:
+    """Read a study's results in plain words: one finding a topic, the verdict on a critical period first."""
+    return reading(harvest(results))
 
 
 def command(study: Study) -> str:

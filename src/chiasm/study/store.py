@@ -108,17 +108,26 @@ class Store:
         """
         path = self.path(key)
         try:
-            exists = path.is_file()
-        except OSError as error:
-            raise ChiasmError(f"'{path}' cannot be read: {error.strerror}") from error
-        if not exists:
-            return None
-        try:
+            if not path.is_file():
+                return None
             return _read(path, key, state)
-        except (SafetensorError, ValueError, KeyError, TypeError, OSError) as error:
-            path.replace(path.with_suffix(".damaged"))
+        except FileNotFoundError:  # another process has set it aside meanwhile
+            return None
+        except OSError as error:
+            raise ChiasmError(f"'{path}' cannot be read: {error.strerror or error}") from error
+        except (SafetensorError, ValueError, KeyError, TypeError) as error:
+            self._set_aside(path)
             self.say(f"node {key[:12]} is damaged ({_brief(error)}); it is set aside and computed again")
             return None
+
+    @staticmethod
+    def _set_aside(path: Path) -> None:
+        try:
+            path.replace(path.with_suffix(".damaged"))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            raise ChiasmError(f"'{path}' is damaged and cannot be set aside: {error.strerror}") from error
 
     def _write(self, node: Stored) -> None:
         tensors = {f"units/{name}": torch.from_numpy(np.array(x, order="C")) for name, x in node.units.items()}
