@@ -76,8 +76,9 @@ def _block(size: tuple[int, ...], share: float) -> tuple[int, ...]:
         return (max(1, round(share * size[0])),)
     high, wide = size
     area = max(1, round(share * high * wide))
-    h = min(max(round(area**0.5), -(-area // wide)), high)  # at least area / wide rows, or the block could not fit
-    return h, min(max(round(area / h), 1), wide)
+    h = min(max(round(area**0.5), 1), high)
+    w = max(round(area / h), 1)
+    return (h, w) if w <= wide else (min(max(round(area / wide), 1), high), wide)  # too wide: as wide as can be
 
 
 def _segment(n: int, whole: int, length: int, generator: torch.Generator) -> Tensor:

@@ -90,7 +90,7 @@ def chart(
     axes.set_ylim(*ylim)
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     rules(axes)
-    axes.set_title(title, x=0)
+    axes.set_title(title, x=0, y=1)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     if named:

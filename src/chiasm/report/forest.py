@@ -80,7 +80,7 @@ def forest(rows: Sequence[Row], title: str, xlim: tuple[float, float], chance: f
     axes.tick_params(axis="y", length=0)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     rules(axes, "x")
-    axes.set_title(title, loc="left", x=0, pad=14)
+    axes.set_title(title, loc="left", x=0, y=1, pad=14)
     axes.set_xlabel("test accuracy (%)")
     handles = [
         Line2D([], [], color=INK, marker="o", markersize=5, label="mean, 95 % interval"),

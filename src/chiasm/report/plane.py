@@ -44,7 +44,7 @@ def fusion_plane(rsv: Floats, synergy: Floats, sources: Sequence[str], title: st
     axes.set_ylim(-0.02, 1.03)
     axes.set_yticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100"])
     rules(axes)
-    axes.set_title(title, x=0)
+    axes.set_title(title, x=0, y=1)
     rsv_axis(axes, rsv_ends(sources))
     axes.set_ylabel("synergy (% of variance)")
     return figure

@@ -87,7 +87,7 @@ def ridgelines(ridges: Sequence[Ridge], sources: Sequence[str], title: str, ylab
     axes.set_yticks(range(len(ridges)), [ridge.label for ridge in reversed(ridges)])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_title(title, x=0)
+    axes.set_title(title, x=0, y=1)
     axes.set_ylabel(ylabel)
     rsv_axis(axes, rsv_ends(sources))
     return figure

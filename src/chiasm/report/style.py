@@ -160,7 +160,8 @@ def shorten(text: str, longest: int) -> str:
 def png(figure: Figure) -> bytes:
     """Return the figure as PNG; equal figures give equal bytes."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=144, metadata={"Software": None})
+    # Level 3 packs nearly as well as the default, 6, in half the time.
+    figure.savefig(buffer, format="png", dpi=144, metadata={"Software": None}, pil_kwargs={"compress_level": 3})
     return buffer.getvalue()
 
 

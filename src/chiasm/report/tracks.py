@@ -63,7 +63,7 @@ def through_training(tracks: Sequence[Track], title: str, ylabel: str, ylim: tup
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     rules(axes)
-    axes.set_title(title, x=0)
+    axes.set_title(title, x=0, y=1)
     axes.set_xlabel("epoch")
     axes.set_ylabel(ylabel)
     handles = [

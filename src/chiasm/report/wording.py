@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from chiasm.deficits import Deficit
+from chiasm.deficits import Deficit, Noise
 from chiasm.report.intervals import Estimate
 from chiasm.timeline import Timeline
 
@@ -53,7 +53,10 @@ def _doing(deficit: Deficit) -> str:
         bare, words = deficit.name, DOING_ALL[deficit.name]
     else:
         bare = f"{deficit.name}({deficit.touches[0]})" if deficit.touches else deficit.name
-        words = f"{DOING.get(deficit.name, deficit.name)} {' and '.join(deficit.touches)}".strip()
+        verb = DOING.get(deficit.name, deficit.name)
+        if isinstance(deficit, Noise) and deficit.mode == "replace":
+            verb = "putting noise in place of"
+        words = f"{verb} {' and '.join(deficit.touches)}".strip()
     return words if str(deficit) == bare else f"{words} [{deficit}]"
 
 

@@ -82,12 +82,18 @@ def claim(folder: Path, study: Study) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise ChiasmError(f"'{folder}' is a file; --out needs a folder")
-    if not occupied and folder.is_dir() and any(folder.iterdir()) and not (folder / "store").is_dir():
+    if not occupied and folder.is_dir() and _strange(folder):
         raise ChiasmError(f"'{folder}' is not empty and holds no study; choose another --out, or an empty folder")
     if other is None or other.seeds != study.seeds:
         write_whole(held, study.to_toml().encode())
     elif not os.access(folder, os.W_OK):
         raise ChiasmError(f"'{folder}' cannot be written: Permission denied; choose another --out")
+
+
+def _strange(folder: Path) -> bool:
+    """Whether a folder without a study holds something that is not ours; another process may be claiming it just now."""
+    names = {path.name for path in folder.iterdir() if path.suffix != ".part"}
+    return bool(names) and not names & {"store", "study.toml"}
 
 
 def _difference(old: Study, new: Study) -> str:
