@@ -88,7 +88,8 @@ class Stacked:
         network = self.template
         assert isinstance(network, FusionNetwork)
         kept: dict[str, Tensor] = {}
-        z = self._run(network.fusion.activation, weights, met, layers, kept)
+        ours = len(network.pathways) > 1  # of several sources, what met is a new tensor
+        z = self._run(network.fusion.activation, weights, met, layers, kept, ours)
         if "fusion" in layers:
             kept["fusion"] = z
         if not logits and all(name.split(".")[0] in ("fusion", "pathways") for name in layers):
@@ -133,12 +134,17 @@ class Stacked:
         x: Tensor,
         layers: Collection[str],
         kept: dict[str, Tensor],
+        ours: bool = False,
     ) -> Tensor:
+        """Run one module. `ours`: nobody else holds `x`, so a rectifier may write into it (large tensors are costly)."""
         name = self.names[module]
         if isinstance(module, nn.Sequential):
             out = x
             for child in module:
-                out = self._run(child, weights, out, layers, kept)
+                out = self._run(child, weights, out, layers, kept, ours)
+                ours = isinstance(child, nn.Linear) and self.names[child] not in layers
+        elif ours and isinstance(module, nn.ReLU):
+            out = torch.relu_(x)
         else:
             out = self._leaf(module, name, weights, x)
         if name in layers:
