@@ -91,7 +91,7 @@ def claim(folder: Path, study: Study) -> None:
 
 
 def _strange(folder: Path) -> bool:
-    """Whether a folder without a study holds something that is not ours; another process may be claiming it just now."""
+    """Whether a folder without a study holds what is not ours; another process may be claiming it just now."""
     names = {path.name for path in folder.iterdir() if path.suffix != ".part"}
     return bool(names) and not names & {"store", "study.toml"}
 
