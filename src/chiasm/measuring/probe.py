@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -48,7 +48,7 @@ class Seen:
     """
 
     numbers: list[tuple[str, str | None, str | None, float]]
-    units: dict[str, dict[str, NDArray[np.generic]]]
+    units: dict[str, dict[str, NDArray[Any]]]
 
 
 def check_layers(network: Stacked, probe: Probe, sources: Sequence[str]) -> None:
