@@ -136,7 +136,7 @@ class Stacked:
         kept: dict[str, Tensor],
         ours: bool = False,
     ) -> Tensor:
-        """Run one module; where `ours`, nobody else holds `x`, and a rectifier writes into it (new memory is costly)."""
+        """Run one module; where `ours`, nobody else holds `x`, and a rectifier writes into it (memory is costly)."""
         name = self.names[module]
         if isinstance(module, nn.Sequential):
             out = x
