@@ -27,7 +27,7 @@ bench: .venv/ready  ## speed and memory, as ratios within one run
 	$(BIN)/python benchmarks/run_all.py
 
 verify: .venv/ready  ## the slow studies: the claims that the docs make, checked
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -s
 
 clean:
 	rm -rf .venv build dist runs .pytest_cache .mypy_cache .ruff_cache

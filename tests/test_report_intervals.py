@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from chiasm.report.intervals import difference, estimate, percents, quantile
-
-
-@pytest.mark.parametrize("level", [0.5, 0.9, 0.95, 0.99])
-def test_quantiles_are_those_of_scipy(level: float) -> None:
-    ours = [quantile(df, level) for df in range(1, 60)]
-    theirs = stats.t.ppf((1 + level) / 2, np.arange(1, 60))
-    np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+from chiasm.report.intervals import difference, estimate, percents
 
 
 def test_an_interval_is_that_of_scipy() -> None:

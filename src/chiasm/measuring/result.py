@@ -7,9 +7,10 @@ from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import stdtrit
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.measuring.components import Array, Components, t_quantile
+from chiasm.measuring.components import Array, Components
 from chiasm.measuring.indices import ATANH, LOG, LOGIT, Quantity, dead_units, over, rsv
 
 
@@ -172,7 +173,7 @@ class LayerMeasurement:
         q = self._quantity(quantity, **options)
         value = q.raw(self.components)
         error, freedom = self._spread(q)
-        ends = q.scale.ends(value, t_quantile((1 + level) / 2, freedom) * error)
+        ends = q.scale.ends(value, stdtrit(freedom, (1 + level) / 2) * error)
         low, high = (np.full_like(value, end) for end in q.range)
         unsure = np.isnan(error) & ~np.isnan(value)
         return self._masked(np.clip(np.where(unsure, np.stack([low, high]), ends), *q.range), q)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+
+from scipy.special import stdtrit
 
 LEVEL = 0.95
 
@@ -36,39 +37,6 @@ class Estimate:
         return self.low is not None and self.high is not None and not self.low <= value <= self.high
 
 
-@lru_cache(maxsize=256)
-def quantile(df: int, level: float = LEVEL) -> float:
-    """Return the two-sided quantile t of Student's t: P(|T| <= t) = level, at `df` (1 or more) degrees of freedom.
-
-    Bisection on the closed form for whole degrees of freedom (Abramowitz & Stegun 26.7.3 and 26.7.4).
-
-    >>> round(quantile(4), 3)
-    2.776
-    """
-    low, high = 0.0, 1.0
-    while _within(high, df) < level:
-        high *= 2
-    for _ in range(80):  # halves an interval of doubles down to its last bits
-        middle = (low + high) / 2
-        low, high = (middle, high) if _within(middle, df) < level else (low, middle)
-    return (low + high) / 2
-
-
-def _within(t: float, df: int) -> float:
-    """P(|T| <= t) at whole degrees of freedom."""
-    angle = math.atan2(t, math.sqrt(df))
-    sine, square = math.sin(angle), math.cos(angle) ** 2
-    odd = df % 2 == 1
-    if df == 1:
-        return 2 * angle / math.pi
-    term = math.cos(angle) if odd else 1.0
-    total = term
-    for k in range(3 if odd else 2, df - 1, 2):
-        term *= square * (k - 1) / k
-        total += term
-    return 2 / math.pi * (angle + sine * total) if odd else sine * total
-
-
 def estimate(values: Sequence[float], bounds: tuple[float, float] = (-math.inf, math.inf)) -> Estimate | None:
     """Return the mean over seeds with its 95 % interval of Student's t, cut to what is possible.
 
@@ -91,7 +59,7 @@ def estimate(values: Sequence[float], bounds: tuple[float, float] = (-math.inf, 
     if n < 2:
         return Estimate(mean, None, None, found)
     sd = math.sqrt(math.fsum((v - mean) ** 2 for v in found) / (n - 1))
-    half = quantile(n - 1) * sd / math.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * sd / math.sqrt(n)
     return Estimate(mean, max(bounds[0], mean - half), min(bounds[1], mean + half), found)
 
 

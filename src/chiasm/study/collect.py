@@ -106,7 +106,7 @@ def _in_order(node: Stored) -> list[tuple[int, str, str, Any]]:
 def _layers(units: Mapping[str, Mapping[str, list[Any]]], plan: Plan) -> dict[str, Units]:
     """Lay measurements of one layer side by side; a layer whose width an arm varies is told apart by its width."""
     names = [address.split("\x1f")[0] for address in units]
-    sources = tuple(s.name for s in plan.runs[0].cell.settings.task.describe().sources)
+    sources = tuple(source.name for source in plan.runs[0].path.root.about.sources)
     layers = {}
     for address, held in units.items():
         name, width = address.split("\x1f")

@@ -117,6 +117,10 @@ class Engine:
         self.done[key] = held
         return True
 
+    def _mine(self, key: str) -> bool:
+        """Whether a node is still to be trained, and by this engine."""
+        return key not in self.done and (self.only is None or key in self.only)
+
     def _finished(self) -> int:
         return sum(count for key, count in self._ends.items() if key in self.done)
 
@@ -124,13 +128,12 @@ class Engine:
         """Missing nodes, grouped by what must agree inside a stack, in the order of the plan."""
         groups: dict[str, list[Node]] = {}
         for key, node in self.plan.nodes.items():
-            if key not in self.done and (self.only is None or key in self.only):
+            if self._mine(key):
                 groups.setdefault(node.path.root.signature, []).append(node)
         yield from groups.values()
 
     def _train(self, missing: Sequence[Node]) -> None:
-        settings = missing[0].path.root.settings
-        about = settings.task.describe()
+        settings, about = missing[0].path.root.settings, missing[0].path.root.about
         with seeded_globals(0, "template"):
             network = Stacked(settings.network.build(about.sources, len(about.classes)))
         network.template.to(self.device)
@@ -179,8 +182,7 @@ class Engine:
 
     def _plant(self, node: Node, network: Stacked) -> None:
         """Draw a root's weights and measure them."""
-        root = node.path.root
-        about = root.settings.task.describe()
+        root, about = node.path.root, node.path.root.about
         with seeded_globals(root.seed, "init"):
             made = Stacked(root.settings.network.build(about.sources, len(about.classes)).to(self.device))
         state = initial_state(made, root.settings.training)
@@ -288,7 +290,7 @@ class Engine:
     def _keep(self, stored: Stored, node: Node) -> None:
         self.store.put(stored)
         self.done[node.key] = replace(stored, state=None)
-        wanted = sum(child not in self.done for child in node.children)
+        wanted = sum(self._mine(child) for child in node.children)
         if stored.state is not None and wanted:
             self._states[node.key] = (stored.state, wanted)
 

@@ -57,7 +57,7 @@ def _count(plan: Plan, missing: set[str], rows: int, device: torch.device) -> tu
     for nodes in groups.values():
         stack, tests = _sample(nodes, rows, device)
         settings = nodes[0].path.root.settings
-        steps = -(-settings.task.describe().train // settings.training.batch)
+        steps = -(-nodes[0].path.root.about.train // settings.training.batch)
         stack.epoch(limit=2)
         began = time.perf_counter()
         stack.epoch(limit=STEPS)
@@ -77,8 +77,7 @@ def _count(plan: Plan, missing: set[str], rows: int, device: torch.device) -> tu
 
 def _sample(nodes: list[Node], rows: int, device: torch.device) -> tuple[Stack, list[Batch]]:
     """Build a stack as the plan would train it, from roots' states."""
-    settings = nodes[0].path.root.settings
-    about = settings.task.describe()
+    settings, about = nodes[0].path.root.settings, nodes[0].path.root.about
     with seeded_globals(0, "template"):
         network = Stacked(settings.network.build(about.sources, len(about.classes)).to(device))
     check_layers(network, settings.probe, [source.name for source in about.sources])

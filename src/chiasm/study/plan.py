@@ -14,6 +14,7 @@ import torch
 
 from chiasm.networks import Custom
 from chiasm.study.spec import Cell, Settings, Study
+from chiasm.tasks import Description
 from chiasm.timeline import Timeline
 from chiasm.training import Leg, Training
 
@@ -30,12 +31,14 @@ class Root:
         seed: the replicate.
         content: what identifies the task's data where the settings alone do not (a file's hash).
         device: "cpu" or "cuda".
+        about: what the task holds.
     """
 
     settings: Settings
     seed: int
     content: str
     device: str
+    about: Description
 
     @cached_property
     def identity(self) -> str:
@@ -49,11 +52,10 @@ class Root:
         told = [FORMAT, torch_version, self.device, self.seed, self.content, plain]
         return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
-    @property
+    @cached_property
     def signature(self) -> str:
         """What must agree for two rows to train in one stack: shapes, optimiser, batch, objective, probe."""
-        settings, training = self.settings, self.settings.training
-        about = settings.task.describe()
+        settings, training, about = self.settings, self.settings.training, self.about
         shapes = [(s.name, s.shape, s.kind) for s in about.sources]
         plain = _builtins(settings)
         return repr(
@@ -157,12 +159,14 @@ class Plan:
 def make_plan(study: Study, device: str = "cpu") -> Plan:
     """Compile a study for a kind of device ("cpu" or "cuda"), which is part of every key."""
     runs = []
-    contents: dict[str, str] = {}
+    known: dict[str, tuple[str, Description]] = {}  # a file is read once, however many cells train on it
     for cell in study.cells():
         task = cell.settings.task
-        content = contents.setdefault(repr(task), task.content_key() + _factory_key(cell.settings))
+        if repr(task) not in known:
+            known[repr(task)] = (task.content_key(), task.describe())
+        content, about = known[repr(task)]
         for seed in range(study.seeds):
-            root = Root(cell.settings, seed, content, device)
+            root = Root(cell.settings, seed, content + _factory_key(cell.settings), device, about)
             runs.append(Run(cell, seed, Path(root, legs_of(cell.timeline, cell.settings.training, seed))))
     nodes: dict[str, Node] = {}
     for group in _trees(runs):

@@ -162,7 +162,8 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
 
     def cells(self) -> list[Cell]:
         """Expand the arms into cells: every combination of an arm's values, checked whole."""
-        return [cell for arm in self.arms for cell in _cells(arm, self.sections)]
+        sources: dict[str, list[str]] = {}
+        return [cell for arm in self.arms for cell in _cells(arm, self.sections, sources)]
 
     def arm(self, name: str) -> Arm:
         """Return the arm of that name."""
@@ -216,7 +217,8 @@ def settings_of(sections: Mapping[str, Mapping[str, Any]]) -> Settings:
     )
 
 
-def _cells(arm: Arm, sections: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
+def _cells(arm: Arm, sections: Mapping[str, Mapping[str, Any]], known: dict[str, list[str]]) -> list[Cell]:
+    """Expand one arm; `known` holds the names of the sources by task, so that a file is read once."""
     axes = {**arm.values, **arm.settings}
     cells = []
     for point in product(*axes.values()):
@@ -226,7 +228,9 @@ def _cells(arm: Arm, sections: Mapping[str, Mapping[str, Any]]) -> list[Cell]:
             section, key = dotted.split(".", 1)
             changed[section][key] = values[dotted]
         settings = settings_of(changed)
-        names = [source.name for source in settings.task.describe().sources]
+        if repr(settings.task) not in known:
+            known[repr(settings.task)] = [source.name for source in settings.task.describe().sources]
+        names = known[repr(settings.task)]
         text = arm.timeline.format(**{name: values[name] for name in arm.values})
         cells.append(Cell(arm.name, values, Timeline.parse(text, names), settings))
     return cells

@@ -48,7 +48,7 @@ def shares(plan: Plan, missing: set[str], count: int) -> list[list[str]]:
             continue
         branch[key] = branch.get(node.parent, key)
         if key in missing:
-            steps = -(-node.path.root.settings.task.describe().train // node.path.root.settings.training.batch)
+            steps = -(-node.path.root.about.train // node.path.root.settings.training.batch)
             work[branch[key]] = work.get(branch[key], 0) + (node.leg.stop - node.leg.start) * steps
     count = min(count, max(1, len(work)), max(1, sum(work.values()) // WORTH_A_PROCESS))
     loads = [0] * count
