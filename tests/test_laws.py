@@ -162,6 +162,60 @@ def test_ctrl_c_says_how_to_go_on(long_study: Path, tmp_path: Path) -> None:
     assert "Traceback" not in said
 
 
+@pytest.fixture
+def crew_study(tiny: Make, tmp_path: Path) -> Path:
+    """A study that is worth two processes, on edges of a second or so."""
+    arm = {"name": "d", "role": "duration", "timeline": "silence(right) {d} | clean 20", "d": [0, 10, 20, 30]}
+    study = tiny(seeds=4, arm=[arm], task={"train": 1024}, training={"batch": 8}, probe={"layers": []})
+    path = tmp_path / "crew.toml"
+    path.write_text(study.to_toml())
+    return path
+
+
+def children(process: subprocess.Popen[str]) -> list[int]:
+    told = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    return [int(pid) for pid in told.read_text().split()] if told.exists() else []
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended but was not waited for (a zombie) does not."""
+    stat = Path(f"/proc/{pid}/stat")
+    try:
+        return stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for_nodes(process: subprocess.Popen[str], store: Path, count: int) -> None:
+    deadline = time.monotonic() + 90
+    while len(list(store.rglob("*.safetensors"))) < count and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to see the workers")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_crew_goes_home_when_its_captain_is_gone(crew_study: Path, tmp_path: Path, how: signal.Signals) -> None:
+    process = start(crew_study, tmp_path / "out", "--workers", "2")
+    wait_for_nodes(process, tmp_path / "out" / "store", 6)
+    crew = children(process)
+    assert len(crew) == 2, "the study ended before anyone could look, or was not worth two processes"
+    process.send_signal(how)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
+    assert "Traceback" not in said
+    deadline = time.monotonic() + 30
+    while any(alive(pid) for pid in crew):
+        assert time.monotonic() < deadline, "workers go on without anyone who wants their work"
+        time.sleep(0.05)
+    if how == signal.SIGKILL:  # and what it left is gone on from
+        for folder, workers in (("out", "2"), ("calm", "1")):
+            done = start(crew_study, tmp_path / folder, "--workers", workers)
+            _, said = done.communicate(timeout=120)
+            assert done.returncode == 0, said
+        same_files(tmp_path / "out", tmp_path / "calm")
+
+
 def test_two_processes_on_one_folder_do_not_spoil_each_other(long_study: Path, tmp_path: Path) -> None:
     pair = [start(long_study, tmp_path / "both") for _ in range(2)]
     for process in pair:

@@ -125,6 +125,7 @@ class _Crew:
             stdout=subprocess.PIPE,
             env=env,
             text=True,
+            process_group=0,  # Ctrl-C is for us alone: we send the crew home
         )
         assert process.stdin is not None
         with process.stdin as order:
