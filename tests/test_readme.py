@@ -43,3 +43,11 @@ def test_what_the_readme_points_to_is_there() -> None:
 
     for name in DEFICITS:
         assert f"`{name}" in text, name
+
+
+def test_the_examples_run_as_they_stand(tmp_path: Path) -> None:
+    for example in sorted((README.parent / "examples").glob("*.py")):
+        done = subprocess.run([sys.executable, str(example)], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "report" in done.stdout
+        assert len(example.read_text().splitlines()) < 200
