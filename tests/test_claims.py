@@ -53,6 +53,27 @@ def test_a_missing_seed_is_an_error_and_not_a_mean() -> None:
         mean_over_seeds(whole, "accuracy", "duration", d=80)  # which clock?
 
 
+README = Path(__file__).parents[1] / "README.md"
+
+
+def printed(name: str, results: Results) -> list[str]:
+    """The numbers of a study as the README prints them."""
+    found = [claim.number(results) for claim in CLAIMS[name]]
+    if name == "digits":
+        return [f"{found[0]:+.2f}; {found[1]:.3f}".replace("0.", ".")]
+    control, lost, early, leaning, _, back, fresh, alone = found
+    centre = mean_over_seeds(results, "rsv_mean", "duration", "fusion", d=0, training__clock="absolute")
+    lines = [
+        f"{control:.3f}; {lost:.3f}",
+        f"{early:+.3f}",
+        f"{centre:.2f}; {leaning:+.2f}",
+        f"{back:.2f}",
+        f"{fresh:.3f}",
+        f"{alone:.3f}",
+    ]
+    return [f"| {line}".replace("0.", ".") for line in lines]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["stereogram", "digits"])
 def test_the_shipped_study_bears_out_what_is_claimed(name: str, tmp_path: Path) -> None:
@@ -60,3 +81,5 @@ def test_the_shipped_study_bears_out_what_is_claimed(name: str, tmp_path: Path) 
     verdicts = [claim.check(results) for claim in CLAIMS[name]]
     print("", *verdicts, sep="\n")
     assert all(verdict.holds for verdict in verdicts), "\n".join(map(str, verdicts))
+    for number in printed(name, results):  # what the README prints is what this command finds
+        assert number in README.read_text(), number

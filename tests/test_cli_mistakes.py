@@ -252,6 +252,21 @@ def test_a_damaged_result_is_one_sentence(tmp_path: Path) -> None:
     refused(chiasm("report", "out", cwd=tmp_path), "is damaged", "run the study again")
 
 
+def test_a_damaged_node_is_one_sentence_and_is_computed_again(tmp_path: Path) -> None:
+    (tmp_path / "mini.toml").write_text(MINI)
+    words = ("run", "mini.toml", "--out", "out", "--no-report")
+    assert chiasm(*words, cwd=tmp_path)[0] == 0
+    whole = (tmp_path / "out" / "results.parquet").read_bytes()
+    nodes = sorted((tmp_path / "out" / "store").rglob("*.safetensors"))
+    nodes[0].write_bytes(nodes[0].read_bytes()[:100])
+    code, said = chiasm(*words, cwd=tmp_path)
+    assert code == 0  # nothing is asked of the user: it mends itself
+    assert [line for line in said.splitlines() if "is damaged" in line and "computed again" in line]
+    assert "Traceback" not in said
+    assert (tmp_path / "out" / "results.parquet").read_bytes() == whole
+    assert nodes[0].with_suffix(".damaged").exists()  # nothing is thrown away
+
+
 def test_a_dry_run_writes_nothing_and_prints_the_plan(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "chiasm.cli", "run", "smoke", "--dry-run", "--out", "out"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

@@ -238,6 +238,15 @@ def test_probes_change_nothing(tiny: Make, tmp_path: Path) -> None:
     assert ends[0].equals(ends[1])
 
 
+def test_the_test_set_steers_nothing(tiny: Make, tmp_path: Path) -> None:
+    arm = [{"name": "a", "timeline": "silence(right) 3 | clean 5"}]
+    trained = []
+    for samples in (64, 40):
+        frame = quiet(tiny(arm=arm, task={"test": samples}), tmp_path / str(samples)).frame()
+        trained.append(frame.filter(pl.col("quantity").is_in(["train_loss", "train_accuracy", "learning_rate"])))
+    assert trained[0].equals(trained[1])
+
+
 def test_nothing_on_disk_can_run_code(tiny: Make, tmp_path: Path) -> None:
     quiet(tiny(), tmp_path)
     kinds = {path.suffix for path in tmp_path.rglob("*") if path.is_file()}
@@ -268,7 +277,7 @@ def test_a_diverged_run_is_marked_and_the_others_end(tiny: Make, tmp_path: Path)
     assert (marked["epoch"] <= 2).all()
 
 
-def test_import_is_lazy_and_needs_no_network() -> None:
+def test_import_is_lazy_and_nothing_needs_a_network(tmp_path: Path) -> None:
     code = (
         "import sys, socket\n"
         "def refuse(*a, **k): raise AssertionError('network at import')\n"
@@ -277,8 +286,9 @@ def test_import_is_lazy_and_needs_no_network() -> None:
         "assert 'torch' not in sys.modules and 'matplotlib' not in sys.modules\n"
         "import chiasm.study\n"
         "assert 'matplotlib' not in sys.modules and 'sklearn' not in sys.modules\n"
+        "chiasm.run('smoke', 'out', progress=False)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
