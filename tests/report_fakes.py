@@ -50,6 +50,7 @@ ARMS: dict[str, dict[str, Any]] = {
     },
     "alone": {"role": "alone", "timeline": "silence(right) 60"},
     "longer": {"role": "longer", "timeline": "silence(right) {d} | clean 180", "d": [0, 80]},
+    "total": {"role": "total", "timeline": "clean {n}", "n": [140, 180]},
     "wide": {
         "role": "other",
         "timeline": "silence(right) {d} | clean 60",

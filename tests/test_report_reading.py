@@ -204,6 +204,18 @@ def test_healing_is_told() -> None:
     assert read(make())["longer"].verdict == "does not heal"
 
 
+def test_epochs_in_total_are_held_against_the_control() -> None:
+    assert read(make())["total"].verdict == "does not explain it"
+    assert "140 epochs" in read(make())["total"].text
+
+    def late(told: Told, seed: int) -> float:
+        return 0.99 if told.role == "total" else early_window(told, seed)
+
+    assert read(make(late))["total"].verdict == "matters"
+    assert read(make(arms=["duration"]))["total"].verdict == "not tested here"
+    assert read(make(seeds=1))["total"].verdict == "cannot tell"
+
+
 def test_one_source_above_chance_is_told() -> None:
     assert read(make())["alone"].verdict == "at chance"
     found = read(make(lambda told, seed: 0.6 if told.role == "alone" else early_window(told, seed)))["alone"]

@@ -28,6 +28,7 @@ QUESTIONS = (
     ("alone", "Can one source alone solve the task?", "alone"),
     ("deficit", "Do other deficits do the same?", "deficit"),
     ("after", "Did every run have equally many clean epochs?", ""),
+    ("total", "Is it that runs trained for different numbers of epochs in total?", "total"),
 )
 #: What tests the questions that no arm of their own tests.
 TESTED_BY = {"restart": "clock since_release", "constant": "clock constant", "after": "the clean phases"}
@@ -45,6 +46,7 @@ def confounds(outcomes: Outcomes) -> list[Finding]:
         "alone": alone,
         "deficit": deficit,
         "after": after,
+        "total": total,
     }
     return [ask[key](outcomes) for key, _, _ in QUESTIONS]
 
@@ -267,6 +269,27 @@ def after(outcomes: Outcomes) -> Finding:
         return Finding("after", "equal", text)
     text = f"Clean phases differ: {listed([str(n) for n in lengths])} epochs. "
     return Finding("after", "not equal", text + "Accuracies after different lengths do not compare.")
+
+
+def total(outcomes: Outcomes) -> Finding:
+    """Whether more clean epochs in total, without any deficit, change where the control ends."""
+    clock = _clock_of(outcomes, "total")
+    cells = sorted((c for c in outcomes.of("total", clock) if not c.duration), key=lambda c: c.after)
+    control = next((c for c in outcomes.durations(clock) if not c.duration), None) if clock else None
+    if not cells or control is None:
+        return _untested("total", "clean runs that train for as many epochs in total as those with a deficit")
+    gains = [difference(in_points(c.accuracy()), in_points(control.accuracy()), (-100, 100)) for c in cells]
+    said = [
+        f"{count(c.after, 'epoch')} {points_between(g)}" for c, g in zip(cells, gains, strict=True) if g is not None
+    ]
+    told = f"Without any deficit, training for longer than the control's {count(control.after, 'epoch')} changes "
+    told += f"accuracy by: {'; '.join(said)} ({clock_words(control.clock)})"
+    verdicts = {judge(gain) for gain in gains}
+    if "cannot tell" in verdicts or "not tested" in verdicts:
+        return Finding("total", "cannot tell", sentence(f"{told}. One seed cannot tell"))
+    if verdicts == {"none"}:
+        return Finding("total", "does not explain it", sentence(f"{told}. The number of epochs does not explain it"))
+    return Finding("total", "matters", sentence(f"{told}. Part of any difference in onset may be that"))
 
 
 def _clock_of(outcomes: Outcomes, role: str) -> str | None:

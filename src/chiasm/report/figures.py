@@ -220,7 +220,7 @@ def _of_source(source: str) -> Callable[[Outcome], Mapping[int, float]]:
 
 
 def _confounds(outcomes: Outcomes) -> Iterator[Panel]:
-    roles = ("mirror", "deficit", "fresh", "longer", "alone", "other")
+    roles = ("mirror", "deficit", "fresh", "longer", "total", "alone", "other")
     cells = [cell for role in roles for cell in outcomes.of(role)]
     if not cells:
         return

@@ -33,6 +33,7 @@ TOPICS = {
     "mirror": "Mirror",
     "fresh": "Fresh data",
     "longer": "Longer clean phase",
+    "total": "Epochs in total",
     "alone": "One source only",
     "deficit": "Other deficits",
     "after": "Clean epochs",

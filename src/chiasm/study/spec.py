@@ -21,7 +21,7 @@ from chiasm.tasks import Arrays, Digits, Stereogram
 from chiasm.timeline import Timeline
 from chiasm.training import Training
 
-Role = Literal["duration", "onset", "mirror", "deficit", "fresh", "alone", "longer", "other"]
+Role = Literal["duration", "onset", "mirror", "deficit", "fresh", "alone", "longer", "total", "other"]
 ROLES: tuple[str, ...] = get_args(Role)
 TASKS = {"stereogram": Stereogram, "digits": Digits, "arrays": Arrays}
 NETWORKS = {"split_mlp": SplitMLP, "split_cnn": SplitCNN}
