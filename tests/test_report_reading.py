@@ -204,6 +204,19 @@ def test_healing_is_told() -> None:
     assert read(make())["longer"].verdict == "does not heal"
 
 
+def test_a_cost_too_small_to_count_is_not_called_unmeasurable() -> None:
+    def slight(told: Told, seed: int) -> float:
+        return 0.9 - (0.015 if told.duration else 0.0) + 0.001 * (seed % 2) * bool(told.duration)
+
+    found = read(make(slight))["cost"]
+    assert found.verdict == "no cost"
+    assert (
+        "has little cost in accuracy: 1.5 points" in found.text
+        or "has little cost in accuracy: 1.4 points" in found.text
+    )
+    assert "measurable" not in found.text
+
+
 def test_epochs_in_total_are_held_against_the_control() -> None:
     assert read(make())["total"].verdict == "does not explain it"
     assert "140 epochs" in read(make())["total"].text

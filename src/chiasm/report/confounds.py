@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chiasm.report.finding import NEAR_CHANCE, SHIFT, Finding, allows, costs, explains, judge, sentence
+from chiasm.report.finding import NEAR_CHANCE, SHIFT, Finding, allows, costs, explains, judge, measured, sentence
 from chiasm.report.intervals import Estimate, difference
 from chiasm.report.outcomes import Outcome, Outcomes, in_points
 from chiasm.report.wording import (
@@ -97,7 +97,8 @@ def restart(outcomes: Outcomes) -> Finding:
 def _remains(left: Estimate) -> str:
     if judge(left) == "cost":
         return f"{points_between(left)} remain"
-    return f"nothing measurable remains: {points_between(left)}{allows(left)}"
+    much = "little" if measured(left) else "nothing measurable"
+    return f"{much} remains: {points_between(left)}{allows(left)}"
 
 
 def constant(outcomes: Outcomes) -> Finding:
@@ -142,10 +143,12 @@ def mirror(outcomes: Outcomes) -> Finding:
             shifts = f"; the mean RSV moves by {number(both[0], 2, True)} and, mirrored, by {number(both[1], 2, True)}"
             turned = both[0] * both[1] < 0 or max(map(abs, both)) < SHIFT
     apart = difference(in_points(partner.accuracy()), in_points(cell.accuracy()), (-100, 100))
-    if len(verdicts) > 1 or not turned or apart is None:
+    if not turned or apart is None:
         named, said = "mirror differs", "The mirror does not agree"
-    elif judge(apart) == "none":
+    elif judge(apart) == "none":  # two costs on either side of what counts may still be one and the same
         named, said = "mirror agrees", "The mirror agrees"
+    elif len(verdicts) > 1:
+        named, said = "mirror differs", f"The mirror does not agree, {points_between(apart)} apart"
     else:
         named, said = "agrees in kind", f"The mirror agrees in kind, {points_between(apart)} apart"
     return Finding("mirror", named, sentence(f"{told}{shifts}. {said}"))

@@ -69,10 +69,17 @@ def explains(left: Estimate, whole: float) -> str:
     return "explains the loss" if sure else "may explain all of it"
 
 
+def measured(lost: Estimate) -> bool:
+    """Whether a cost is surely above 0, even where it is too small to count."""
+    return lost.low is not None and lost.low > 0
+
+
 def allows(lost: Estimate) -> str:
     """What an interval that shows no cost still allows, as a clause; empty where that is next to nothing."""
     if lost.high is None or lost.high < SMALLEST:
         return ""
+    if measured(lost):
+        return f", in the mean below the {SMALLEST:g} points that count here"
     return f" (with {count(lost.n, 'seed')} a cost of up to {points(lost.high)} cannot be ruled out)"
 
 
@@ -80,7 +87,8 @@ def costs(lost: Estimate) -> str:
     """What a difference in points amounts to, as a verb with its numbers: "costs 60 points [58, 63]"."""
     verdict = judge(lost)
     if verdict == "none":
-        return f"costs nothing measurable: {points_between(lost)}{allows(lost)}"
+        much = "little" if measured(lost) else "nothing measurable"
+        return f"costs {much}: {points_between(lost)}{allows(lost)}"
     if verdict == "gain":
         low, high = (None if end is None else -end for end in (lost.high, lost.low))
         return f"gains {points_between(Estimate(-lost.mean, low, high, lost.values))}"

@@ -9,6 +9,7 @@ from chiasm.report.finding import (
     allows,
     costs,
     judge,
+    measured,
     sentence,
     started,
 )
@@ -143,7 +144,8 @@ def cost(outcomes: Outcomes) -> Finding | None:
     if verdict == "gain":
         text = f"{what} raises accuracy by {points(-lost.mean)} {change}, {clean}"
     else:
-        text = f"{what} has no measurable cost in accuracy: {points_between(lost)} {change}, {clean}{allows(lost)}"
+        size = "little" if measured(lost) else "no measurable"
+        text = f"{what} has {size} cost in accuracy: {points_between(lost)} {change}, {clean}{allows(lost)}"
     return Finding("cost", "no cost", sentence(text))
 
 
