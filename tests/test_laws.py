@@ -83,6 +83,40 @@ def test_cutting_an_edge_for_a_checkpoint_changes_no_byte(tiny: Make, tmp_path: 
     assert again.frame().equals(whole.frame())
 
 
+def test_a_thousand_checkpoints_are_no_obstacle(tiny: Make, tmp_path: Path) -> None:
+    arm = [{"name": "a", "timeline": "clean 1100"}]
+    small = {"train": 8, "test": 8, "size": 6, "disparities": [0, 1]}
+    study = tiny(seeds=1, arm=arm, task=small, training={"batch": 8}, probe={"layers": [], "every": 1000})
+    plan = make_plan(study)
+    with Store(tmp_path / "store") as store:
+        Engine(plan, store, torch.device("cpu"), 2, Silent(), checkpoint=0.0).run()
+    assert quiet(study, tmp_path).frame().filter(final=True, quantity="accuracy", source="all").height == 1
+
+
+def test_results_open_without_the_data_they_were_made_from(tmp_path: Path) -> None:
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "d.npz", a=rng.normal(size=(40, 3)), b=rng.normal(size=(40, 3)), label=np.arange(40) % 2)
+    raw = {
+        "name": "own",
+        "seeds": 1,
+        "task": {"kind": "arrays", "path": str(tmp_path / "d.npz")},
+        "network": {"kind": "split_mlp", "depth": 1, "width": 4},
+        "arm": [{"name": "a", "timeline": "clean 1"}],
+    }
+    run(Study.from_dict(raw), tmp_path / "out", report=False, progress=False)
+    (tmp_path / "d.npz").unlink()
+    assert chiasm.load(tmp_path / "out").report().is_file()
+
+
+def test_half_extended_results_are_not_taken_for_whole(tiny: Make, tmp_path: Path) -> None:
+    quiet(tiny(seeds=1), tmp_path)
+    (tmp_path / "study.toml").write_text(tiny(seeds=2).to_toml())  # as a kill leaves it while seeds are added
+    with pytest.raises(chiasm.ChiasmError, match="seeds are not all there"):
+        chiasm.load(tmp_path)
+
+
 def test_nothing_on_disk_is_computed_again(tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quiet(tiny(), tmp_path)
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "store").rglob("*.safetensors")}
@@ -275,6 +309,15 @@ def test_a_diverged_run_is_marked_and_the_others_end(tiny: Make, tmp_path: Path)
     marked = frame.filter(quantity="diverged")
     assert marked["cell"].to_list() == ["training.lr=1000000000000.0"] * 2
     assert (marked["epoch"] <= 2).all()
+
+
+def test_a_run_that_blows_up_in_its_last_step_is_marked(tiny: Make, tmp_path: Path) -> None:
+    # one step in all: its loss is taken before the update that ruins everything
+    arm = [{"name": "a", "timeline": "clean 1"}]
+    study = tiny(arm=arm, seeds=1, training={"lr": 1e30, "batch": 128}, probe={"layers": []})
+    frame = quiet(study, tmp_path).frame()
+    assert frame.filter(quantity="train_loss")["value"].is_finite().all()
+    assert frame.filter(quantity="diverged")["epoch"].to_list() == [1]
 
 
 def test_import_is_lazy_and_nothing_needs_a_network(tmp_path: Path) -> None:

@@ -130,9 +130,9 @@ def test_an_impossible_network_is_one_sentence(make: Callable[[], Any], part: st
 def test_each_sample_is_read_by_the_head_that_its_batch_names() -> None:
     logits = {name: torch.full((2, 3, 4), float(i)) for i, name in enumerate(("both", "left", "right"))}
     head = torch.tensor([[0, 1, 2], [2, 2, 0]])
-    assert read(logits, head)[:, :, 0].tolist() == [[0.0, 1.0, 2.0], [2.0, 2.0, 0.0]]
-    assert read({"both": logits["both"]}, head) is logits["both"]
-    assert read(logits, None) is logits["both"]
+    assert read(logits, head, ["left", "right"])[:, :, 0].tolist() == [[0.0, 1.0, 2.0], [2.0, 2.0, 0.0]]
+    assert read({"both": logits["both"]}, head, ["left", "right"]) is logits["both"]
+    assert read(logits, None, ["left", "right"]) is logits["both"]
 
 
 def test_the_loss_is_torchs_own_row_by_row() -> None:
@@ -185,6 +185,35 @@ def test_a_network_of_ones_own_runs_with_dropout_and_freeze(own: Path, tiny: Cal
     assert first.frame().equals(second.frame())
     frame = first.frame().filter(final=True, layer="pathways.left", quantity="rsv_mean")
     assert frame["value"].to_list() == [1.0, 1.0]  # only the left source reaches it
+
+
+@pytest.mark.parametrize(
+    ("body", "part"),
+    [
+        ("def forward(self, left, right): return left", "in one mapping"),
+        ("def forward(self, sources): return sources['left'].sum()", "must return logits"),
+        ("def forward(self, sources): return {'left': sources['left']}", "holds 'both'"),
+        ("def forward(self, sources): raise RuntimeError('no')", "it raised RuntimeError: no"),
+    ],
+)
+def test_a_network_that_cannot_be_called_is_one_sentence(own: Path, body: str, part: str) -> None:
+    text = f"from torch import nn\nclass Net(nn.Module):\n    {body}\ndef factory(sources, classes): return Net()\n"
+    (own / "own_net.py").write_text(text)
+    with pytest.raises(ChiasmError) as caught:
+        Custom(kind="own_net:factory").build(EYES, 4)
+    assert part in str(caught.value)
+
+
+def test_what_a_network_prints_does_not_disturb_the_workers(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.conftest import TINY
+
+    monkeypatch.setattr("chiasm.study.workers.WORTH_A_PROCESS", 1)
+    loud = "print('5'); print('loud' * 3000); z = sum"  # more than a pipe holds, and a line that is JSON
+    (own / "own_net.py").write_text(OWN.replace("z = sum", loud))
+    arm = [{"name": "a", "timeline": "silence(right) {d} | clean 3", "d": [0, 3]}]
+    study = Study.from_dict({**TINY, "network": {"kind": "own_net:factory"}, "probe": {"layers": []}, "arm": arm})
+    frame = run(study, own / "out", workers=2, report=False, progress=False).frame()
+    assert frame.filter(final=True, quantity="accuracy", source="all").height == 4
 
 
 def test_an_edited_factory_is_another_network(own: Path) -> None:

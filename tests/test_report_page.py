@@ -150,8 +150,8 @@ def test_a_study_of_any_arms_has_a_whole_page(arms: list[str], tmp_path: Path) -
 
 def test_a_study_without_units_says_so(tmp_path: Path) -> None:
     told = words(write(make(units=0, arms=["duration"]), tmp_path))
-    assert "No layer was measured." in told
-    assert "No layer was measured more than once." in told
+    assert "RSV of units: not measured here." in told
+    assert "No layer was measured through training" in told
 
 
 def test_one_seed_and_diverged_runs_are_told(tmp_path: Path) -> None:

@@ -244,7 +244,7 @@ def test_two_duration_arms_do_not_mix() -> None:
     outcomes = harvest(results)
     assert {cell.arm for cell in outcomes.durations("absolute")} == {"duration"}
     assert [curve[0].arm for curve in outcomes.curves("duration", "absolute")] == ["duration", "mirror"]
-    assert "silencing left" in read(results)["cost, arm mirror"].text
+    assert "silencing left" in read(results)["cost, arm mirror (silence(left))"].text
 
 
 def test_settings_have_controls_of_their_own() -> None:

@@ -71,6 +71,9 @@ def test_settings_from_the_command_line_override_the_file(tmp_path: Path) -> Non
         ({"arm": [{"name": "a", "timeline": "clean 1", "role": "hero"}]}, "unknown role 'hero'"),
         ({"arm": [{"name": "a", "timeline": "clean 1", "training": {"lrr": [1]}}]}, "unknown key 'lrr'"),
         ({"arm": []}, "no [[arm]] is given"),
+        ({"arm": [{"name": "a", "timeline": "clean {d}", "d": [1, 1]}]}, "1 is listed twice"),
+        ({"arm": [{"name": "a", "timeline": "clean {d!x}", "d": [1]}]}, "a plain name in braces"),
+        ({"network": {"kind": {"a": 1}}}, "unknown kind"),
         ({"training": "fast"}, "[training] is 'fast'"),
         ({"name": ""}, "name = ''"),
         ({"objective": {"kind": "guess"}}, "unknown kind 'guess'"),
@@ -138,6 +141,20 @@ def test_a_workers_mistake_is_the_users_sentence(tiny: Make, tmp_path: Path) -> 
     )
     with pytest.raises(ChiasmError, match="unknown layer 'fusoin'"):
         run(study, tmp_path, workers=2, report=False, progress=False)
+
+
+@pytest.mark.parametrize("name", ["all", "both", "type", "left eye", "1", "a.b"])
+def test_a_source_that_cannot_be_named_so_is_refused(name: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.normal(size=(20, 3)), "other": rng.normal(size=(20, 3)), "label": np.arange(20) % 2}
+    np.savez(tmp_path / "d.npz", **arrays)  # type: ignore[arg-type]
+    raw = {
+        **TINY,
+        "task": {"kind": "arrays", "path": str(tmp_path / "d.npz")},
+        "arm": [{"name": "a", "timeline": "clean 1"}],
+    }
+    with pytest.raises(ChiasmError, match=f"a source may not be named '{name}'"):
+        Study.from_dict(raw)
 
 
 def test_arrays_of_ones_own_run_from_a_file_and_the_file_is_part_of_the_key(tmp_path: Path) -> None:

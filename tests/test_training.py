@@ -104,6 +104,44 @@ def test_a_rows_bits_do_not_depend_on_its_company(optimiser: Any) -> None:
     assert all(equal(states[0], other) for other in states[1:])
 
 
+@pytest.mark.parametrize(("size", "width", "batch"), [(5, 6, 35), (6, 6, 35), (7, 9, 33), (6, 10, 31), (9, 13, 1)])
+def test_a_rows_bits_do_not_depend_on_its_place_whatever_the_shapes(size: int, width: int, batch: int) -> None:
+    """Odd shapes put a row's matrices at other alignments at other places; products must not notice."""
+    task = Stereogram(size=size, disparities=(-1, 1), train=36, test=33, fresh=True)
+    spec = SplitMLP(depth=2, width=width, trunk=(width,))
+    states = []
+    for seeds in ([1, 2], [2, 1], [5, 6, 7, 1, 8], [*range(20, 29), 1]):
+        stack = stack_of(seeds, Training(batch=batch), spec=spec, task=task)
+        stack.epoch()
+        states.append(stack.state(seeds.index(1)))
+    assert all(equal(states[0], other) for other in states[1:])
+
+
+def test_a_thawed_pathway_goes_on_where_its_optimiser_stood() -> None:
+    """As in torch, which skips a frozen parameter: its count of steps, too, stands still."""
+    training = Training(optimiser="adamw", lr=0.01, batch=32)
+    stack = stack_of([1, 2], training, lambda seed: Leg(seed, 0, 9, (Freeze("left"),), 0))
+    for _ in range(3):
+        stack.epoch()
+    slots = stack.state(0).slots
+    assert slots["steps:pathways.left.1.weight"] == 0
+    assert slots["steps:pathways.right.1.weight"] == 9  # three epochs of three steps
+
+
+def test_what_the_user_froze_is_not_trained() -> None:
+    network = build(1)
+    frozen = [p.requires_grad_(False) for name, p in network.named_parameters() if name.startswith("pathways.left")]
+    training = Training(batch=32, weight_decay=0.1)
+    stack = Stack(Stacked(build(0)), Classify())
+    row = Row(Leg(1, 0, 9, (), 0), training, TASK, TASK.load(1).train, 0)
+    before = [p.clone() for p in frozen]
+    stack.refill([], [(row, initial_state(Stacked(network), training))])
+    stack.epoch()
+    after = [t for name, t in stack.state(0).buffers.items() if name.startswith("pathways.left")]
+    assert len(after) == len(before) == 4
+    assert all(torch.equal(a, b) for a, b in zip(after, before, strict=True))
+
+
 def test_leaving_and_joining_a_stack_changes_no_bit() -> None:
     training = Training(batch=32, decay=0.97)
     whole = stack_of([1], training)

@@ -88,6 +88,13 @@ def main(arguments: list[str] | None = None) -> None:
     except ChiasmError as error:
         print(f"chiasm: {error}", file=sys.stderr)
         sys.exit(2)
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "allocate" not in str(error) and "memory" not in str(error).lower():
+            raise
+        print(
+            "chiasm: this study does not fit into memory; smaller sizes, or a smaller --rows, would do", file=sys.stderr
+        )
+        sys.exit(2)
     except KeyboardInterrupt:
         print("\nchiasm: interrupted; the same command goes on where it was", file=sys.stderr)
         sys.exit(INTERRUPTED)
@@ -140,10 +147,12 @@ def _run(command: Run) -> None:
 def _dry_run(study: Study, command: Run, out: Path) -> None:
     from chiasm.study.estimate import estimate
     from chiasm.study.plan import make_plan
-    from chiasm.study.run import pick_device
+    from chiasm.study.run import check_counts, check_folder, pick_device
     from chiasm.study.store import Store
 
     device = pick_device(command.device)
+    check_counts(command.rows, command.workers)
+    check_folder(out, study)
     plan = make_plan(study, device.type)
     store = Store(command.store or out / "store")
     missing = {key for key in plan.nodes if not store.path(key).exists()}
@@ -153,17 +162,18 @@ def _dry_run(study: Study, command: Run, out: Path) -> None:
     console.print(f"study {study.name}: {study.question}", markup=False)
     console.print(_plan_table(plan))
     saved = 1 - plan.epochs / max(plan.naive_epochs, 1)
-    console.print(f"runs                        {len(plan.runs)} ({study.seeds} seeds)")
+    console.print(f"runs                        {len(plan.runs)} ({study.seeds} seed{'s' * (study.seeds > 1)})")
     console.print(f"run-epochs without sharing  {plan.naive_epochs}")
     console.print(f"run-epochs with sharing     {plan.epochs} ({saved:.0%} saved)")
     console.print(f"of these still to train     {left}")
     console.print(
         f"estimated time              {_span(cost.seconds)} on {device}, {cost.processes} x {command.rows} rows at once"
     )
-    console.print(f"estimated disk              {cost.size / 2**20:.0f} MiB in {store.folder}")
+    console.print(f"estimated disk              {cost.size / 2**20:.0f} MiB in {store.folder}", markup=False)
 
 
 def _plan_table(plan: Plan) -> object:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("arm")
@@ -175,7 +185,7 @@ def _plan_table(plan: Plan) -> object:
         cells = [cell for cell in plan.study.cells() if cell.arm == arm.name]
         varied = "; ".join(f"{name} {', '.join(map(str, v))}" for name, v in {**arm.values, **arm.settings}.items())
         epochs = sum(cell.timeline.epochs for cell in cells)
-        table.add_row(arm.name, arm.timeline.replace("[", r"\["), varied, str(len(cells)), str(epochs))
+        table.add_row(*map(escape, (arm.name, arm.timeline, varied, str(len(cells)), str(epochs))))
     return table
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import msgspec
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
+
+from chiasm.errors import ChiasmError
 
 
 class Classify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="classify"):
@@ -35,18 +37,25 @@ class Classify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 Objective = Classify
 
 
-def read(logits: Mapping[str, Tensor], head: Tensor | None) -> Tensor:
+def read(logits: Mapping[str, Tensor], head: Tensor | None, sources: Sequence[str]) -> Tensor:
     """Pick each sample's head.
 
     Args:
-        logits: (rows, samples, classes) by head; "both" first, then one a source where the network has them.
+        logits: (rows, samples, classes) by head: "both", and one a source where the network has them.
         head: (rows, samples) 0 for "both", j for the j-th source; ignored where "both" is the only head.
+        sources: the names of the sources, in order.
+
+    Raises:
+        ChiasmError: the network has heads for some sources but not for all.
 
     Returns:
         (rows, samples, classes).
     """
     if head is None or len(logits) == 1:
         return logits["both"]
-    every = torch.stack(list(logits.values()))  # (heads, rows, samples, classes)
+    missing = [name for name in sources if name not in logits]
+    if missing:
+        raise ChiasmError(f"the network has no head for {', '.join(missing)}; it needs one a source, or only 'both'")
+    every = torch.stack([logits[name] for name in ("both", *sources)])  # (heads, rows, samples, classes)
     index = head[None, :, :, None].expand(1, *every.shape[1:])
     return every.gather(0, index)[0]

@@ -53,8 +53,6 @@ class Optimiser:
             slots: the optimiser's memory as `empty_slots` lays it out, with a row axis; changed in place.
             grads: one a weight, in order; None where the loss does not depend on it.
         """
-        if not self.sgd:
-            slots["steps"].add_(1)
         for (name, w), grad in zip(weights.items(), grads, strict=True):
             w.requires_grad_(False)
             g = torch.zeros_like(w) if grad is None else grad
@@ -62,7 +60,7 @@ class Optimiser:
             if self.sgd:
                 self._sgd(w, g, slots[f"momentum:{name}"])
             else:
-                self._adamw(w, g, slots[f"mean:{name}"], slots[f"square:{name}"], slots["steps"])
+                self._adamw(w, g, slots[f"mean:{name}"], slots[f"square:{name}"], slots[f"steps:{name}"])
             for tensor, index, old in held:
                 tensor[index] = old
 
@@ -74,6 +72,7 @@ class Optimiser:
 
     def _adamw(self, w: Tensor, g: Tensor, mean: Tensor, square: Tensor, count: Tensor) -> None:
         first, second = (_as(beta, w) for beta in self.betas)
+        count.add_(1)
         steps, rate = _as(count, w), _as(self.rate, w)
         w.mul_(1 - rate * _as(self.decay, w))
         mean.mul_(first).add_(g * (1 - first))
@@ -94,8 +93,8 @@ def empty_slots(weights: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
     """Return the memory of an optimiser ("sgd" or "adamw") that remembers nothing: tensors by "<slot>:<parameter>"."""
     slots = ("momentum",) if kind == "sgd" else ("mean", "square")
     empty = {f"{slot}:{name}": torch.zeros_like(w) for slot in slots for name, w in weights.items()}
-    if kind == "adamw":
-        empty["steps"] = torch.zeros((), device=next(iter(weights.values())).device)
+    if kind == "adamw":  # a count a parameter: a frozen one's does not go on
+        empty |= {f"steps:{name}": torch.zeros((), device=w.device) for name, w in weights.items()}
     return empty
 
 

@@ -151,8 +151,10 @@ class Trained:
 
 def initial_state(network: Stacked, training: Training) -> State:
     """Return the state of epoch 0: the template's weights, an optimiser without memory."""
-    weights = {name: p.detach().clone() for name, p in network.template.named_parameters()}
+    weights: dict[str, Tensor] = {}
     buffers = {name: b.detach().clone() for name, b in network.template.named_buffers()}
+    for name, p in network.template.named_parameters():  # what the user froze is carried along, not trained
+        (weights if p.requires_grad else buffers)[name] = p.detach().clone()
     return State(weights, buffers, empty_slots(weights, training.optimiser))
 
 
@@ -220,14 +222,14 @@ class Stack:
             weights = {name: w.requires_grad_() for name, w in self.weights.items()}
             alone = not self.network.stackable
             with seeded_globals(rows[0].leg.seed, "forward", rows[0].epoch, step) if alone else nullcontext():
-                logits = read(self.network(weights | self.buffers, sources).logits, head)
+                logits = read(self.network(weights | self.buffers, sources).logits, head, list(sources))
             loss = self.objective.loss(logits, target)
             grads = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
             optimiser.update(self.weights, self.slots, grads)
             right = (logits.detach().argmax(-1) == target).float().mean(1)
             seen += torch.stack([loss.detach(), right]) * chosen.shape[1]
         loss_of, accuracy_of = (seen / samples).tolist()
-        said = []
+        said: list[Trained] = []
         for row, loss_, accuracy, rate in zip(self.rows, loss_of, accuracy_of, rates, strict=False):
             row.epoch += 1
             row.diverged = row.diverged or not isfinite(loss_)

@@ -6,6 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
+from chiasm.errors import ChiasmError
 from chiasm.report import write_report
 from chiasm.study.results import Results
 from chiasm.study.run import ROWS, run_study
@@ -34,7 +37,7 @@ def run(
         study: the name of a shipped study, the path of a study file, or a `Study`.
         out: folder for results.parquet, units.npz, study.toml, environment.json, report.html, figures/ and store/.
         changes: "key=value" settings that override the file, for a name or a path.
-        seeds: number of replicates, instead of the file's, for a name or a path.
+        seeds: number of replicates, instead of the study's.
         rows: how many runs train at once in a process (2 or more); changes the time, never the numbers.
         workers: how many processes; by default one a processor where the work is worth it. Never changes the numbers.
         device: "cpu", "cuda", or "auto" for a GPU where there is one.
@@ -55,8 +58,16 @@ def run(
         >>> results.frame().filter(final=True, quantity="accuracy", source="all").height
         12
     """
-    if not isinstance(study, Study):
+    if isinstance(changes, str):
+        changes = [changes]
+    if isinstance(study, Study):
+        if changes:
+            raise ChiasmError("changes apply to a study's name or file; this is a Study already: make another one")
+        study = study if seeds is None else Study.from_toml(msgspec.structs.replace(study, seeds=seeds).to_toml())
+    elif isinstance(study, str | Path):
         study = Study.load(study, changes, seeds)
+    else:
+        raise ChiasmError(f"a study is a name, a path or a Study, not a {type(study).__name__}; see Study.from_dict")
     where = Path(store) if store else None
     found = run_study(study, Path(out), rows=rows, workers=workers, device=device, store=where, progress=progress)
     results = replace(found, writer=write_report)

@@ -20,7 +20,7 @@ class Freeze:
     The deficit of the linear pathway model (Kleinman, Achille & Soatto, ICLR 2024): the pathway's output still counts.
 
     Attributes:
-        source: the source whose pathway is frozen.
+        source: the source whose pathway is frozen: its parameters stay; BatchNorm statistics still follow the data.
 
     Raises:
         ChiasmError: when called, for an unknown source.

@@ -51,7 +51,7 @@ def draw(model: nn.Module, sources: Mapping[str, Samples], anchors: int | tuple[
     if len(sources) != 2:
         given = ", ".join(sources) or "none"
         raise ChiasmError(f"two sources are measured at present; {len(sources)} were given: {given}")
-    wanted = (anchors, anchors) if isinstance(anchors, int) else tuple(anchors)
+    wanted = tuple(anchors) if isinstance(anchors, tuple | list) else (anchors, anchors)
     if len(wanted) != 2 or not all(isinstance(n, int) and n >= 2 for n in wanted):
         raise ChiasmError(
             f"anchors = {anchors!r}; give a whole number of 2 or more, or one for each of the two sources"
@@ -82,6 +82,8 @@ def _length(name: str, x: Samples) -> int:
         raise ChiasmError(
             f"source '{name}' is a {type(x).__name__}; give a torch tensor or a numpy array, samples first"
         )
+    if isinstance(x, np.ndarray) and x.dtype.kind not in "fiub":
+        raise ChiasmError(f"source '{name}' has the type {x.dtype}; numbers would do")
     if x.ndim == 0:
         raise ChiasmError(f"source '{name}' is a single number; its first axis must be samples")
     return len(x)

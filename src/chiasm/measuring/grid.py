@@ -93,8 +93,14 @@ def measure(
         raise ChiasmError(f"per = {per!r}; 'channel' or 'position' would do")
     if pooling not in get_args(Pooling):
         raise ChiasmError(f"pooling = {pooling!r}; 'ratio' or 'per_anchor' would do")
-    if chunk is not None and chunk < 1:
+    if chunk is not None and (not isinstance(chunk, int) or chunk < 1):
         raise ChiasmError(f"chunk = {chunk}; give 1 or more pairs, or None")
+    if not isinstance(sources, Mapping):
+        raise ChiasmError(f"sources is a {type(sources).__name__}; a mapping from names to tensors would do")
+    if not isinstance(model, nn.Module):
+        raise ChiasmError(f"model is a {type(model).__name__}; a torch nn.Module would do")
+    if not isinstance(layers, str) and not all(isinstance(layer, str) for layer in layers):
+        raise ChiasmError("layers are names, as model.named_modules() gives them, not the modules themselves")
     if isinstance(layers, str):
         raise ChiasmError(f"layers = '{layers}' is one name; give a list of names: ['{layers}']")
     modules = modules_named(model, layers)

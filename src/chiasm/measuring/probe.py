@@ -51,12 +51,19 @@ class Seen:
     units: dict[str, dict[str, NDArray[Any]]]
 
 
-def check_layers(network: Stacked, probe: Probe, sources: Sequence[str]) -> None:
+def check_layers(network: Stacked, probe: Probe, sources: Sequence[str], test: int) -> None:
     """Refuse a probe that this network or task cannot answer, before anything is trained."""
-    names = [name for name, _ in network.template.named_modules() if name]
+    modules = network.template.named_modules()
+    names = [name for name, module in modules if name and not isinstance(module, torch.nn.ModuleDict)]
     for layer in probe.layers:
         if layer and layer not in names:
             raise unknown("layer", layer, names, "probe.layers")
+    if len(set(probe.layers)) < len(probe.layers):
+        raise ChiasmError(f"probe.layers = {list(probe.layers)}: a layer is named twice")
+    if probe.layers and test < 2:
+        raise ChiasmError(
+            f"probe.layers = {list(probe.layers)}: units are measured on 2 test samples or more, not {test}"
+        )
     if probe.layers and len(sources) != 2:
         raise ChiasmError(
             f"probe.layers = {list(probe.layers)}: units are measured for two sources, this task has {len(sources)} "

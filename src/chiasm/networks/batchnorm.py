@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from chiasm.networks.stacked import Stacked
+from chiasm.randomness import seeded_globals
 from chiasm.sources import Batch
 
 
@@ -38,7 +39,8 @@ def reestimated(
         padded = [*clean, *[clean[0]] * (rows - len(clean))]
         for start in range(0, len(clean[0]), batch):
             x = {n: torch.stack([c.sources[n][start : start + batch] for c in padded]) for n in clean[0]}
-            network(mine, x)
+            with seeded_globals(0, "reestimate", start):
+                network(mine, x)
     finally:
         for (_, module), momentum in zip(norms, momenta, strict=True):
             module.momentum = momentum

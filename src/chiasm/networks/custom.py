@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
 from chiasm.sources import Source
@@ -44,7 +46,48 @@ class Custom(msgspec.Struct, frozen=True, kw_only=True):
             raise ChiasmError(
                 f"network.kind = '{self.kind}' returned a {type(made).__name__}; a torch nn.Module would do"
             )
+        self._try(made, sources, classes)
         return made
+
+    def _try(self, made: nn.Module, sources: Sequence[Source], classes: int) -> None:
+        """Run two samples of nothing through the network, in evaluation mode so that no statistic moves."""
+        was = made.training
+        given = {source.name: torch.zeros(2, *source.shape) for source in sources}
+        try:
+            with torch.no_grad():
+                out = made.eval()(given)
+        except Exception as error:  # whatever a user's forward may raise
+            raise ChiasmError(
+                f"network.kind = '{self.kind}': its forward must take the sources {', '.join(given)} in one mapping of "
+                f"tensors (samples, *shape); called so, it raised {type(error).__name__}: {error}"
+            ) from error
+        finally:
+            made.train(was)
+        logits = out.get("both") if isinstance(out, Mapping) else out
+        if not isinstance(logits, Tensor) or tuple(logits.shape) != (2, classes):
+            told = tuple(logits.shape) if isinstance(logits, Tensor) else type(out).__name__
+            raise ChiasmError(
+                f"network.kind = '{self.kind}': its forward must return logits (samples, {classes}), or a mapping of "
+                f"logits by head that holds 'both'; for two samples it returned {told}"
+            )
+
+
+def source_key(path: str, key: str) -> str:
+    """Return the hash of the file that a factory's module was imported from, for the identity of what it makes.
+
+    Raises:
+        ChiasmError: the module has no file, or the file was edited after this process imported it.
+    """
+    found = sys.modules[load_object(path, key).__module__]
+    file = getattr(found, "__file__", None)
+    if not file or found.__name__ == "__main__":
+        raise ChiasmError(
+            f"{key} = '{path}': a network is known by the source of its module; put it into a file of its own"
+        )
+    now = hashlib.sha256(Path(file).read_bytes()).hexdigest()
+    if vars(found).setdefault("__chiasm_source__", now) != now:
+        raise ChiasmError(f"{key} = '{path}': '{file}' was edited after it was imported; start Python anew")
+    return now
 
 
 def load_object(path: str, key: str) -> Any:

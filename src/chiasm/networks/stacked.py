@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn.functional import pad
 
 from chiasm.networks.fusion import Fusion, FusionNetwork
 
@@ -32,6 +33,27 @@ class Response:
 
     logits: dict[str, Tensor]
     layers: dict[str, Tensor] = field(default_factory=dict)
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Apply each row's linear layer: (rows, samples, K), (rows, N, K) -> (rows, samples, N).
+
+    A product's bits depend on how its matrices lie in memory. So that no row's do on its place in the stack, samples
+    and outputs are padded with zeros wherever a row would not begin at a multiple of 16 bytes.
+    """
+    samples, K, N = x.shape[1], x.shape[2], weight.shape[1]
+    wide = -N % 4 if N * K % 4 else 0
+    long = -samples % 16 if samples * K % 4 or samples * (N + wide) % 4 else 0
+    if wide:
+        weight = pad(weight, (0, 0, 0, wide))
+        bias = None if bias is None else pad(bias, (0, wide))
+    if long:
+        x = pad(x, (0, 0, 0, long))
+    if bias is None:
+        out = torch.bmm(x, weight.transpose(1, 2))
+    else:
+        out = torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+    return out[:, :samples, :N].contiguous() if wide or long else out
 
 
 class Stacked:
@@ -154,10 +176,7 @@ class Stacked:
     def _leaf(self, module: nn.Module, name: str, weights: Weights, x: Tensor) -> Tensor:
         out: Tensor
         if isinstance(module, nn.Linear) and x.dim() == 3:
-            weight = weights[f"{name}.weight"].transpose(1, 2)
-            if module.bias is None:
-                return torch.bmm(x, weight)
-            return torch.baddbmm(weights[f"{name}.bias"].unsqueeze(1), x, weight)
+            return _linear(x, weights[f"{name}.weight"], weights.get(f"{name}.bias"))
         if isinstance(module, nn.Flatten) and module.start_dim == 1 and module.end_dim == -1:
             return x.flatten(2)
         if isinstance(module, ELEMENTWISE):

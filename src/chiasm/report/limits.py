@@ -31,8 +31,8 @@ def limits(results: Results, outcomes: Outcomes) -> list[str]:
     )
     if not training.get("weight_decay", 0):
         said.append(
-            "The main arms train without weight decay, which decides whether an effect is permanent: with it, or after "
-            "more clean epochs than were run, a loss may heal."
+            "The study trains, where an arm does not say otherwise, without weight decay, which decides whether an "
+            "effect is permanent: with it, or after more clean epochs than were run, a loss may heal."
         )
     else:
         said.append("Weight decay decides whether an effect is permanent; the main arms have one value of it.")

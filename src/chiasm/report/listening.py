@@ -36,7 +36,8 @@ def units(outcomes: Outcomes) -> Finding | None:
         return Finding("units", "cannot tell", text)
     shift = f"a shift of {number_between(moved, 2, True)}"
     if abs(moved.mean) < SHIFT or not moved.excludes(0):
-        text = f"The units of layer {layer} do not turn measurably to one source: {where}, "
+        how = "turn little" if moved.excludes(0) else "do not turn measurably"
+        text = f"The units of layer {layer} {how} to one source: {where}, "
         return Finding("units", "no shift", f"{text}{shift}.")
     text = f"After {stretch(cell.timeline)}, the units of layer {layer} turn {_toward(outcomes, cell, moved.mean)}: "
     text += f"{where}, {shift}." + _beyond(cell, control, layer, moved.mean)

@@ -131,14 +131,22 @@ class Outcomes:
     def curves(self, role: str, clock: str) -> list[list[Outcome]]:
         """The curves of a role, "duration" or "onset", under one clock, each in order; the main one first.
 
-        Cells lie on one curve if they share their arm, their settings and, for onsets, length and clean phase.
+        Cells lie on one curve if they share their arm, settings, deficits and, for onsets, length and clean phase.
         """
-        found: dict[object, list[Outcome]] = {}
+        found: dict[tuple[object, ...], list[Outcome]] = {}
+        controls: dict[tuple[object, ...], list[Outcome]] = {}
         for cell in self.of(role, clock):
-            if role == "duration":
-                found.setdefault((cell.arm, cell.settings), []).append(cell)
+            alike = (cell.arm, cell.settings)
+            if role == "duration" and not cell.duration:
+                controls.setdefault(alike, []).append(cell)
+            elif role == "duration":
+                found.setdefault((*alike, _suffered(cell)), []).append(cell)
             elif cell.duration and cell.onset is not None:
-                found.setdefault((cell.arm, cell.settings, cell.duration, cell.after), []).append(cell)
+                found.setdefault((*alike, _suffered(cell), cell.duration, cell.after), []).append(cell)
+        for kind, cells in controls.items():  # a run without a deficit begins every curve of its arm and settings
+            own = [key for key in found if key[:2] == kind] or [(*kind, "")]
+            for key in own:
+                found.setdefault(key, []).extend(cells)
         return [_distinct(cells, _place) for cells in found.values()]
 
     def durations(self, clock: str) -> list[Outcome]:
@@ -222,11 +230,15 @@ def _distinct(cells: Sequence[Outcome], by: Callable[[Outcome], int]) -> list[Ou
     return [kept[value] for value in sorted(kept)]
 
 
+def _suffered(cell: Outcome) -> str:
+    return " + ".join(map(str, deficits_of(cell.timeline)))
+
+
 def _place(cell: Outcome) -> int:
     return cell.duration if cell.role == "duration" else cell.onset or 0
 
 
 def curve_name(curve: Sequence[Outcome]) -> str:
     """What tells a curve from the main one: its arm and its settings."""
-    settings = setting_words(curve[0].settings)
-    return f"arm {curve[0].arm} ({settings})" if settings else f"arm {curve[0].arm}"
+    told = [part for part in (_suffered(curve[-1]), setting_words(curve[0].settings)) if part]
+    return f"arm {curve[0].arm} ({', '.join(told)})"

@@ -15,6 +15,7 @@ from chiasm.report.motion import as_json
 from chiasm.report.outcomes import Outcomes
 from chiasm.report.style import Panel, inline
 from chiasm.report.table import table
+from chiasm.report.units import LAYERS
 from chiasm.report.wording import capital, clock_words, count, listed
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def page(
         ("clocks", "The clocks side by side", _clocks(outcomes, panels["clocks"])),
         ("units", "Which source the units listen to", _units(outcomes, panels)),
         ("training", "The units through training", _motion(moving)),
-        ("alone", "One source at a time", _one_source(panels["alone"])),
+        ("alone", "One source at a time", _one_source(outcomes, panels["alone"])),
         ("confounds", "What else could explain it", _confounds(findings, outcomes) + _figures(panels["confounds"])),
         ("numbers", "The numbers", _numbers(outcomes)),
         ("again", "How to make it again", _again(results, command)),
@@ -197,10 +198,12 @@ def _clocks(outcomes: Outcomes, panels: Sequence[tuple[Panel, str]]) -> str:
 
 def _units(outcomes: Outcomes, panels: Mapping[str, Sequence[tuple[Panel, str]]]) -> str:
     if not any(panels[key] for key in ("units", "means", "planes")):
-        return _lead("No layer was measured.")
+        return _lead(_nothing_drawn(outcomes, "RSV of units", bool(outcomes.layers)))
     first, *rest = outcomes.sources or ("the first source", "the second one")
     last = f"−1 {rest[0]} only" if len(rest) == 1 else f"−1 anything but {first}"
     html = _lead(RSV.format(first=first, last=last))
+    if hidden := [layer or "the output" for layer in outcomes.layers[LAYERS:]]:
+        html += _lead(f"Drawn are the first {LAYERS} layers; {listed(hidden)} are in units.npz and results.parquet.")
     for key, title, said in (
         (
             "units",
@@ -221,7 +224,7 @@ def _units(outcomes: Outcomes, panels: Mapping[str, Sequence[tuple[Panel, str]]]
 
 def _motion(moving: Mapping[str, Any] | None) -> str:
     if moving is None:
-        return _lead("No layer was measured more than once.")
+        return _lead("No layer was measured through training in a control or a run of the duration arm.")
     said = "Move the slider, with the mouse or the arrow keys, to any epoch at which the units were measured."
     if moving["thinned"]:
         said += " Of each run an evenly picked part of the units is shown; means and counts are of all."
@@ -236,9 +239,18 @@ def _motion(moving: Mapping[str, Any] | None) -> str:
     )
 
 
-def _one_source(panels: Sequence[tuple[Panel, str]]) -> str:
+def _nothing_drawn(outcomes: Outcomes, what: str, had: bool) -> str:
+    """Say why a section is empty: nothing was measured, or no arm with a role to draw, or no run that ended."""
+    if not had:
+        return f"{what}: not measured here."
+    if not any(cell.role in ("duration", "onset") for cell in outcomes):
+        return f"{what}: measured, but no arm has the role duration or onset, so no curve is drawn; see the numbers."
+    return f"{what}: no run of the duration or onset arms has a final value to draw."
+
+
+def _one_source(outcomes: Outcomes, panels: Sequence[tuple[Panel, str]]) -> str:
     if not panels:
-        return _lead("Accuracy with one source at a time was not measured.")
+        return _lead(_nothing_drawn(outcomes, "Accuracy with one source at a time", len(outcomes.sources) > 1))
     said = "How well the trained network does when it is shown one source and the rest is silenced."
     return _lead(said) + _figures(panels)
 

@@ -136,7 +136,8 @@ def cost(outcomes: Outcomes) -> Finding | None:
     clean = f"after {count(cell.after, 'clean epoch')}"
     verdict = judge(lost)
     if verdict == "cannot tell":
-        text = f"With {count(lost.n, 'seed')}, {what} costs {points_between(lost)} {change}, {clean}; "
+        does = f"costs {points_between(lost)}" if lost.mean >= 0 else f"raises accuracy by {points(-lost.mean)}"
+        text = f"With {count(lost.n, 'seed')}, {what} {does} {change}, {clean}; "
         return Finding("cost", "cannot tell", sentence(text + "without an interval this cannot be told from chance"))
     if verdict == "cost":
         text = f"{what} costs {points_between(lost)} of accuracy {change}, {clean}"

@@ -48,11 +48,11 @@ OTHER = (MUTED, "****")
 ROW_OF = {"dissociate": "pairing", "shuffle_labels": "labels"}
 
 
-def picture(timeline: Timeline, sources: Sequence[str] = (), title: str = "") -> Figure:
+def picture(timeline: Timeline | str, sources: Sequence[str] = (), title: str = "") -> Figure:
     """Draw a timeline as a strip: sources down, epochs across, what each source suffers when.
 
     Args:
-        timeline: the timeline.
+        timeline: the timeline, or its notation.
         sources: names of the rows in order; those that the timeline names are added.
         title: a line above the timeline's notation; left out where it is empty.
 
@@ -62,6 +62,8 @@ def picture(timeline: Timeline, sources: Sequence[str] = (), title: str = "") ->
     >>> picture(Timeline.parse("clean 20 | silence(right) 40 | clean 60"), ["left", "right"]).axes[0].get_xlabel()
     'epoch'
     """
+    if isinstance(timeline, str):
+        timeline = Timeline.parse(timeline)
     with theme():
         rows = _rows(timeline, sources)
         notes = _notes(timeline, rows)

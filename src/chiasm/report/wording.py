@@ -63,7 +63,8 @@ def _doing(deficit: Deficit) -> str:
 def stretch(timeline: Timeline) -> str:
     """A deficit with its length and onset: "silencing right for the first 80 epochs"."""
     lasted = count(timeline.duration, "epoch")
-    when = f"for {lasted} from epoch {timeline.onset}" if timeline.onset else f"for the first {lasted}"
+    first = "first epoch" if timeline.duration == 1 else f"first {lasted}"
+    when = f"for {lasted} from epoch {timeline.onset}" if timeline.onset else f"for the {first}"
     return f"{doing(timeline)} {when}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import torch
 
 from chiasm.study.plan import Plan, Run
 from chiasm.study.results import FIELDS, SCHEMA, Results, Units
-from chiasm.study.store import Stored
+from chiasm.study.store import Record, Stored
 
 
 def collect(plan: Plan, nodes: Mapping[str, Stored], folder: Path, device: str) -> Results:
@@ -26,22 +27,25 @@ def collect(plan: Plan, nodes: Mapping[str, Stored], folder: Path, device: str) 
         last = run.cell.timeline.epochs
         every = run.cell.settings.probe.every
         wanted = {0, *run.boundaries}
+        records = [record for node in chain for record in node.records]
+        if _blown_up(records, last):
+            records.append((last, "diverged", None, None, 1.0))
+        for epoch, quantity, layer, source, value in records:
+            by_epoch = quantity in ("train_loss", "train_accuracy", "learning_rate", "diverged")
+            if not (by_epoch or epoch in wanted or epoch % every == 0):
+                continue
+            row = {
+                **told,
+                "epoch": epoch,
+                "final": epoch == last,
+                "layer": layer,
+                "source": source,
+                "quantity": quantity,
+                "value": value,
+            }
+            for name, entry in row.items():
+                columns[name].append(entry)
         for node in chain:
-            for epoch, quantity, layer, source, value in node.records:
-                by_epoch = quantity in ("train_loss", "train_accuracy", "learning_rate", "diverged")
-                if not (by_epoch or epoch in wanted or epoch % every == 0):
-                    continue
-                row = {
-                    **told,
-                    "epoch": epoch,
-                    "final": epoch == last,
-                    "layer": layer,
-                    "source": source,
-                    "quantity": quantity,
-                    "value": value,
-                }
-                for name, entry in row.items():
-                    columns[name].append(entry)
             for epoch, layer, name, array in _in_order(node):
                 if epoch in wanted or epoch % every == 0:
                     held = units.setdefault(f"{layer}\x1f{array.shape[-1]}", {})
@@ -91,6 +95,13 @@ def _chain(run: Run, nodes: Mapping[str, Stored]) -> list[Stored]:
         chain.append(nodes[key])
         key = nodes[key].parent
     return chain[::-1]
+
+
+def _blown_up(records: list[Record], last: int) -> bool:
+    """Whether a run ends with a loss that is no number although its last training loss was one: a late divergence."""
+    marked = any(quantity == "diverged" for _, quantity, _, _, _ in records)
+    ends = [v for epoch, quantity, _, source, v in records if (epoch, quantity, source) == (last, "loss", "all")]
+    return not marked and any(not isfinite(v) for v in ends)
 
 
 def _in_order(node: Stored) -> list[tuple[int, str, str, Any]]:

@@ -31,7 +31,7 @@ def as_struct(table: Mapping[str, Any], into: type[Any] | Mapping[str, type[Any]
         kind = given.pop("kind", None)
         if kind is None:
             raise ChiasmError(f"[{section}]: the key 'kind' is missing; known kinds: {', '.join(sorted(kinds))}")
-        if kind not in kinds:
+        if not isinstance(kind, str) or kind not in kinds:
             error = unknown("kind", str(kind), kinds, f"[{section}]")
             raise ChiasmError(f"{error}; {hint}" if hint else str(error))
         struct = kinds[kind]
@@ -55,6 +55,7 @@ def known_keys(raw: Mapping[str, Any], section: str, *structs: Any) -> list[str]
     tasks, networks, training, probe, objective = structs
     table = raw.get(section, {})
     kind = table.get("kind") if isinstance(table, Mapping) else None
+    kind = kind if isinstance(kind, str) else None
     struct = {
         "task": tasks.get(kind),
         "network": networks.get(kind),

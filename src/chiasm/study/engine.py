@@ -50,6 +50,14 @@ class _Edge:
     units: dict[str, NDArray[np.generic]] = field(default_factory=dict)
 
 
+def check_networks(plan: Plan) -> None:
+    """Build every network of a plan once and refuse a probe that it cannot answer, before anything is written."""
+    for root in {run.path.root.signature: run.path.root for run in plan.runs}.values():
+        with seeded_globals(0, "template"):
+            network = Stacked(root.settings.network.build(root.about.sources, len(root.about.classes)))
+        check_layers(network, root.settings.probe, [source.name for source in root.about.sources], root.about.test)
+
+
 @dataclass
 class _Queue:
     """Nodes whose parent is done; the one with the longest way still to go comes first, so that none is left over."""
@@ -109,12 +117,15 @@ class Engine:
 
     def _recall(self, key: str) -> bool:
         """Take a node from the store with all it was grown from; one whose way is broken counts as missing."""
-        if key in self.done:
-            return True
-        held = self.store.get(key)
-        if held is None or (held.parent is not None and not self._recall(held.parent)):
-            return False
-        self.done[key] = held
+        chain: list[Stored] = []
+        at: str | None = key
+        while at is not None and at not in self.done:
+            held = self.store.get(at)
+            if held is None:
+                return False
+            chain.append(held)
+            at = held.parent
+        self.done |= {held.key: held for held in chain}
         return True
 
     def _mine(self, key: str) -> bool:
@@ -137,7 +148,6 @@ class Engine:
         with seeded_globals(0, "template"):
             network = Stacked(settings.network.build(about.sources, len(about.classes)))
         network.template.to(self.device)
-        check_layers(network, settings.probe, [source.name for source in about.sources])
         stack = Stack(network, settings.objective)
         capacity = self.rows if network.stackable else 1
         wanted = {node.key: i for i, node in enumerate(missing)}
@@ -244,6 +254,8 @@ class Engine:
         address = (repr(root.settings.task), root.seed)
         if address not in self._data:
             data = root.settings.task.load(root.seed)
+            if not root.content.startswith(root.settings.task.content_key()):
+                raise ChiasmError("the task's data changed on disk while the study ran; run the same command again")
             self._data[address] = Data(data.train.to(self.device), data.test.to(self.device))
         return self._data[address]
 

@@ -52,7 +52,8 @@ def _count(plan: Plan, missing: set[str], rows: int, device: torch.device) -> tu
     groups: dict[str, list[Node]] = {}
     for key in missing:
         node = plan.nodes[key]
-        groups.setdefault(node.path.root.signature, []).append(node)
+        if node.leg is not None:
+            groups.setdefault(node.path.root.signature, []).append(node)
     seconds, size = 0.0, 0
     for nodes in groups.values():
         stack, tests = _sample(nodes, rows, device)
@@ -80,7 +81,7 @@ def _sample(nodes: list[Node], rows: int, device: torch.device) -> tuple[Stack, 
     settings, about = nodes[0].path.root.settings, nodes[0].path.root.about
     with seeded_globals(0, "template"):
         network = Stacked(settings.network.build(about.sources, len(about.classes)).to(device))
-    check_layers(network, settings.probe, [source.name for source in about.sources])
+    check_layers(network, settings.probe, [source.name for source in about.sources], about.test)
     data = settings.task.load(0)
     train, test = data.train.to(device), data.test.to(device)
     state = initial_state(network, settings.training)

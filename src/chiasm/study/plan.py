@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 import torch
 
+from chiasm.errors import ChiasmError
 from chiasm.networks import Custom
+from chiasm.networks.custom import source_key
 from chiasm.study.spec import Cell, Settings, Study
 from chiasm.tasks import Description
 from chiasm.timeline import Timeline
@@ -165,6 +167,9 @@ def make_plan(study: Study, device: str = "cpu") -> Plan:
         if repr(task) not in known:
             known[repr(task)] = (task.content_key(), task.describe())
         content, about = known[repr(task)]
+        sources = {tuple(source.name for source in told.sources) for _, told in known.values()}
+        if len(sources) > 1:
+            raise ChiasmError(f"the arms of a study need the same sources in the same order; given: {sorted(sources)}")
         for seed in range(study.seeds):
             root = Root(cell.settings, seed, content + _factory_key(cell.settings), device, about)
             runs.append(Run(cell, seed, Path(root, legs_of(cell.timeline, cell.settings.training, seed))))
@@ -242,16 +247,6 @@ def _builtins(settings: Settings) -> dict[str, Any]:
 
 
 def _factory_key(settings: Settings) -> str:
-    """A user's factory is code: its source is part of the identity, so that an edited network is trained again."""
-    if not isinstance(settings.network, Custom):
-        return ""
-    import inspect
-
-    from chiasm.networks.custom import load_object
-
-    module = inspect.getmodule(load_object(settings.network.kind, "network.kind"))
-    try:
-        source = inspect.getsource(module) if module else ""
-    except (OSError, TypeError):
-        source = ""
-    return hashlib.sha256(source.encode()).hexdigest()
+    """A user's factory is code: its file is part of the identity, so that an edited network is trained again."""
+    network = settings.network
+    return source_key(network.kind, "network.kind") if isinstance(network, Custom) else ""

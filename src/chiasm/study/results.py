@@ -117,10 +117,10 @@ class Results:
 
         buffer = io.BytesIO()
         self.table.write_parquet(buffer)
-        write_whole(folder / "results.parquet", buffer.getvalue())
         write_whole(folder / "units.npz", _pack(self.layers))
         write_whole(folder / "study.toml", self.study.to_toml().encode())
         write_whole(folder / "environment.json", json.dumps(dict(self.environment), indent=2, sort_keys=True).encode())
+        write_whole(folder / "results.parquet", buffer.getvalue())  # last: it says that the others are there
 
     @classmethod
     def load(cls, folder: str | Path) -> Results:
@@ -129,13 +129,17 @@ class Results:
         for name in ("study.toml", "results.parquet", "units.npz", "environment.json"):
             if not (folder / name).is_file():
                 raise ChiasmError(f"'{folder}' holds no finished study: {name} is missing; 'chiasm run' makes one")
-        study = Study.load(folder / "study.toml")
+        study = Study.load(folder / "study.toml", check=False)
         try:
             table = pl.read_parquet(folder / "results.parquet")
             layers = _unpack(folder / "units.npz")
             environment = json.loads((folder / "environment.json").read_text())
         except Exception as error:  # whatever a damaged file makes its reader say
             raise ChiasmError(f"'{folder}' is damaged ({error}); run the study again into the same folder") from error
+        if table["seed"].n_unique() != study.seeds:
+            raise ChiasmError(
+                f"'{folder}' holds a study whose {study.seeds} seeds are not all there; run it to its end"
+            )
         return cls(study, table, layers, environment, folder)
 
 

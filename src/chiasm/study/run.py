@@ -11,6 +11,7 @@ import torch
 
 from chiasm.errors import ChiasmError
 from chiasm.study.collect import collect
+from chiasm.study.engine import check_networks
 from chiasm.study.files import write_whole
 from chiasm.study.plan import make_plan
 from chiasm.study.progress import Silent, watcher_for
@@ -37,19 +38,27 @@ def run_study(
     Raises:
         ChiasmError: an impossible study, or a folder that cannot be used; nothing there is lost.
     """
-    if rows < 2:
-        raise ChiasmError(f"rows = {rows}: two rows or more train together")
-    if workers is not None and workers < 1:
-        raise ChiasmError(f"workers = {workers}: one process or more does the work")
+    check_counts(rows, workers)
     where = pick_device(device)
     plan = make_plan(study, where.type)
+    check_networks(plan)
     claim(folder, study)
+    if store is not None and store.exists() and not store.is_dir():
+        raise ChiasmError(f"'{store}' is a file; --store needs a folder")
     shown = watcher_for(study.name) if progress else Silent()
     with Store(store or folder / "store", say=shown.say) as kept, shown:
         nodes = train(plan, kept, where, rows, workers, shown).done
     results = collect(plan, nodes, folder, str(where))
     results.save(folder)
     return results
+
+
+def check_counts(rows: int, workers: int | None) -> None:
+    """Refuse numbers of rows or workers that cannot be."""
+    if rows < 2:
+        raise ChiasmError(f"rows = {rows}: two rows or more train together")
+    if workers is not None and workers < 1:
+        raise ChiasmError(f"workers = {workers}: one process or more does the work")
 
 
 def pick_device(device: str) -> torch.device:
@@ -64,14 +73,23 @@ def pick_device(device: str) -> torch.device:
 
 
 def claim(folder: Path, study: Study) -> None:
-    """Make the folder this study's: refuse one that holds another study, or that cannot be written.
+    """Make the folder this study's, once `check_folder` has found nothing against it."""
+    other = check_folder(folder, study)
+    if other is None or other.seeds != study.seeds:
+        write_whole(folder / "study.toml", study.to_toml().encode())
+    elif not os.access(folder, os.W_OK):
+        raise ChiasmError(f"'{folder}' cannot be written: Permission denied; choose another --out")
+
+
+def check_folder(folder: Path, study: Study) -> Study | None:
+    """Refuse a folder that holds another study or something else; return the study that it holds, if any.
 
     More seeds of the same study are welcome in its folder.
     """
     held = folder / "study.toml"
     try:
         occupied = held.is_file()
-        other = Study.load(held) if occupied else None
+        other = Study.load(held, check=False) if occupied else None
     except ChiasmError as error:
         raise ChiasmError(f"'{held}' cannot be understood ({error}); choose another --out, or remove it") from error
     except OSError as error:
@@ -84,10 +102,7 @@ def claim(folder: Path, study: Study) -> None:
         raise ChiasmError(f"'{folder}' is a file; --out needs a folder")
     if not occupied and folder.is_dir() and _strange(folder):
         raise ChiasmError(f"'{folder}' is not empty and holds no study; choose another --out, or an empty folder")
-    if other is None or other.seeds != study.seeds:
-        write_whole(held, study.to_toml().encode())
-    elif not os.access(folder, os.W_OK):
-        raise ChiasmError(f"'{folder}' cannot be written: Permission denied; choose another --out")
+    return other
 
 
 def _strange(folder: Path) -> bool:

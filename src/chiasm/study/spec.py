@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
@@ -11,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 import tomli_w
+import torch
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.probe import Probe
@@ -24,6 +26,7 @@ from chiasm.training import Training
 Role = Literal["duration", "onset", "mirror", "deficit", "fresh", "alone", "longer", "total", "other"]
 ROLES: tuple[str, ...] = get_args(Role)
 TASKS = {"stereogram": Stereogram, "digits": Digits, "arrays": Arrays}
+NAME = re.compile(r"[^\W\d][\w-]*")
 NETWORKS = {"split_mlp": SplitMLP, "split_cnn": SplitCNN}
 SECTIONS = ("task", "network", "training", "objective", "probe")
 
@@ -97,13 +100,16 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     arms: tuple[Arm, ...]
 
     @classmethod
-    def load(cls, name_or_path: str | Path, changes: Sequence[str] = (), seeds: int | None = None) -> Study:
+    def load(
+        cls, name_or_path: str | Path, changes: Sequence[str] = (), seeds: int | None = None, check: bool = True
+    ) -> Study:
         """Read a shipped study by name, or a study file by path.
 
         Args:
             name_or_path: "stereogram", or a path that ends in .toml.
             changes: "key=value" pairs, as `--set` gives them; values are TOML, or bare words.
             seeds: overrides the number of seeds.
+            check: whether to check the arms, which takes the task's data; not wanted for a study that has been run.
 
         Raises:
             ChiasmError: for an unknown study, malformed TOML, an unknown key or an impossible value.
@@ -113,7 +119,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
             _apply(raw, change)
         if seeds is not None:
             raw["seeds"] = seeds
-        return cls.from_dict(raw)
+        return cls.from_dict(raw, check)
 
     @classmethod
     def from_toml(cls, text: str) -> Study:
@@ -124,7 +130,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
             raise ChiasmError(f"this text is not TOML: {error}") from error
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any]) -> Study:
+    def from_dict(cls, raw: Mapping[str, Any], check: bool = True) -> Study:
         """Build and check a study from the plain content of its file; raises ChiasmError naming the key at fault."""
         top = {"name", "question", "seeds", "arm", *SECTIONS}
         for key in raw:
@@ -146,7 +152,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
             if not isinstance(table, Mapping):
                 raise ChiasmError(f"study: [{section}] is {table!r}; a table of keys would do")
             sections[section] = dict(table)
-        if not isinstance(raw["arm"], Sequence) or not raw["arm"]:
+        if not isinstance(raw["arm"], Sequence) or isinstance(raw["arm"], str) or not raw["arm"]:
             raise ChiasmError(
                 "study: no [[arm]] is given; a study needs one arm or more, each with a name and a timeline"
             )
@@ -157,7 +163,8 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
                 raise ChiasmError(f"study: two arms are named '{name}'; each needs a name of its own")
         study = cls(name=raw["name"], question=str(raw.get("question", "")), seeds=seeds, sections=sections, arms=arms)
         settings_of(sections)
-        study.cells()
+        if check:
+            study.cells()
         return study
 
     def cells(self) -> list[Cell]:
@@ -229,11 +236,24 @@ def _cells(arm: Arm, sections: Mapping[str, Mapping[str, Any]], known: dict[str,
             changed[section][key] = values[dotted]
         settings = settings_of(changed)
         if repr(settings.task) not in known:
-            known[repr(settings.task)] = [source.name for source in settings.task.describe().sources]
+            known[repr(settings.task)] = checked_names([source.name for source in settings.task.describe().sources])
         names = known[repr(settings.task)]
         text = arm.timeline.format(**{name: values[name] for name in arm.values})
         cells.append(Cell(arm.name, values, Timeline.parse(text, names), settings))
     return cells
+
+
+def checked_names(names: list[str]) -> list[str]:
+    """Refuse names of sources that the notation, the results or torch cannot use."""
+    for name in names:
+        if name in ("all", "both"):
+            raise ChiasmError(f"a source may not be named '{name}', which means all sources together; rename it")
+        if not NAME.fullmatch(name) or hasattr(torch.nn.ModuleDict(), name):
+            raise ChiasmError(
+                f"a source may not be named '{name}': a letter or _, then letters, digits, _ and -, and no name that "
+                "torch modules use themselves (type, train, keys ...) would do; rename it"
+            )
+    return names
 
 
 def _arm(entry: Any, index: int) -> Arm:
@@ -261,6 +281,9 @@ def _arm(entry: Any, index: int) -> Arm:
     for name, listed in {**values, **settings}.items():
         if not listed:
             raise ChiasmError(f"{where} is empty: {name} = []; a list of one value or more would do")
+        for i, value in enumerate(listed):
+            if value in listed[:i]:
+                raise ChiasmError(f"{where}: {name} = {listed}: {value!r} is listed twice")
     title = str(entry.get("title", ""))
     return Arm(name=entry["name"], timeline=timeline, role=role, title=title, values=values, settings=settings)
 
@@ -269,9 +292,13 @@ def _check_placeholders(timeline: str, values: Mapping[str, Any], where: str) ->
     from string import Formatter
 
     try:
-        wanted = {name for _, name, _, _ in Formatter().parse(timeline) if name is not None}
+        fields = [field for field in Formatter().parse(timeline) if field[1] is not None]
     except ValueError as error:
         raise ChiasmError(f'{where}: timeline = "{timeline}": braces do not match ({error})') from error
+    for _, name, form, conversion in fields:
+        if not name or not name.isidentifier() or form or conversion:
+            raise ChiasmError(f'{where}: timeline = "{timeline}": a placeholder is a plain name in braces, like {{d}}')
+    wanted = {str(name) for _, name, _, _ in fields}
     for name in wanted - set(values):
         raise ChiasmError(
             f"{where}: timeline = \"{timeline}\" has the placeholder {{{name}}} but no list '{name} = [...]'"
@@ -318,7 +345,9 @@ def _apply(raw: dict[str, Any], change: str) -> None:
         raise unknown("section", section, SECTIONS, f"--set '{change}'")
     if name not in (options := known_keys(raw, section, TASKS, NETWORKS, Training, Probe, Objective)) and options:
         raise unknown("key", name, options, f"--set '{change}'")
-    raw.setdefault(section, {})[name] = value
+    if not isinstance(raw.setdefault(section, {}), dict):
+        raise ChiasmError(f"--set '{change}': [{section}] is {raw[section]!r}; a table of keys would do")
+    raw[section][name] = value
 
 
 def _plain(table: Any) -> Any:

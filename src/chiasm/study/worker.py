@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
@@ -16,6 +16,8 @@ from chiasm.study.plan import make_plan
 from chiasm.study.progress import Silent
 from chiasm.study.spec import Study
 from chiasm.study.store import Store
+
+VOICE: IO[str] = sys.stdout
 
 
 class _Relay(Silent):
@@ -35,11 +37,15 @@ class _Relay(Silent):
 
 def tell(what: dict[str, Any]) -> None:
     """Say one thing to the parent process: a line of JSON."""
-    print(json.dumps(what), flush=True)
+    VOICE.write(json.dumps(what) + "\n")
+    VOICE.flush()
 
 
 def main() -> None:
     """Work through one share of a plan: the order comes as JSON on standard input."""
+    global VOICE  # noqa: PLW0603  (what a user's own code prints must not be taken for our words: it goes to stderr)
+    VOICE = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
     order = json.load(sys.stdin)
     torch.set_num_threads(1)
     try:

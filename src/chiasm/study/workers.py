@@ -101,7 +101,8 @@ class _Crew:
                 if told is None:
                     open_ends -= 1
                     if crew[i].wait() != 0:
-                        raise RuntimeError(f"worker {i} ended with status {crew[i].returncode}; what it said is above")
+                        told_status = crew[i].returncode
+                        raise ChiasmError(f"worker {i} ended with status {told_status}; run the same command again")
                 elif "error" in told:
                     raise ChiasmError(told["error"])
                 elif "say" in told:
@@ -136,7 +137,9 @@ class _Crew:
     def _listen(self, i: int, lines: IO[str]) -> None:
         try:
             for line in lines:
-                self.said.put((i, json.loads(line)))
+                told = json.loads(line)
+                if isinstance(told, dict):
+                    self.said.put((i, told))
         except ValueError:
             pass  # the pipe was closed under us: the crew is being sent home
         self.said.put((i, None))
