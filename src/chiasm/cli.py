@@ -209,7 +209,7 @@ def _doctor() -> None:
     for name, number in told["versions"].items():
         print(f"{name:14} {number}")
     print(f"{'device':14} {told['device']}")
-    print(f"{'threads':14} {told['threads']} of {os.cpu_count()} processors")
+    print(f"{'processors':14} {os.cpu_count()}, a process of one thread for each where a study is worth it")
     gpu = (
         torch.cuda.get_device_name()
         if torch.cuda.is_available()

@@ -67,7 +67,7 @@ def environment(device: str) -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
         "device": gpu or f"{platform.machine()} ({platform.system()})",
-        "threads": torch.get_num_threads(),
+        "threads": 1,  # of each process; see `workers.train`
     }
 
 
