@@ -12,10 +12,15 @@ JOBS ?= 2
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	touch .venv/ready
 
+# What the tests of the adapters need on top: Lightning and transformers. Nothing else does.
+.venv/extras: .venv/ready requirements-extras.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -r requirements-extras.lock
+	touch .venv/extras
+
 demo: .venv/ready  ## the main job: a critical period, in about two minutes
 	$(BIN)/chiasm run stereogram --out runs/stereogram
 
-test: .venv/ready  ## everything but the slow studies
+test: .venv/extras  ## everything but the slow studies
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not slow"
 
 lint: .venv/ready

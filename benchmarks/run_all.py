@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("startup", "sweep")
+NAMES = ("startup", "sweep", "measuring", "coverage")
 
 for name in NAMES:
     print(f"\n{name}", flush=True)

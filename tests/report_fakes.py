@@ -145,7 +145,7 @@ def make(
     study = Study.from_dict(raw)
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA}
     arrays: dict[str, list[Any]] = {
-        name: [] for name in ("run", "epoch", "rsv", "synergy", "first", "variance", "dead")
+        name: [] for name in ("run", "epoch", "rsv", "synergy", "first", "share", "variance", "dead")
     }
     bad = set(diverged)
     for cell in study.cells():
@@ -190,7 +190,7 @@ def make(
             ("left", "right"),
             np.array(arrays["run"]),
             np.array(arrays["epoch"]),
-            *(np.array(arrays[name]) for name in ("rsv", "synergy", "first", "variance", "dead")),
+            *(np.array(arrays[name]) for name in ("rsv", "synergy", "first", "share", "variance", "dead")),
         )
     environment = {"device": "none (synthetic)", "threads": 1, "versions": {"chiasm": "0.1.0", "python": "3.11"}}
     return Results(study, pl.DataFrame(columns, schema=SCHEMA), layers, environment)
@@ -227,6 +227,7 @@ def _measure(
     rsv = np.where(dead, np.nan, np.clip(rsv, -1, 1)).astype(np.float32)
     synergy = np.where(dead, np.nan, np.clip(0.4 * (1 - abs(mean)) * draws.random(units) * 2, 0, 1)).astype(np.float32)
     first = np.stack([(1 + rsv - synergy) / 2, (1 - rsv - synergy) / 2]).astype(np.float32)
+    share = np.stack([(1 + rsv) / 2, (1 - rsv) / 2]).astype(np.float32)
     live = rsv[~dead]
     values = {
         "rsv_mean": live.mean(),
@@ -239,8 +240,9 @@ def _measure(
     }
     for quantity, value in values.items():
         say(epoch, quantity, float(value), layer="fusion")
-    for source, share in zip(("left", "right"), first, strict=True):
-        say(epoch, "first_mean", float(share[~dead].mean()), layer="fusion", source=source)
-    made = {"run": run, "epoch": epoch, "rsv": rsv, "synergy": synergy, "first": first, "dead": dead}
+    for quantity, shares in (("first_mean", first), ("share_mean", share)):
+        for source, one in zip(("left", "right"), shares, strict=True):
+            say(epoch, quantity, float(one[~dead].mean()), layer="fusion", source=source)
+    made = {"run": run, "epoch": epoch, "rsv": rsv, "synergy": synergy, "first": first, "share": share, "dead": dead}
     for name, value in (made | {"variance": np.ones(units, np.float32)}).items():
         arrays[name].append(value)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from chiasm.cli import main
 from chiasm.study.spec import shipped
@@ -165,18 +166,68 @@ def test_a_bad_npz_is_one_sentence(how: str, parts: list[str], tmp_path: Path) -
     refused(chiasm("run", "mine.toml", "--out", "out", cwd=tmp_path), *parts)
 
 
-def test_three_sources_are_told_apart_from_two(tmp_path: Path) -> None:
+def test_units_of_one_source_are_refused(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
-    np.savez(
-        tmp_path / "d.npz",
-        a=rng.normal(size=(20, 3)),
-        b=rng.normal(size=(20, 3)),
-        c=rng.normal(size=(20, 3)),
-        label=np.arange(20) % 2,
-    )
+    np.savez(tmp_path / "d.npz", a=rng.normal(size=(20, 3)), label=np.arange(20) % 2)
     text = ARRAYS.format(path="d.npz").replace("layers = []", 'layers = ["fusion"]')
     (tmp_path / "mine.toml").write_text(text)
-    refused(chiasm("run", "mine.toml", "--out", "out", cwd=tmp_path), "two sources", "a, b, c")
+    refused(chiasm("run", "mine.toml", "--out", "out", cwd=tmp_path), "two sources or more", "this task has one (a)")
+
+
+MEASURE = ("measure", "eyes:Eyes", "--data", "d.npz", "--layers", "fusion", "--out", "out")
+
+
+@pytest.mark.parametrize(
+    ("changes", "parts"),
+    [
+        ({"eyes:Eyes": "eyes:Eye"}, ["module 'eyes' has no 'Eye'"]),
+        ({"eyes:Eyes": "ears:Eyes"}, ["module 'ears' cannot be imported"]),
+        ({"eyes:Eyes": "eyes:needy"}, ["cannot be made without arguments"]),
+        ({"eyes:Eyes": "eyes:broken"}, ["raised ValueError: no such thing"]),
+        ({"d.npz": "e.npz"}, ["there is no file or folder of arrays 'e.npz'"]),
+        ({"fusion": "fusoin"}, ["unknown layer 'fusoin'", "did you mean 'fusion'"]),
+        ({"--out": "--sources left rihgt --out"}, ["unknown source 'rihgt'", "--sources"]),
+        ({"--out": "--target lable --out"}, ["unknown array 'lable'", "--target"]),
+        ({"--out": "--weights w.pt --out"}, ["there is no file of weights 'w.pt'"]),
+        ({"--out": "--weights d.npz --out"}, ["without running code"]),
+        ({"--out": "--weights bad.safetensors --out"}, ["without running code"]),
+        ({"--out": "--weights other.pt --out"}, ["do not fit the model"]),
+        ({"--out": "--pairing within_class --out"}, ["needs the classes"]),
+        ({"--out": "--precision 2 --out"}, ["precision = 2"]),
+        ({"out": "d.npz/out"}, ["cannot be written"]),
+    ],
+    ids=lambda x: str(x) if isinstance(x, dict) else "",
+)
+def test_a_bad_measurement_is_one_sentence(changes: dict[str, str], parts: list[str], tmp_path: Path) -> None:
+    (tmp_path / "eyes.py").write_text(EYES)
+    rng = np.random.default_rng(0)
+    left, right = rng.normal(size=(2, 30, 4)).astype(np.float32)
+    np.savez(tmp_path / "d.npz", left=left, right=right)
+    (tmp_path / "bad.safetensors").write_bytes(b"no weights")
+    torch.save({"x": torch.ones(2)}, tmp_path / "other.pt")
+    words = " ".join(changes.get(word, word) for word in MEASURE).split()
+    sys.modules.pop("eyes", None)
+    refused(chiasm(*words, cwd=tmp_path), *parts)
+    assert not (tmp_path / "out").exists()
+
+
+EYES = """
+import torch
+
+class Eyes(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fusion = torch.nn.Linear(4, 3)
+
+    def forward(self, left, right):
+        return self.fusion(left * right)
+
+def needy(width):
+    return Eyes()
+
+def broken():
+    raise ValueError("no such thing")
+"""
 
 
 def test_a_folder_with_another_study_is_left_alone(tmp_path: Path) -> None:

@@ -50,9 +50,19 @@ def test_the_same_study_gives_the_same_bytes(tiny: Make, tmp_path: Path) -> None
     same_files(tmp_path / "a", tmp_path / "b")
 
 
-def test_how_many_rows_train_at_once_changes_no_byte(tiny: Make, tmp_path: Path) -> None:
-    quiet(tiny(), tmp_path / "many", rows=32)
-    quiet(tiny(), tmp_path / "few", rows=2)
+#: Every measure, each on a layer and on few samples.
+EVERYTHING = {
+    "measures": ["accuracy", "units", "usable", "fisher", "rank"],
+    "layers": ["fusion", "trunk"],
+    "every": 3,
+    "fisher_samples": 8,
+}
+
+
+@pytest.mark.parametrize("probe", [{}, EVERYTHING], ids=["as shipped", "every measure"])
+def test_how_many_rows_train_at_once_changes_no_byte(tiny: Make, tmp_path: Path, probe: dict[str, object]) -> None:
+    quiet(tiny(probe=probe), tmp_path / "many", rows=32)
+    quiet(tiny(probe=probe), tmp_path / "few", rows=2)
     same_files(tmp_path / "many", tmp_path / "few")
 
 
@@ -67,8 +77,9 @@ def test_shared_equals_unshared(tiny: Make, tmp_path: Path) -> None:
             assert mine.select(keys).equals(lone.select(keys)), (arm.name, cell.label)
 
 
-def test_cutting_an_edge_for_a_checkpoint_changes_no_byte(tiny: Make, tmp_path: Path) -> None:
-    study = tiny()
+@pytest.mark.parametrize("probe", [{}, EVERYTHING], ids=["as shipped", "every measure"])
+def test_cutting_an_edge_for_a_checkpoint_changes_no_byte(tiny: Make, tmp_path: Path, probe: dict[str, object]) -> None:
+    study = tiny(probe=probe)
     whole = quiet(study, tmp_path / "whole")
     plan = make_plan(study)
     with Store(tmp_path / "cut" / "store") as store:
@@ -264,9 +275,8 @@ def test_two_processes_on_one_folder_do_not_spoil_each_other(long_study: Path, t
 
 def test_probes_change_nothing(tiny: Make, tmp_path: Path) -> None:
     arm = [{"name": "a", "timeline": "silence(right) 3 | clean 5"}]
-    often = quiet(
-        tiny(arm=arm, probe={"every": 1, "layers": ["fusion", "trunk", "pathways.left", ""]}), tmp_path / "often"
-    )
+    layers = ["fusion", "trunk", "pathways.left", ""]
+    often = quiet(tiny(arm=arm, probe={**EVERYTHING, "every": 1, "layers": layers}), tmp_path / "often")
     never = quiet(tiny(arm=arm, probe={"every": 99, "layers": []}), tmp_path / "never")
     ends = [r.frame().filter(pl.col("quantity").is_in(["train_loss", "train_accuracy"])) for r in (often, never)]
     assert ends[0].equals(ends[1])

@@ -10,26 +10,27 @@ from torch import Tensor
 
 from chiasm.errors import ChiasmError
 from chiasm.measuring import LayerMeasurement, Measurement
-from chiasm.measuring.components import Components
-from chiasm.measuring.indices import dead_units
-from chiasm.measuring.variance import TwoWay
+from chiasm.measuring.variance.components import Accumulator, Components
+from chiasm.measuring.variance.designs import Crossed
+from chiasm.measuring.variance.indices import PART, dead_units
 
 
-def layer_of(f: Tensor, groups: int = 4) -> LayerMeasurement:
-    two_way = TwoWay((f.shape[0], f.shape[1]), tuple(f.shape[2:]), groups)
-    two_way.add(0, f)
-    return LayerMeasurement("fusion", ("left", "right"), two_way.result())
+def layer_of(f: Tensor) -> LayerMeasurement:
+    """Of answers (blocks, 8, 8, units)."""
+    sums = Accumulator(Crossed(2, 8), len(f), (f.shape[-1],))
+    sums.add(0, f.flatten(1, 2))
+    return LayerMeasurement("fusion", ("left", "right"), sums.result())
 
 
-def ab(n: int = 32) -> tuple[Tensor, Tensor]:
+def ab(blocks: int = 32) -> tuple[Tensor, Tensor]:
     g = torch.Generator().manual_seed(0)
-    return torch.randn(n, 1, generator=g), torch.randn(1, n, generator=g)
+    return torch.randn(blocks, 8, 1, generator=g), torch.randn(blocks, 1, 8, generator=g)
 
 
 @pytest.fixture
 def layer() -> LayerMeasurement:
     a, b = ab()
-    still = torch.zeros(32, 32)
+    still = torch.zeros(32, 8, 8)
     return layer_of(torch.stack([a + still, b + still, 2 * a + b, a * b, still + 3, 1e-5 * (a + b)], -1))
 
 
@@ -75,7 +76,7 @@ def test_dead_units_where_most_are_dead() -> None:
 
 
 def test_a_dead_layer_says_so() -> None:
-    layer = layer_of(torch.ones(8, 8, 3))
+    layer = layer_of(torch.ones(4, 8, 8, 3))
     assert layer.dead.all()
     assert np.isnan(layer.mean_rsv())
     assert np.isnan(layer.interval("rsv")).all()
@@ -103,22 +104,36 @@ def test_intervals_have_the_shape_of_their_quantity_and_stay_in_range(layer: Lay
 
 
 def test_an_error_that_cannot_be_known_spans_the_range() -> None:
-    # One anchor alone wakes the unit: without its group nothing is left to measure.
-    f = torch.zeros(16, 16, 2)
-    f[:, :, 0] = ab(16)[0]
-    f[3, 4, 1] = 5
+    # One block alone wakes the unit: without its group nothing is left to measure.
+    f = torch.zeros(16, 8, 8, 2)
+    f[..., 0] = ab(16)[0]
+    f[5, 3, 4, 1] = 5
     layer = layer_of(f)
     assert np.isnan(layer.standard_error("rsv")[1])
     assert layer.interval("rsv")[:, 1].tolist() == [-1, 1]
     assert layer.interval("synergy")[:, 1].tolist() == [0, 1]
 
 
+def test_a_part_s_interval_is_the_hull_of_two_scales_inside_its_range_and_plain_at_the_ends() -> None:
+    value, margin = np.array([0.5, 0.1, 0.02, 1.0]), np.array([0.2, 0.08, 0.05, 0.0])
+    low, high = PART.ends(value, margin)
+    logit = np.log(0.1 / 0.9) + np.array([-1, 1]) * 0.08 / 0.09
+    np.testing.assert_allclose([low[1], high[1]], [0.1 - 0.08, 1 / (1 + np.exp(-logit[1]))])
+    assert low[0] == pytest.approx(0.3)  # the plain scale is the wider one in the middle
+    assert (low[2], high[2]) == pytest.approx((-0.03, 0.07))
+    assert low[3] == high[3] == 1
+
+
 def test_pairs_of_three_sources() -> None:
-    total = np.array([[4.0], [1.0], [0.0]])
-    layer = LayerMeasurement("f", ("x", "y", "z"), Components(total, total, np.zeros(1), np.array([5.0])))
+    # Rows of a cube: mean squares of a, b, ab, c, ac, bc, abc; four cells share each main effect.
+    rows = np.array([16.0, 4, 0, 0, 0, 0, 0])[None, :, None]
+    layer = LayerMeasurement("f", ("x", "y", "z"), Components(Crossed(3, 2).forms, rows, np.ones(1)))
     assert layer.rsv("x", "y")[0] == pytest.approx(0.6)
     assert layer.rsv("y", "z")[0] == 1
+    assert layer.rsv(j="x")[0] == pytest.approx(-0.6)
     assert layer.share()[:, 0].tolist() == [0.8, 0.2, 0]
+    assert layer.shapley()[:, 0].tolist() == [0.8, 0.2, 0]
+    assert layer.variance() == 5
     assert layer.pairs() == [("x", "y"), ("x", "z"), ("y", "z")]
 
 
@@ -133,12 +148,21 @@ def test_mistakes_are_one_sentence(layer: LayerMeasurement) -> None:
         layer.interval("rsv", level=95)
     with pytest.raises(ChiasmError, match="pooling='per_anchor'"):
         layer.per_anchor_rsv()
-    with pytest.raises(ChiasmError, match="no groups of anchors"):
-        layer_of(torch.rand(3, 3, 1), groups=0).interval("rsv")
+    with pytest.raises(ChiasmError, match="one block of anchors alone"):
+        layer_of(torch.rand(1, 8, 8, 1)).interval("rsv")
 
 
 def test_a_measurement_is_a_mapping_a_table_and_words(layer: LayerMeasurement) -> None:
-    m = Measurement({"fusion": layer}, ("left", "right"), (32, 32), (128, 32), 32)
+    m = Measurement(
+        layers={"fusion": layer},
+        sources=("left", "right"),
+        anchors=256,
+        wanted=4096,
+        samples=256,
+        blocks=32,
+        estimator="grid",
+        evaluations=2048,
+    )
     assert list(m) == ["fusion"]
     assert m["fusion"] is layer
     assert "trunk" not in m
@@ -149,12 +173,12 @@ def test_a_measurement_is_a_mapping_a_table_and_words(layer: LayerMeasurement) -
     assert frame.schema == {
         "layer": pl.String, "unit": pl.Int64, "quantity": pl.String, "source": pl.String, "value": pl.Float64
     }  # fmt: skip
-    assert len(frame) == 6 * (1 + 1 + 3 * 2 + 1 + 1)
+    assert len(frame) == 6 * (1 + 1 + 4 * 2 + 1 + 1)
     rsv = frame.filter(quantity="rsv", source="left - right").sort("unit")["value"].to_numpy()
     assert np.array_equal(rsv, layer.rsv(), equal_nan=True)
     words = m.summary()
     for part in (
-        "product pairing, anchors 32 of left (all samples; 128 wanted) x 32 of right",
+        "product pairing, 256 anchors of each source (4096 wanted, 256 samples there) in 32 blocks",
         "6 units, 2 dead",
         "(+1: left only, -1: right only)",
     ):

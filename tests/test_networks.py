@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -74,19 +75,6 @@ def test_encode_then_join_is_the_whole_and_can_stop_at_the_fusion() -> None:
     short = stacked.join(weights, encoded, ["fusion"], logits=False)
     assert not short.logits
     assert torch.equal(short.layers["fusion"], stacked(weights, x, ["fusion"]).layers["fusion"])
-
-
-@pytest.mark.parametrize("operation", ["sum", "mean", "concat"])
-def test_joining_pairs_is_joining_each_pair(operation: Any) -> None:
-    modules = [SplitMLP(depth=2, width=8, fusion=operation).build(EYES, 4) for _ in range(2)]
-    stacked, weights = Stacked(modules[0]), weights_of(list(modules))
-    a, b = torch.randn(2, 3, 8), torch.randn(2, 5, 8)
-    pairs = stacked.join_pairs(weights, a, b, ["fusion", "trunk", "heads.both"])
-    for i in range(3):
-        for j in range(5):
-            one = stacked.join(weights, {"left": a[:, i : i + 1], "right": b[:, j : j + 1]}, ["fusion", "heads.both"])
-            for layer, value in one.layers.items():
-                torch.testing.assert_close(pairs.layers[layer][:, i * 5 + j], value[:, 0], rtol=1e-5, atol=1e-5)
 
 
 def test_submodules_carry_the_names_of_the_house() -> None:
@@ -188,9 +176,81 @@ def test_a_network_of_ones_own_runs_with_dropout_and_freeze(own: Path, tiny: Cal
 
 
 @pytest.mark.parametrize(
+    "forward",
+    [
+        "def forward(self, right, *, left, gain=1.0):\n        sources = {'left': left, 'right': right}",
+        "def forward(self, a, b):\n        sources = {'left': a, 'right': b}",
+        "def forward(self, *both):\n        sources = dict(zip(self.pathways, both))",
+        "def forward(self, **sources):\n        sources = {n: sources[n] for n in self.pathways}",
+    ],
+    ids=["by name", "in order", "any number", "any names"],
+)
+def test_a_network_called_in_its_own_way_trains_to_the_same_bits(
+    own: Path, monkeypatch: pytest.MonkeyPatch, forward: str
+) -> None:
+    from tests.conftest import TINY
+
+    (own / "other_net.py").write_text(OWN.replace("def forward(self, sources):", forward))
+    monkeypatch.delitem(sys.modules, "other_net", raising=False)
+    arm = [{"name": "a", "timeline": "freeze(left) 1 | silence(right) 1 | clean 1"}]
+    frames, units = [], []
+    for kind in ("own_net", "other_net"):
+        raw = {"network": {"kind": f"{kind}:factory", "width": 6}, "probe": {"layers": ["pathways.left", "out", ""]}}
+        study = Study.from_dict({**TINY, **raw, "seeds": 1, "arm": arm})
+        results = run(study, own / kind, report=False, progress=False)
+        frames.append(results.frame())
+        units.append(results.units("out").rsv)
+    assert frames[0].equals(frames[1])
+    assert np.array_equal(units[0], units[1], equal_nan=True)
+    assert frames[0].filter(final=True, quantity="accuracy").height
+
+
+LONE = """
+from torch import nn
+
+class Bare(nn.Module):
+    def __init__(self, source, classes):
+        super().__init__()
+        self.norm, self.drop = nn.BatchNorm1d(source.shape[0]), nn.Dropout(0.5)
+        self.read = nn.Linear(source.shape[0], classes)
+    def forward(self, x):
+        return self.read(self.drop(self.norm(x)))
+
+class Mapped(Bare):
+    def forward(self, sources):
+        return super().forward(sources["left"])
+
+def bare(sources, classes): return Bare(sources[0], classes)
+def mapped(sources, classes): return Mapped(sources[0], classes)
+"""
+
+
+def test_a_lone_source_may_be_given_bare_or_in_a_mapping(own: Path) -> None:
+    (own / "own_net.py").write_text(LONE)
+    answers, means = [], []
+    for kind in ("bare", "mapped"):
+        torch.manual_seed(0)
+        network = Stacked(Custom(kind=f"own_net:{kind}").build(EYES[:1], 4).train())
+        weights = weights_of([network.template])
+        torch.manual_seed(1)
+        answers += [network(weights, inputs(EYES[:1], 1, 5)).logits["both"] for _ in range(2)]
+        means.append(weights["norm.running_mean"])
+    # The trial of how it is called draws nothing from the run's stream and counts nothing.
+    assert torch.equal(means[0], means[1])
+    assert torch.equal(answers[0], answers[2])
+    assert torch.equal(answers[1], answers[3])
+    assert not torch.equal(answers[0], answers[1])
+
+
+@pytest.mark.parametrize(
     ("body", "part"),
     [
-        ("def forward(self, left, right): return left", "in one mapping"),
+        ("def forward(self, left, right): return left", "must return logits"),
+        (
+            "def forward(self, left, up, down): return left",
+            "(left, up, down), which does not fit the sources left, right",
+        ),
+        ("def forward(self, x): return x.flatten(1)", "in one mapping it raised AttributeError: 'dict'"),
         ("def forward(self, sources): return sources['left'].sum()", "must return logits"),
         ("def forward(self, sources): return {'left': sources['left']}", "holds 'both'"),
         ("def forward(self, sources): raise RuntimeError('no')", "it raised RuntimeError: no"),

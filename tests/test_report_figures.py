@@ -14,14 +14,14 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from chiasm.pictures.ridgeline import BANDWIDTH, GRID, density
+from chiasm.pictures.style import Panel, inline, png, svg, theme
 from chiasm.report import picture
 from chiasm.report.curves import accuracy_range
 from chiasm.report.figures import figures
 from chiasm.report.forest import Row, forest
 from chiasm.report.harvest import harvest
 from chiasm.report.intervals import Estimate
-from chiasm.report.ridgeline import BANDWIDTH, GRID, density
-from chiasm.report.style import Panel, inline, png, svg, theme
 from chiasm.study.results import Results
 from chiasm.timeline import Timeline
 from tests.report_fakes import flat, make, still

@@ -12,7 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from chiasm.errors import ChiasmError
-    from chiasm.measuring import LayerMeasurement, Measurement, measure
+    from chiasm.adapters.injection import Injection, inject
+    from chiasm.measuring import Combined, DependentSources, LayerMeasurement, Measurement, combine, measure
+    from chiasm.measuring.decoding import decode
+    from chiasm.measuring.fisher import Fisher, fisher
+    from chiasm.measuring.rank import rank
+    from chiasm.measuring.usable import Usable
     from chiasm.networks import FusionNetwork
     from chiasm.report import picture
     from chiasm.sources import Batch, Source
@@ -23,16 +28,26 @@ if TYPE_CHECKING:
 _HOME = {
     "Batch": "chiasm.sources",
     "ChiasmError": "chiasm.errors",
+    "Combined": "chiasm.measuring",
+    "DependentSources": "chiasm.measuring",
+    "Fisher": "chiasm.measuring.fisher",
     "FusionNetwork": "chiasm.networks",
+    "Injection": "chiasm.adapters.injection",
     "LayerMeasurement": "chiasm.measuring",
     "Measurement": "chiasm.measuring",
     "Results": "chiasm.study",
     "Source": "chiasm.sources",
     "Study": "chiasm.study",
     "Timeline": "chiasm.timeline",
+    "Usable": "chiasm.measuring.usable",
+    "combine": "chiasm.measuring",
+    "decode": "chiasm.measuring.decoding",
+    "fisher": "chiasm.measuring.fisher",
+    "inject": "chiasm.adapters.injection",
     "load": "chiasm.verbs",
     "measure": "chiasm.measuring",
     "picture": "chiasm.report",
+    "rank": "chiasm.measuring.rank",
     "run": "chiasm.verbs",
 }
 
@@ -40,16 +55,26 @@ __version__ = version("chiasm")
 __all__ = [
     "Batch",
     "ChiasmError",
+    "Combined",
+    "DependentSources",
+    "Fisher",
     "FusionNetwork",
+    "Injection",
     "LayerMeasurement",
     "Measurement",
     "Results",
     "Source",
     "Study",
     "Timeline",
+    "Usable",
+    "combine",
+    "decode",
+    "fisher",
+    "inject",
     "load",
     "measure",
     "picture",
+    "rank",
     "run",
 ]
 

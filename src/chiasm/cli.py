@@ -55,6 +55,50 @@ class Report:
 
 
 @dataclass
+class Measure:
+    """Ask a model which unit listens to which source, and which need several; writes a small report."""
+
+    model: tyro.conf.Positional[str]
+    """package.module:name of a function or class that makes the model without arguments; the current folder counts."""
+    data: Path
+    """npz file (or folder of .npy files) of arrays (samples, ...), one a source; "text.ids", "text.mask" are parts."""
+    layers: tuple[str, ...]
+    """Layers, as model.named_modules() names them; "" is the output, "encoder:0" a part of one."""
+    out: Path
+    """Folder for report.html, figures/, units.parquet and measurement.npz."""
+    weights: Path | None = None
+    """Weights of the model: a safetensors file, or what torch.save(model.state_dict(), file) wrote."""
+    sources: tuple[str, ...] = ()
+    """Which arrays are sources; all but the target by default."""
+    target: str | None = None
+    """Array of class labels, for --pairing within_class; with it, usable bits of each source are told as well."""
+    pairing: Literal["product", "within_class", "local"] = "product"
+    """What the sources are paired with: any sample, one of the same class, variants of the same sample."""
+    anchors: int | None = None
+    """Samples of each source to use; 4096 by default, or all."""
+    precision: float | None = None
+    """The standard error of RSV that is wanted, 0.05 for instance; tells how many anchors to use."""
+    per: Literal["channel", "position"] = "channel"
+    """Units of maps and tokens: channels averaged over places, or each place."""
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to compute."""
+    seed: int = 0
+    """Of the draw of anchors."""
+
+
+@dataclass
+class Theory:
+    """Compute exact dynamics of linear networks of several sources, and write a page with pictures."""
+
+    study: tyro.conf.Positional[str]
+    """Name of a study of theory ("chiasm studies" lists them), or path of a file (.toml)."""
+    out: Path | None = None
+    """Folder for report.html, figures/ and the tables; runs/<name> by default."""
+    set: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    """key=value, overrides a setting; may be given several times."""
+
+
+@dataclass
 class Studies:
     """List the studies that ship with the package."""
 
@@ -67,6 +111,8 @@ class Doctor:
 Command = (
     Annotated[Run, tyro.conf.subcommand("run")]
     | Annotated[Report, tyro.conf.subcommand("report")]
+    | Annotated[Measure, tyro.conf.subcommand("measure")]
+    | Annotated[Theory, tyro.conf.subcommand("theory")]
     | Annotated[Studies, tyro.conf.subcommand("studies")]
     | Annotated[Doctor, tyro.conf.subcommand("doctor")]
 )
@@ -92,7 +138,8 @@ def main(arguments: list[str] | None = None) -> None:
         if not isinstance(error, MemoryError) and "allocate" not in str(error) and "memory" not in str(error).lower():
             raise
         print(
-            "chiasm: this study does not fit into memory; smaller sizes, or a smaller --rows, would do", file=sys.stderr
+            "chiasm: this does not fit into memory; smaller sizes, a smaller --rows, or fewer --anchors would do",
+            file=sys.stderr,
         )
         sys.exit(2)
     except KeyboardInterrupt:
@@ -102,7 +149,7 @@ def main(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: no complaint at exit
 
 
-def act(command: Run | Report | Studies | Doctor) -> None:
+def act(command: Run | Report | Measure | Theory | Studies | Doctor) -> None:
     """Do what a parsed command says."""
     match command:
         case Run():
@@ -111,6 +158,10 @@ def act(command: Run | Report | Studies | Doctor) -> None:
             from chiasm.verbs import load
 
             print(f"report: {load(command.folder).report()}")
+        case Measure():
+            _measure(command)
+        case Theory():
+            _theory(command)
         case Studies():
             _studies()
         case Doctor():
@@ -142,6 +193,47 @@ def _run(command: Run) -> None:
     print(f"results: {out / 'results.parquet'}")
     if command.report:
         print(f"report: {out / 'report.html'}")
+
+
+def _measure(command: Measure) -> None:
+    from chiasm.study.run import pick_device
+    from chiasm.verbs import measure_files
+
+    told = measure_files(
+        command.model,
+        command.data,
+        command.layers,
+        command.out,
+        weights=command.weights,
+        sources=command.sources,
+        target=command.target,
+        pairing=command.pairing,
+        anchors=command.anchors,
+        precision=command.precision,
+        per=command.per,
+        device=pick_device(command.device).type,
+        seed=command.seed,
+        progress=True,
+    )
+    for line in told:
+        print(fill(line, 100, subsequent_indent="  "))
+    print(f"measurement: {command.out / 'measurement.npz'}")
+    print(f"report: {command.out / 'report.html'}")
+
+
+def _theory(command: Theory) -> None:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from chiasm.verbs import theory_files
+
+    out = command.out or Path("runs") / Path(command.study).stem
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("integrating", total=1.0)
+        told = theory_files(command.study, out, command.set, lambda done: bar.update(task, completed=done))
+    for line in told:
+        print(fill(f"- {line}", 100, subsequent_indent="  "))
+    print(f"report: {out / 'report.html'}")
 
 
 def _dry_run(study: Study, command: Run, out: Path) -> None:
@@ -196,6 +288,11 @@ def _studies() -> None:
         study = Study.load(path)
         print(f"{name:12}  {study.question}")
         print(f"{'':12}  {len(study.cells())} cells, {study.seeds} seeds: chiasm run {name} --out runs/{name}")
+    from chiasm.study.theories import load_theory, shipped_theories
+
+    for name in shipped_theories():
+        print(f"{name:12}  {load_theory(name)[1]}")
+        print(f"{'':12}  theory: chiasm theory {name} --out runs/{name}")
 
 
 def _doctor() -> None:
@@ -219,6 +316,8 @@ def _doctor() -> None:
     for module, package, use in (
         ("sklearn", "scikit-learn", "the task 'digits'"),
         ("matplotlib", "matplotlib", "the report"),
+        ("pytorch_lightning", "pytorch-lightning", "chiasm.adapters.lightning"),
+        ("transformers", "transformers accelerate", "chiasm.adapters.transformers"),
     ):
         there = importlib.util.find_spec(module) is not None
         print(f"{package:14} {'installed' if there else f'missing: pip install {package}'} ({use})")

@@ -34,7 +34,21 @@ class Classify(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         return flat.view(rows, samples).mean(1)
 
 
-Objective = Classify
+class Squares(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="squares"):
+    """Half the squared distance between the output and the answer that a sample's class wants.
+
+    For logits that are minus half squared distances to the answers, as those of the network `deep_linear` are.
+
+    >>> Squares().loss(torch.tensor([[[-0.5, -2.0], [-4.5, -1.0]]]), torch.tensor([[0, 1]]))
+    tensor([0.7500])
+    """
+
+    def loss(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Return the mean over samples for each row: logits (rows, samples, classes) -> (rows,)."""
+        return -logits.gather(-1, target.unsqueeze(-1)).squeeze(-1).mean(1)
+
+
+Objective = Classify | Squares
 
 
 def read(logits: Mapping[str, Tensor], head: Tensor | None, sources: Sequence[str]) -> Tensor:

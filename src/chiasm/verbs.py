@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+import warnings
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from chiasm.errors import ChiasmError
+from chiasm.loading import load_model, load_sources
+from chiasm.measuring import DependentSources, measure
+from chiasm.measuring.decoding import decode
+from chiasm.measuring.measure import Per
+from chiasm.measuring.pairing import Pairing
 from chiasm.report import write_report
+from chiasm.report.measured import write_measured
+from chiasm.report.theory.page import write_theory
 from chiasm.study.results import Results
 from chiasm.study.run import ROWS, run_study
 from chiasm.study.spec import Study
+from chiasm.study.theories import load_theory
 
 
 def run(
@@ -74,6 +84,94 @@ def run(
     if report:
         results.report()
     return results
+
+
+def measure_files(
+    model: str,
+    data: Path,
+    layers: Sequence[str],
+    out: Path,
+    *,
+    weights: Path | None = None,
+    sources: Sequence[str] = (),
+    target: str | None = None,
+    pairing: Pairing = "product",
+    anchors: int | None = None,
+    precision: float | None = None,
+    per: Per = "channel",
+    device: str = "cpu",
+    seed: int = 0,
+    progress: bool = False,
+) -> list[str]:
+    """Measure a model made by a factory on samples from a file, and write a report, figures and the numbers.
+
+    Args as those of `measure`, and of `load_model` and `load_sources`.
+
+    Returns:
+        What was found, in words, a line a layer; with a target also the usable bits.
+
+    Raises:
+        ChiasmError: in one sentence, what was given and what would do; nothing is half-written.
+    """
+    check_writable(out)
+    made = load_model(model, weights, device)
+    shown, labels = load_sources(data, sources, target)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DependentSources)  # the summary says it
+        found = measure(
+            made,
+            shown,
+            layers,
+            target=labels,
+            pairing=pairing,
+            anchors=anchors,
+            precision=precision,
+            per=per,
+            seed=seed,
+            progress=progress,
+        )
+    lines = found.summary().splitlines()
+    notes = [f"model {model}" + (f", weights {weights}" if weights else ""), f"samples {data}"]
+    if labels is not None:
+        told = decode(made, shown, labels, replace="shuffle", seed=seed).summary().splitlines()
+        notes += told
+        lines += told
+    out.mkdir(parents=True, exist_ok=True)
+    found.save(out / "measurement.npz")
+    write_measured(found, out, f"{model.partition(':')[2]}: which unit listens to which source", notes)
+    return lines
+
+
+def theory_files(
+    study: str | Path, out: Path, changes: Sequence[str] = (), progress: Callable[[float], None] | None = None
+) -> list[str]:
+    """Compute a study of theory and write its page, figures and numbers.
+
+    Args:
+        study: the name of a shipped one ("linear-fusion"), or the path of a file.
+        out: folder for report.html, figures/ and the tables.
+        changes: "key=value" settings that override the file.
+        progress: told the share that is done, from 0 to 1.
+
+    Returns:
+        What was found, a sentence each.
+
+    Raises:
+        ChiasmError: in one sentence, what was given and what would do; nothing is half-written.
+    """
+    kind, question, settings = load_theory(study, changes)
+    check_writable(out)
+    result = settings.run(progress)
+    return write_theory(kind, question, msgspec.to_builtins(settings), result, out)
+
+
+def check_writable(folder: Path) -> None:
+    """Raise a ChiasmError where a folder cannot be made or written, before work is put into what goes there."""
+    there = folder
+    while not there.exists():
+        there = there.parent
+    if not there.is_dir() or not os.access(there, os.W_OK):
+        raise ChiasmError(f"'{folder}' cannot be written; name a folder that can")
 
 
 def load(folder: str | Path) -> Results:

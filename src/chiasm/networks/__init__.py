@@ -2,11 +2,23 @@
 
 from chiasm.networks.batchnorm import reestimated
 from chiasm.networks.custom import Custom
+from chiasm.networks.deep_linear import DeepLinear
 from chiasm.networks.fusion import Fusion, FusionNetwork
 from chiasm.networks.split_cnn import SplitCNN
 from chiasm.networks.split_mlp import SplitMLP
 from chiasm.networks.stacked import Response, Stacked
 
-Network = SplitMLP | SplitCNN | Custom
+Network = SplitMLP | SplitCNN | DeepLinear | Custom
 
-__all__ = ["Custom", "Fusion", "FusionNetwork", "Network", "Response", "SplitCNN", "SplitMLP", "Stacked", "reestimated"]
+__all__ = [
+    "Custom",
+    "DeepLinear",
+    "Fusion",
+    "FusionNetwork",
+    "Network",
+    "Response",
+    "SplitCNN",
+    "SplitMLP",
+    "Stacked",
+    "reestimated",
+]

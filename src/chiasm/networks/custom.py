@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
+from chiasm.networks.calling import manners_of
 from chiasm.sources import Source
 
 
@@ -23,8 +24,9 @@ class Custom(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         kind: "my_package.module:factory"; called as `factory(sources, classes, **options)`, it returns a module whose
-            forward takes the sources by name in one mapping and returns logits (samples, classes), or a mapping of
-            logits by head that holds "both". For `freeze` a source's pathway must be named `pathways.<source>`.
+            forward takes the sources by name, in order or in one mapping (see `forward_of`) and returns logits
+            (samples, classes), or a mapping of logits by head that holds "both". For `freeze` a source's pathway must
+            be named `pathways.<source>`.
         options: the other keys of [network], handed to the factory.
     """
 
@@ -51,18 +53,8 @@ class Custom(msgspec.Struct, frozen=True, kw_only=True):
 
     def _try(self, made: nn.Module, sources: Sequence[Source], classes: int) -> None:
         """Run two samples of nothing through the network, in evaluation mode so that no statistic moves."""
-        was = made.training
         given = {source.name: torch.zeros(2, *source.shape) for source in sources}
-        try:
-            with torch.no_grad():
-                out = made.eval()(given)
-        except Exception as error:  # whatever a user's forward may raise
-            raise ChiasmError(
-                f"network.kind = '{self.kind}': its forward must take the sources {', '.join(given)} in one mapping of "
-                f"tensors (samples, *shape); called so, it raised {type(error).__name__}: {error}"
-            ) from error
-        finally:
-            made.train(was)
+        out = self._answer(made, given)
         logits = out.get("both") if isinstance(out, Mapping) else out
         if not isinstance(logits, Tensor) or tuple(logits.shape) != (2, classes):
             told = tuple(logits.shape) if isinstance(logits, Tensor) else type(out).__name__
@@ -70,6 +62,27 @@ class Custom(msgspec.Struct, frozen=True, kw_only=True):
                 f"network.kind = '{self.kind}': its forward must return logits (samples, {classes}), or a mapping of "
                 f"logits by head that holds 'both'; for two samples it returned {told}"
             )
+
+    def _answer(self, made: nn.Module, given: Mapping[str, Tensor]) -> Any:
+        try:
+            manners = manners_of(made, given)
+        except ChiasmError as error:
+            raise ChiasmError(f"network.kind = '{self.kind}': {error}") from error
+        was, raised = made.training, []
+        for manner in manners:
+            args, kwargs = manner.arguments(given)
+            try:
+                with torch.no_grad():
+                    return made.eval()(*args, **kwargs)
+            except Exception as error:  # whatever a user's forward may raise
+                raised.append((manner, error))
+            finally:
+                made.train(was)
+        told = ", and ".join(f"{manner.how} it raised {type(error).__name__}: {error}" for manner, error in raised)
+        raise ChiasmError(
+            f"network.kind = '{self.kind}': its forward must take the sources {', '.join(given)} by name, in order or "
+            f"in one mapping, as tensors (samples, *shape); called with two samples {told}"
+        ) from raised[0][1]
 
 
 def source_key(path: str, key: str) -> str:

@@ -8,6 +8,7 @@ promise and gain little from stacking; networks that hold them are run a row at 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import torch
@@ -15,7 +16,9 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.functional import pad
 
+from chiasm.networks.calling import Arguments, Manner, manners_of
 from chiasm.networks.fusion import Fusion, FusionNetwork
+from chiasm.randomness import seeded_globals
 
 ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.GELU, nn.Sigmoid, nn.Identity)
 STACKABLE = (nn.Linear, nn.Flatten, nn.Sequential, Fusion, *ELEMENTWISE)
@@ -73,6 +76,7 @@ class Stacked:
         leaves = [m for m in template.modules() if not isinstance(m, FusionNetwork | nn.ModuleDict)]
         self.stackable = self.separable and all(isinstance(m, STACKABLE) for m in leaves)
         self.names = {module: name for name, module in template.named_modules()}
+        self._manner: Manner | None = None
 
     def __call__(self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str] = ()) -> Response:
         """Evaluate all rows.
@@ -103,12 +107,6 @@ class Stacked:
         network = self.template
         assert isinstance(network, FusionNetwork)
         met = network.fusion.meet([encoded[name] for name in network.pathways], axis=2)
-        return self._after(weights, met, layers, logits)
-
-    def _after(self, weights: Weights, met: Tensor, layers: Collection[str], logits: bool) -> Response:
-        """Go on from where the pathways have met."""
-        network = self.template
-        assert isinstance(network, FusionNetwork)
         kept: dict[str, Tensor] = {}
         ours = len(network.pathways) > 1  # of several sources, what met is a new tensor
         z = self._run(network.fusion.activation, weights, met, layers, kept, ours)
@@ -121,26 +119,6 @@ class Stacked:
         if "" in layers:
             kept[""] = out["both"]
         return Response(out, kept)
-
-    def join_pairs(self, weights: Weights, a: Tensor, b: Tensor, layers: Collection[str]) -> Response:
-        """Join every encoded anchor of the first source with every one of the second; only for two sources.
-
-        Args:
-            weights: as ever.
-            a: (rows, k, *features) of the first source.
-            b: (rows, m, *features) of the second.
-            layers: names of the layers to return, each (rows, k * m, ...), a-anchors varying slowest.
-        """
-        network = self.template
-        assert isinstance(network, FusionNetwork)
-        first, second = a.unsqueeze(2), b.unsqueeze(1)
-        if network.fusion.operation == "concat":
-            pairs = (a.shape[1], b.shape[1])
-            wide = [z.expand(-1, *pairs, *z.shape[3:]).flatten(1, 2) for z in (first, second)]
-            return self.join(weights, dict(zip(network.pathways, wide, strict=True)), layers, logits=False)
-        # A sum or a mean of two is formed by broadcasting: no copy of either is laid out for all pairs.
-        met = network.fusion.meet([first, second]).flatten(1, 2)
-        return self._after(weights, met, layers, logits=False)
 
     def _encode(
         self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str], kept: dict[str, Tensor]
@@ -204,6 +182,7 @@ class Stacked:
         self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         kept: dict[str, Tensor] = {}
+        args, kwargs = self._arguments(weights, sources)
         modules = dict(self.template.named_modules())
         hooks = [
             modules[name].register_forward_hook(lambda _m, _i, out, name=name: kept.__setitem__(name, out.clone()))
@@ -211,7 +190,7 @@ class Stacked:
             if name
         ]
         try:
-            out = functional_call(self.template, dict(weights), (dict(sources),))
+            out = functional_call(self.template, dict(weights), args, kwargs)
         finally:
             for hook in hooks:
                 hook.remove()
@@ -219,3 +198,16 @@ class Stacked:
         if "" in layers:
             kept[""] = logits["both"]
         return logits, kept
+
+    def _arguments(self, weights: Weights, sources: Mapping[str, Tensor]) -> Arguments:
+        """Hand sources to the template as its forward takes them: by name, in order or in one mapping."""
+        if self._manner is None:
+            *others, self._manner = manners_of(self.template, sources)
+            for manner in others:  # the signature leaves it open: the first way that it answers to
+                # On copies and other random streams, so that no number tells of the trial.
+                mine = {name: w.clone() for name, w in weights.items()}
+                with suppress(Exception), torch.no_grad(), seeded_globals(0, "manner"):
+                    functional_call(self.template, mine, *manner.arguments(sources))
+                    self._manner = manner
+                    break
+        return self._manner.arguments(sources)

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from chiasm.pictures.words import count, listed, number, percent
 from chiasm.report.finding import NEAR_CHANCE, SHIFT, Finding, allows, costs, explains, judge, measured, sentence
 from chiasm.report.intervals import Estimate, difference
 from chiasm.report.outcomes import Outcome, Outcomes, in_points
 from chiasm.report.wording import (
     clock_words,
-    count,
     deficits_of,
     doing,
-    listed,
-    number,
-    percent,
+    pair_words,
     points,
     points_between,
     stretch,
+    touched,
 )
 
 #: The confounds in the order of the page: key, question, the role of the arms that test it ("" where it is no arm).
@@ -136,11 +135,14 @@ def mirror(outcomes: Outcomes) -> Finding:
     if "cannot tell" in verdicts:
         return Finding("mirror", "cannot tell", sentence(told + "; one seed cannot tell whether they agree"))
     shifts, turned = "", True
-    if outcomes.layers:
+    # Of three sources or more, RSV turns round only where the deficits are on the two that it compares.
+    concerned = {*touched(partner.timeline), *touched(cell.timeline)} <= {*outcomes.sources[:2]}
+    if outcomes.layers and (concerned or len(outcomes.sources) < 3):
         moves = [outcomes.shift(c, outcomes.layers[0]) for c in (partner, cell)]
         if moves[0] is not None and moves[1] is not None:
             both = [move.mean for move in moves if move is not None]
-            shifts = f"; the mean RSV moves by {number(both[0], 2, True)} and, mirrored, by {number(both[1], 2, True)}"
+            shifts = f"; the mean RSV{pair_words(outcomes.sources)} moves by {number(both[0], 2, True)} and, mirrored, "
+            shifts += f"by {number(both[1], 2, True)}"
             turned = both[0] * both[1] < 0 or max(map(abs, both)) < SHIFT
     apart = difference(in_points(partner.accuracy()), in_points(cell.accuracy()), (-100, 100))
     if not turned or apart is None:

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
+from chiasm.pictures.style import HEIGHT, INK, MUTED, VERMILLION, axes_on, canvas, dodge, legend, rules
 from chiasm.report.intervals import Estimate, estimate
 from chiasm.report.outcomes import Outcome
-from chiasm.report.style import HEIGHT, INK, MUTED, VERMILLION, axes_on, canvas, dodge, legend, rules
 
 #: Inches that two tick labels need between their middles.
 TICK_ROOM = 0.25

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from chiasm.pictures.style import GREEN, INK, MARKERS, PURPLE, SOURCES, Panel, shorten, theme
+from chiasm.pictures.words import count
 from chiasm.report.curves import Level, Series, accuracy_range, chart
 from chiasm.report.forest import Row, forest
 from chiasm.report.intervals import Estimate, estimate, percents
 from chiasm.report.outcomes import Outcome, Outcomes, curve_name, in_points
 from chiasm.report.strip import picture
-from chiasm.report.style import GREEN, INK, MARKERS, PURPLE, SOURCES, Panel, shorten, theme
 from chiasm.report.tracks import tracks
 from chiasm.report.units import planes, ridges
-from chiasm.report.wording import capital, clock_words, count, doing, stretch
+from chiasm.report.wording import capital, clock_words, doing, pair_words, stretch
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
@@ -191,8 +192,11 @@ def _rsv(outcomes: Outcomes) -> Iterator[Panel]:
         one = Series("", cells, [of(cell) for cell in cells], lambda cell: cell.layer(layer, "rsv_mean"), INK, "D")
         zero = Level("both sources alike", Estimate(0.0, None, None, ()), dotted=True)
         ylabel = f"mean RSV (+1: {outcomes.sources[0] if outcomes.sources else 'first source'} only)"
-        figure = chart([one], f"Mean RSV of layer {layer}", xlabel, ylabel, (-1.05, 1.05), (-1, 1), [zero])
-        yield Panel(f"rsv-{kind}", figure, f"{capital(clock_words(clock))}. {_seeds(cells)}")
+        of_two = pair_words(outcomes.sources)
+        title = shorten(f"Mean RSV{of_two}, layer {layer}", 40) if of_two else f"Mean RSV of layer {layer}"
+        figure = chart([one], title, xlabel, ylabel, (-1.05, 1.05), (-1, 1), [zero])
+        said = f"{capital(clock_words(clock))}. {f'RSV{of_two}. ' if of_two else ''}{_seeds(cells)}"
+        yield Panel(f"rsv-{kind}", figure, said)
 
 
 def _alone(outcomes: Outcomes) -> Iterator[Panel]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from chiasm.pictures.words import count
 from chiasm.report.intervals import Estimate
 from chiasm.report.outcomes import Outcome
-from chiasm.report.wording import capital, count, points, points_between
+from chiasm.report.wording import capital, points, points_between
 
 #: Points of accuracy below which a difference counts as none, however narrow its interval.
 SMALLEST = 2.0

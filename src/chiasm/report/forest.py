@@ -9,8 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from chiasm.report.intervals import Estimate
-from chiasm.report.style import (
+from chiasm.pictures.style import (
     CHARACTER,
     INK,
     MUTED,
@@ -25,6 +24,7 @@ from chiasm.report.style import (
     rules,
     shorten,
 )
+from chiasm.report.intervals import Estimate
 
 #: Inches of a row; characters of a row's label before it is cut.
 ROW, LONGEST = 0.3, 27

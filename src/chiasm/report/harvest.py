@@ -50,7 +50,8 @@ def harvest(results: Results) -> Outcomes:
     own = results.study.sections.get("training", {}).get("clock", CLOCKS[0])
     found = {cell.clock for cell in cells}
     clocks = sorted(found, key=lambda c: (c != own, CLOCKS.index(c) if c in CLOCKS else len(CLOCKS), c))
-    layers = table["layer"].drop_nulls().unique(maintain_order=True).to_list()
+    # Layers whose units were measured; other numbers of layers and parts have a table of their own.
+    layers = table.filter(quantity="rsv_mean")["layer"].unique(maintain_order=True).to_list()
     ordered = sorted(layers, key=lambda name: name != "fusion")
     titles = {arm.name: arm.title for arm in results.study.arms if arm.title}
     return Outcomes(cells, sources, tuple(ordered), tuple(clocks), chance, titles)
@@ -65,6 +66,7 @@ class _Draft:
         self.train_accuracy: float | None = None
         self.alone: dict[str, float] = {}
         self.layers: dict[str, dict[str, float]] = {}
+        self.others: dict[tuple[str, str], float] = {}
         self.diverged: int | None = None
 
     def take(self, row: Mapping[str, Any]) -> None:
@@ -75,19 +77,21 @@ class _Draft:
         elif value is None or not math.isfinite(value):
             return
         elif row["layer"] is not None:
-            if source is None:
-                self.layers.setdefault(row["layer"], {})[quantity] = value
+            named = quantity if source is None else f"{quantity} {source}"
+            self.layers.setdefault(row["layer"], {})[named] = value
         elif quantity == "accuracy" and source in (None, "all"):
             self.accuracy = value
         elif quantity == "accuracy":
             self.alone[source] = value
         elif quantity == "train_accuracy":
             self.train_accuracy = value
+        elif source is not None:
+            self.others[quantity, source] = value
 
     def run(self, name: str) -> Run:
         if self.diverged is not None:  # whatever it measured on the way is no result
             return Run(name, self.seed, None, {}, {}, None, self.diverged)
-        return Run(name, self.seed, self.accuracy, self.alone, self.layers, self.train_accuracy, None)
+        return Run(name, self.seed, self.accuracy, self.alone, self.layers, self.train_accuracy, None, self.others)
 
 
 def _settings(cell: str) -> frozenset[tuple[str, str]]:
@@ -105,5 +109,5 @@ def _task(results: Results) -> tuple[tuple[str, ...], float | None]:
         for units in results.layers.values():
             return units.sources, None
         named = results.frame()["source"].drop_nulls().unique(maintain_order=True).to_list()
-        return tuple(name for name in named if name != "all"), None
+        return tuple(name for name in named if name != "all" and not name.startswith("without ")), None
     return tuple(source.name for source in about.sources), about.chance

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from chiasm.pictures.words import count
 from chiasm.report.finding import SMALLEST
 from chiasm.report.outcomes import Outcomes
-from chiasm.report.wording import count
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
@@ -56,6 +56,7 @@ def limits(results: Results, outcomes: Outcomes) -> list[str]:
             )
     if len(outcomes.sources) > 2:
         said.append(
-            f"With {len(outcomes.sources)} sources, RSV sets {outcomes.sources[0]} against all others together."
+            f"RSV compares the first two of {len(outcomes.sources)} sources, {outcomes.sources[0]} and "
+            f"{outcomes.sources[1]}; what the others do to a unit shows in its shares of total effects and its synergy."
         )
     return said

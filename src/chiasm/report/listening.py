@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+from chiasm.pictures.words import listed, number, percent
 from chiasm.report.finding import SHIFT, SILENT_DROP, Finding, sentence
 from chiasm.report.intervals import Estimate, difference
 from chiasm.report.outcomes import Outcome, Outcomes, in_points
 from chiasm.report.wording import (
     clock_words,
     healthy,
-    listed,
-    number,
     number_between,
-    percent,
+    pair_words,
     points_between,
     stretch,
     touched,
@@ -29,7 +28,8 @@ def units(outcomes: Outcomes) -> Finding | None:
     made, whole = (c.mean_layer(layer, "rsv_mean", (-1, 1)) for c in (cell, control))
     if moved is None or made is None or whole is None:
         return None
-    means = f"mean RSV {number(whole.mean, 2, True)} in the control, {number_between(made, 2, True)} after it"
+    before, after = number(whole.mean, 2, True), number_between(made, 2, True)
+    means = f"mean RSV{pair_words(outcomes.sources)} {before} in the control, {after} after it"
     where = f"{means} (+1: {outcomes.sources[0]} only)" if outcomes.sources else means
     if moved.n < 2:
         text = f"Cannot tell whether the units of layer {layer} turn to one source: with one seed, {where}."
@@ -38,20 +38,21 @@ def units(outcomes: Outcomes) -> Finding | None:
     if abs(moved.mean) < SHIFT or not moved.excludes(0):
         how = "turn little" if moved.excludes(0) else "do not turn measurably"
         text = f"The units of layer {layer} {how} to one source: {where}, "
-        return Finding("units", "no shift", f"{text}{shift}.")
+        return Finding("units", "no shift", f"{text}{shift}.{_shares(outcomes, cell, control, layer)}")
     text = f"After {stretch(cell.timeline)}, the units of layer {layer} turn {_toward(outcomes, cell, moved.mean)}: "
     text += f"{where}, {shift}." + _beyond(cell, control, layer, moved.mean)
-    return Finding("units", "units turn", text + _synergy(cell, control, layer))
+    return Finding(
+        "units", "units turn", text + _synergy(cell, control, layer) + _shares(outcomes, cell, control, layer)
+    )
 
 
 def _toward(outcomes: Outcomes, cell: Outcome, moved: float) -> str:
-    first, *rest = outcomes.sources or ("the first source",)
-    if moved > 0 or len(rest) == 1:
-        name = first if moved > 0 else rest[0]
-        kind = "impaired" if name in touched(cell.timeline) else "healthy"
-        whose = f", the {kind} source" if name in healthy(cell.timeline, outcomes.sources) or kind == "impaired" else ""
-        return f"to {name}{whose}"
-    return f"away from {first}"
+    name = (*outcomes.sources, "the first source", "the second source")[0 if moved > 0 else 1]
+    if len(outcomes.sources) > 2:  # what turns from one of two to the other may listen to a third one all along
+        return f"from {outcomes.sources[1 if moved > 0 else 0]} to {name}"
+    kind = "impaired" if name in touched(cell.timeline) else "healthy"
+    whose = f", the {kind} source" if name in healthy(cell.timeline, outcomes.sources) or kind == "impaired" else ""
+    return f"to {name}{whose}"
 
 
 def _beyond(cell: Outcome, control: Outcome, layer: str, moved: float) -> str:
@@ -77,11 +78,21 @@ def _synergy(cell: Outcome, control: Outcome, layer: str) -> str:
     return f" Synergy, the share of variance that needs more than one source, {verb} from {before} to {after}."
 
 
+def _shares(outcomes: Outcomes, cell: Outcome, control: Outcome, layer: str) -> str:
+    """What every one of three sources or more has of the total effects, where RSV tells of two."""
+    said = []
+    for source in outcomes.sources if len(outcomes.sources) > 2 else ():
+        made, whole = (c.mean_layer(layer, f"share_mean {source}", (0, 1)) for c in (cell, control))
+        if made is not None and whole is not None:
+            said.append(f"{source} from {percent(whole.mean)} to {percent(made.mean)}")
+    return f" Mean shares of total effects, control against deficit: {listed(said)}." if said else ""
+
+
 def silent(outcomes: Outcomes) -> Finding | None:
     """Where the units turn to one source and accuracy does not show it."""
     if not outcomes.layers:
         return None
-    layer = outcomes.layers[0]
+    layer, of_two = outcomes.layers[0], pair_words(outcomes.sources)
     said: list[str] = []
     for clock in outcomes.clocks:
         cell = outcomes.longest(clock)
@@ -93,7 +104,7 @@ def silent(outcomes: Outcomes) -> Finding | None:
             if said:
                 said.append(f"{clock_words(clock)} ({change}, {shift})")
             else:
-                moves = f"changes accuracy by {change} while the mean RSV of layer {layer} moves by {shift}"
+                moves = f"changes accuracy by {change} while the mean RSV{of_two} of layer {layer} moves by {shift}"
                 said.append(f"{stretch(cell.timeline)} {moves} ({clock_words(clock)})")
     if not said:
         return None

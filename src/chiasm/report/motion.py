@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from chiasm.pictures.plane import thinned
 from chiasm.report.outcomes import Outcome, Outcomes, Run
-from chiasm.report.plane import thinned
 from chiasm.report.units import LAYERS, measured
 
 if TYPE_CHECKING:
@@ -32,9 +32,9 @@ def motion(results: Results, outcomes: Outcomes, cells: Sequence[tuple[str, Outc
         cells: the named cells to show side by side.
 
     Returns:
-        A plain value for JSON: sources, and by layer and cell the spans of the timeline and, a seed, the epochs, RSV
-        and synergy in hundredths (null: dead), dead units and accuracy in percent; None where no unit was measured more
-        than once.
+        A plain value for JSON: the sources that RSV compares, and by layer and cell the spans of the timeline and, a
+        seed, the epochs, RSV and synergy in hundredths (null: dead), dead units and accuracy in percent; None where no
+        unit was measured more than once.
     """
     layers: list[dict[str, Any]] = []
     for layer in outcomes.layers[:LAYERS]:
@@ -49,7 +49,7 @@ def motion(results: Results, outcomes: Outcomes, cells: Sequence[tuple[str, Outc
     for seed in every:
         # Rows first: a smooth slider is worth less than the spread of the units.
         seed.update(_rounded(seed.pop("arrays"), max(FEWEST, int(share * seed["units"]))))
-    return {"sources": list(outcomes.sources), "layers": layers, "thinned": share < 1}
+    return {"sources": list(outcomes.sources[:2]), "layers": layers, "thinned": share < 1}
 
 
 def as_json(value: Mapping[str, Any]) -> str:

@@ -22,9 +22,10 @@ class Run:
         seed: the replicate.
         accuracy: on the test set with all sources; None for a run that diverged.
         alone: accuracy with one source and the others silenced, by source.
-        layers: quantities by layer ("rsv_mean", "dead", ...).
+        layers: quantities by layer ("rsv_mean", "dead", "share_mean left", ...), or by part ("fisher_trace").
         train_accuracy: on the training batches as shown in the last epoch; None where it was not recorded.
         diverged: the epoch at which the loss became non-finite; None for a sound run.
+        others: further quantities of sources, by quantity and source ("usable_bits", "without left").
     """
 
     name: str
@@ -34,6 +35,7 @@ class Run:
     layers: Mapping[str, Mapping[str, float]]
     train_accuracy: float | None
     diverged: int | None
+    others: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,10 @@ class Outcome:
         found = ((run.seed, run.layers.get(layer, {}).get(quantity)) for run in self.runs)
         return {seed: value for seed, value in found if value is not None}
 
+    def other(self, quantity: str, source: str) -> dict[int, float]:
+        """A final quantity of sources by seed."""
+        return {run.seed: run.others[quantity, source] for run in self.runs if (quantity, source) in run.others}
+
     def mean_accuracy(self) -> Estimate | None:
         """Final accuracy over seeds, in [0, 1]."""
         return estimate(list(self.accuracy().values()), (0, 1))
@@ -102,7 +108,7 @@ class Outcomes:
 
     Attributes:
         cells: in the order of the table.
-        sources: names in the order of the task; RSV +1 means only the first.
+        sources: names in the order of the task; RSV +1 means that of the first two only the first matters.
         layers: the measured layers, the one that the reading speaks of first.
         clocks: the clocks that occur, the study's own first.
         chance: accuracy of the best constant answer; None where the task cannot be asked.

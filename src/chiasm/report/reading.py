@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from chiasm.pictures.words import count, percent
 from chiasm.report.confounds import confounds
 from chiasm.report.finding import (
     SMALLEST,
@@ -16,15 +17,7 @@ from chiasm.report.finding import (
 from chiasm.report.intervals import Estimate, difference
 from chiasm.report.listening import silent, single, units
 from chiasm.report.outcomes import Outcome, Outcomes, curve_name, in_points
-from chiasm.report.wording import (
-    clock_words,
-    count,
-    doing,
-    percent,
-    points,
-    points_between,
-    stretch,
-)
+from chiasm.report.wording import clock_words, doing, points, points_between, stretch
 
 #: What the window does under another clock than the study's own.
 SHOWN = {"cost": "there is an early window", "gain": "it is the late one that costs more", "none": "there is none"}

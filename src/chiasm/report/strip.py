@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from chiasm.deficits import Deficit
-from chiasm.report.style import (
+from chiasm.pictures.style import (
     BLUE,
     CHARACTER,
     GREEN,

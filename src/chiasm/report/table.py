@@ -2,67 +2,91 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from html import escape
 
+from chiasm.pictures.words import number
 from chiasm.report.intervals import Estimate, percents
 from chiasm.report.outcomes import Outcome, Outcomes
-from chiasm.report.wording import number, number_between
+from chiasm.report.wording import number_between, pair_words
 
 ABSENT = '<td class="none">–</td>'
 
 
 def table(outcomes: Outcomes) -> str:
-    """Return the table as HTML: final accuracy, drop against the paired control, RSV, synergy and dead units."""
+    """Return the table as HTML: final accuracy, drop against the paired control, RSV, synergy and dead units.
+
+    Of three sources or more RSV compares the first two, and the shares of total effects of all stand beside it.
+    """
     layers = outcomes.layers[:3]
     first = escape(outcomes.sources[0]) if outcomes.sources else "first source"
-    heads = [
-        "cell",
-        "clock",
-        "onset<br>epoch",
-        "deficit<br>epochs",
-        "clean<br>after",
-        "seeds",
-        "accuracy, %",
-        "drop, points",
-    ]
+    of_two = escape(pair_words(outcomes.sources))
+    heads = ["onset<br>epoch", "deficit<br>epochs", "clean<br>after", "seeds", "accuracy, %", "drop, points"]
     for layer in layers:
         name = escape(layer)
-        heads += [f"mean RSV, {name}<br>+1: {first} only", f"synergy, {name}<br>% of variance", f"dead units, {name}"]
-    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
+        heads += [f"mean RSV{of_two}, {name}<br>+1: {first} only"]
+        heads += [f"share of {escape(source)}, {name}<br>% of total effects" for source in _shared(outcomes)]
+        heads += [f"synergy, {name}<br>% of variance", f"dead units, {name}"]
+    return by_arm(outcomes, heads, lambda cell: _row(cell, outcomes, layers), lambda cell: outcomes.tested(cell)[1])
+
+
+def by_arm(
+    outcomes: Outcomes,
+    heads: Sequence[str],
+    row: Callable[[Outcome], Sequence[str]],
+    tested: Callable[[Outcome], str] = lambda _: "",
+) -> str:
+    """Return a table with a row a cell, under the name of its arm.
+
+    Args:
+        outcomes: the cells.
+        heads: of the columns after the first two, which name the cell and its clock; HTML.
+        row: the entries of those columns; HTML.
+        tested: the one source that a row's numbers were tested with; "": all.
+    """
+    head = "".join(f'<th scope="col">{text}</th>' for text in ("cell", "clock", *heads))
     bodies = []
     for arm in dict.fromkeys(cell.arm for cell in outcomes):
-        title = f"{arm}: {outcomes.titles[arm]}" if arm in outcomes.titles else arm
-        rows = [f'<tr class="arm"><th colspan="{len(heads)}" scope="rowgroup"><span>{escape(title)}</span></th></tr>']
-        rows += [_row(cell, outcomes, layers) for cell in outcomes if cell.arm == arm]
+        title = escape(f"{arm}: {outcomes.titles[arm]}" if arm in outcomes.titles else arm)
+        rows = [f'<tr class="arm"><th colspan="{len(heads) + 2}" scope="rowgroup"><span>{title}</span></th></tr>']
+        for cell in (c for c in outcomes if c.arm == arm):
+            lone = tested(cell)
+            note = f' <span class="note">tested with {escape(lone)} alone</span>' if lone else ""
+            told = escape(f"{cell.label}: {cell.timeline}", quote=True)
+            named = f'<th scope="row" title="{told}">{escape(outcomes.short(cell) or cell.arm)}{note}</th>'
+            rows.append(f"<tr>{named}<td>{escape(cell.clock)}</td>{''.join(row(cell))}</tr>")
         bodies.append("<tbody>\n" + "\n".join(rows) + "\n</tbody>")
     return f"<table>\n<thead><tr>{head}</tr></thead>\n" + "\n".join(bodies) + "\n</table>"
 
 
-def _row(cell: Outcome, outcomes: Outcomes, layers: tuple[str, ...]) -> str:
-    accuracy, tested = outcomes.tested(cell)
-    note = f' <span class="note">tested with {escape(tested)} alone</span>' if tested else ""
-    title = escape(f"{cell.label}: {cell.timeline}", quote=True)
-    parts = [f'<th scope="row" title="{title}">{escape(outcomes.short(cell) or cell.arm)}{note}</th>']
-    parts.append(f"<td>{escape(cell.clock)}</td>")
-    parts.append(ABSENT if cell.onset is None else f"<td>{cell.onset}</td>")
-    parts.append(f"<td>{cell.duration}</td><td>{cell.after}</td>")
-    bad = f' <span class="bad">{len(cell.diverged)} diverged</span>' if cell.diverged else ""
-    parts.append(f"<td>{len(cell.accuracy())}{bad}</td>")
-    parts.append(_number(percents(accuracy), 1))
-    parts.append(ABSENT if tested else _number(outcomes.cost(cell), 1))
-    for layer in layers:
-        parts.append(_number(cell.mean_layer(layer, "rsv_mean", (-1, 1)), 2, sign=True))
-        parts.append(_number(percents(cell.mean_layer(layer, "synergy_mean", (0, 1))), 0))
-        parts.append(_dead(cell, layer))
-    return f"<tr>{''.join(parts)}</tr>"
-
-
-def _number(made: Estimate | None, digits: int, sign: bool = False) -> str:
+def entry(made: Estimate | None, digits: int, sign: bool = False) -> str:
+    """Return an estimate as one entry of a table, its interval set back; a dash where there is none."""
     if made is None:
         return ABSENT
     text = number_between(made, digits, sign)
     mean, bracket, interval = text.partition(" [")
     return f"<td>{mean}" + (f' <span class="interval">[{interval}</span></td>' if bracket else "</td>")
+
+
+def _shared(outcomes: Outcomes) -> Sequence[str]:
+    return outcomes.sources if len(outcomes.sources) > 2 else ()
+
+
+def _row(cell: Outcome, outcomes: Outcomes, layers: tuple[str, ...]) -> list[str]:
+    accuracy, tested = outcomes.tested(cell)
+    parts = [ABSENT if cell.onset is None else f"<td>{cell.onset}</td>"]
+    parts.append(f"<td>{cell.duration}</td><td>{cell.after}</td>")
+    bad = f' <span class="bad">{len(cell.diverged)} diverged</span>' if cell.diverged else ""
+    parts.append(f"<td>{len(cell.accuracy())}{bad}</td>")
+    parts.append(entry(percents(accuracy), 1))
+    parts.append(ABSENT if tested else entry(outcomes.cost(cell), 1))
+    for layer in layers:
+        parts.append(entry(cell.mean_layer(layer, "rsv_mean", (-1, 1)), 2, sign=True))
+        for source in _shared(outcomes):
+            parts.append(entry(percents(cell.mean_layer(layer, f"share_mean {source}", (0, 1))), 0))
+        parts.append(entry(percents(cell.mean_layer(layer, "synergy_mean", (0, 1))), 0))
+        parts.append(_dead(cell, layer))
+    return parts
 
 
 def _dead(cell: Outcome, layer: str) -> str:

@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from chiasm.pictures.style import GREEN, HEIGHT, INK, PURPLE, Panel, axes_on, canvas, legend, rules, shorten
 from chiasm.report.outcomes import Outcome
-from chiasm.report.style import GREEN, HEIGHT, INK, PURPLE, Panel, axes_on, canvas, legend, rules, shorten
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from chiasm.pictures.plane import MOST, fusion_plane
+from chiasm.pictures.ridgeline import Ridge, ridgelines
+from chiasm.pictures.style import Panel
+from chiasm.pictures.words import count
 from chiasm.report.outcomes import Outcome, Outcomes
-from chiasm.report.plane import MOST, fusion_plane
-from chiasm.report.ridgeline import Ridge, ridgelines
-from chiasm.report.style import Panel
-from chiasm.report.wording import capital, clock_words, count, doing, stretch
+from chiasm.report.wording import capital, clock_words, doing, pair_words, stretch
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results, Units
@@ -61,11 +62,12 @@ def ridges(results: Results, outcomes: Outcomes) -> Iterator[Panel]:
             for k in kept
         ]
         ylabel = "length of the deficit (epochs)" if kind == "duration" else "onset of the deficit (epoch)"
-        figure = ridgelines(made, outcomes.sources, f"Units of layer {layer}, by {kind}", ylabel)
+        figure = ridgelines(made, outcomes.sources[:2], f"Units of layer {layer}, by {kind}", ylabel)
         last = drawn[-1][0]
         what = capital(doing(last.timeline))
         what += " for so many epochs" if kind == "duration" else f" for {count(last.duration, 'epoch')} from so many on"
         said = f"{what} ({clock_words(clock)})."
+        said += _compared(outcomes)
         if len(kept) < len(drawn):
             said += f" {len(kept)} of {len(drawn)} cells."
         name = f"rsv-ridges-{kind}" + (f"-layer-{i + 1}" if kind == "duration" and i else "")
@@ -85,13 +87,18 @@ def planes(results: Results, outcomes: Outcomes) -> Iterator[Panel]:
             figure = fusion_plane(
                 rsv,
                 synergy,
-                outcomes.sources,
+                outcomes.sources[:2],
                 f"{'After the deficit' if name == 'deficit' else 'Control'}, layer {layer}",
             )
             said = capital(stretch(cell.timeline) if cell.duration else "no deficit")
             said += f", {count(cell.after, 'clean epoch')} after: "
-            said += f"{count(len(rsv), 'live unit')} of {count(len(pairs), 'seed')}."
+            said += f"{count(len(rsv), 'live unit')} of {count(len(pairs), 'seed')}.{_compared(outcomes)}"
             said += f" {MOST} of them are drawn, evenly picked." if len(rsv) > MOST else ""
             dead = [value for run in cell.runs if (value := run.layers.get(layer, {}).get("dead")) is not None]
             said += f" Masked as dead: {count(round(sum(dead)), 'unit')}." if dead else ""
             yield Panel(f"plane-{name}" + (f"-layer-{i + 1}" if i else ""), figure, said)
+
+
+def _compared(outcomes: Outcomes) -> str:
+    of = pair_words(outcomes.sources)
+    return f" RSV{of}; units that neither moves are left out." if of else ""

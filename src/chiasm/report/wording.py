@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from chiasm.deficits import Deficit, Noise
+from chiasm.pictures.words import count, number
 from chiasm.report.intervals import Estimate
 from chiasm.timeline import Timeline
 
@@ -73,15 +74,10 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def percent(share: float, digits: int = 0) -> str:
-    """A share as percent: 0.93 is "93 %"."""
-    return f"{_trim(100 * share, digits)} %"
-
-
 def points(value: float) -> str:
     """Percentage points with their unit: one decimal below ten."""
     digits = 1 if abs(value) < 9.95 else 0
-    text = _trim(value, digits)
+    text = number(value, digits)
     return f"{text} point" if text in ("1.0", "−1.0") else f"{text} points"
 
 
@@ -89,17 +85,11 @@ def points_between(made: Estimate, unit: bool = True) -> str:
     """Points with their interval: "61 points [58, 64]"; the bare mean where there is no interval."""
     narrow = made.low is not None and made.high is not None and made.high - made.low < 2
     digits = 1 if abs(made.mean) < 9.95 or narrow else 0
-    bare = _trim(made.mean, digits)
+    bare = number(made.mean, digits)
     text = f"{bare} {'point' if bare in ('1.0', '−1.0') else 'points'}" if unit else bare
     if made.low is None or made.high is None:
         return text
-    return f"{text} [{_trim(made.low, digits)}, {_trim(made.high, digits)}]"
-
-
-def number(value: float, digits: int = 2, sign: bool = False) -> str:
-    """A number with a true minus sign, and a plus sign where it is asked for."""
-    text = _trim(value, digits)
-    return f"+{text}" if sign and not text.startswith("−") and float(text) != 0 else text
+    return f"{text} [{number(made.low, digits)}, {number(made.high, digits)}]"
 
 
 def number_between(made: Estimate, digits: int = 2, sign: bool = False) -> str:
@@ -110,35 +100,16 @@ def number_between(made: Estimate, digits: int = 2, sign: bool = False) -> str:
     return f"{text} [{number(made.low, digits, sign)}, {number(made.high, digits, sign)}]"
 
 
-def count(n: int, one: str, many: str | None = None) -> str:
-    """A count with its noun: "1 seed", "3 seeds"."""
-    return f"{n} {one if n == 1 else many or one + 's'}"
-
-
-def listed(items: Sequence[str]) -> str:
-    """Items as a list in words: "a, b and c"."""
-    return items[0] if len(items) == 1 else f"{', '.join(items[:-1])} and {items[-1]}" if items else "none"
-
-
 def clock_words(clock: str) -> str:
     """What a clock means for the learning rate."""
     return CLOCK_WORDS.get(clock, f"clock {clock}")
 
 
+def pair_words(sources: Sequence[str]) -> str:
+    """Which two of three sources or more an RSV compares, " of left and right"; nothing where there are no others."""
+    return f" of {sources[0]} and {sources[1]}" if len(sources) > 2 else ""
+
+
 def setting_words(settings: Iterable[tuple[str, str]]) -> str:
     """Settings as words: "depth = 2, width = 64"."""
     return ", ".join(f"{key.split('.', 1)[-1]} = {value}" for key, value in sorted(settings))
-
-
-def rsv_ends(sources: Sequence[str]) -> tuple[str, str]:
-    """What the ends -1 and +1 of the RSV axis mean: ("right only", "left only")."""
-    if not sources:
-        return "not the first source", "first source only"
-    return f"{sources[1]} only" if len(sources) == 2 else f"not {sources[0]}", f"{sources[0]} only"
-
-
-def _trim(value: float, digits: int) -> str:
-    text = f"{value:.{digits}f}"
-    if float(text) == 0:
-        text = text.removeprefix("-")
-    return text.replace("-", "−")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from chiasm.errors import ChiasmError
+from chiasm.pictures.style import png, svg, theme
 from chiasm.report.figures import figures, main_cells
 from chiasm.report.finding import Finding
 from chiasm.report.harvest import harvest
 from chiasm.report.motion import motion
 from chiasm.report.page import page
 from chiasm.report.reading import reading
-from chiasm.report.style import png, svg, theme
 from chiasm.study.files import write_whole
 from chiasm.study.results import Results
 from chiasm.study.spec import Study, shipped

@@ -16,6 +16,9 @@ from chiasm.study.plan import Plan, Run
 from chiasm.study.results import FIELDS, SCHEMA, Results, Units
 from chiasm.study.store import Record, Stored
 
+# What a probe tells of the loss, whichever it measures.
+OF_LOSS = ("loss", "usable_bits")
+
 
 def collect(plan: Plan, nodes: Mapping[str, Stored], folder: Path, device: str) -> Results:
     """Assemble the results of a plan whose nodes are all there."""
@@ -100,7 +103,7 @@ def _chain(run: Run, nodes: Mapping[str, Stored]) -> list[Stored]:
 def _blown_up(records: list[Record], last: int) -> bool:
     """Whether a run ends with a loss that is no number although its last training loss was one: a late divergence."""
     marked = any(quantity == "diverged" for _, quantity, _, _, _ in records)
-    ends = [v for epoch, quantity, _, source, v in records if (epoch, quantity, source) == (last, "loss", "all")]
+    ends = [v for epoch, quantity, _, source, v in records if (epoch, source) == (last, "all") and quantity in OF_LOSS]
     return not marked and any(not isfinite(v) for v in ends)
 
 

@@ -52,7 +52,7 @@ def as_struct(table: Mapping[str, Any], into: type[Any] | Mapping[str, type[Any]
 
 def known_keys(raw: Mapping[str, Any], section: str, *structs: Any) -> list[str]:
     """Return the keys that a section of this study may hold; empty where any key may stand (a user's own network)."""
-    tasks, networks, training, probe, objective = structs
+    tasks, networks, training, probe, objectives = structs
     table = raw.get(section, {})
     kind = table.get("kind") if isinstance(table, Mapping) else None
     kind = kind if isinstance(kind, str) else None
@@ -61,7 +61,7 @@ def known_keys(raw: Mapping[str, Any], section: str, *structs: Any) -> list[str]
         "network": networks.get(kind),
         "training": training,
         "probe": probe,
-        "objective": objective,
+        "objective": objectives[kind if kind in objectives else "classify"],
     }[section]
     if struct is None:
         return []

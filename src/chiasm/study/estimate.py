@@ -64,6 +64,8 @@ def _count(plan: Plan, missing: set[str], rows: int, device: torch.device) -> tu
         stack.epoch(limit=STEPS)
         epoch = (time.perf_counter() - began) / min(STEPS, steps) * steps
         weights = stack.everything(range(len(stack.rows)))
+        if "fisher" in settings.probe.measures:  # its first call takes seconds, for what torch imports then
+            look(stack.network, {name: w[:1] for name, w in weights.items()}, tests[:1], [0], settings.probe)
         began = time.perf_counter()
         look(stack.network, weights, tests, [0] * len(tests), settings.probe)
         looking = time.perf_counter() - began

@@ -21,7 +21,7 @@ from chiasm.timeline import Timeline
 from chiasm.training import Leg, Training
 
 #: Bumped whenever the code changes what a node holds for the same settings; old nodes are then computed again.
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True)

@@ -45,12 +45,13 @@ class Units:
 
     Attributes:
         layer: the layer's name.
-        sources: names of the sources; RSV +1 means only the first.
+        sources: names of the sources; RSV +1 means that of the first two only the first matters.
         run: (measurements,) names of the runs.
         epoch: (measurements,) epochs completed.
         rsv: (measurements, units) in [-1, 1]; NaN where the unit is dead.
         synergy: (measurements, units) in [0, 1]; NaN where dead.
         first: (measurements, sources, units) first-order shares of variance.
+        share: (measurements, sources, units) shares of total effects, adding to 1 over sources.
         variance: (measurements, units) total variance.
         dead: (measurements, units) whether the unit is masked.
     """
@@ -62,6 +63,7 @@ class Units:
     rsv: NDArray[np.float32]
     synergy: NDArray[np.float32]
     first: NDArray[np.float32]
+    share: NDArray[np.float32]
     variance: NDArray[np.float32]
     dead: NDArray[np.bool_]
 
@@ -143,7 +145,7 @@ class Results:
         return cls(study, table, layers, environment, folder)
 
 
-FIELDS = ("run", "epoch", "rsv", "synergy", "first", "variance", "dead")
+FIELDS = ("run", "epoch", "rsv", "synergy", "first", "share", "variance", "dead")
 
 
 def _pack(layers: Mapping[str, Units]) -> bytes:

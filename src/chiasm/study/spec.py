@@ -16,25 +16,26 @@ import torch
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.probe import Probe
-from chiasm.networks import Custom, Network, SplitCNN, SplitMLP
-from chiasm.objectives import Objective
+from chiasm.networks import Custom, DeepLinear, Network, SplitCNN, SplitMLP
+from chiasm.objectives import Classify, Objective, Squares
 from chiasm.study.decode import as_struct, known_keys
-from chiasm.tasks import Arrays, Digits, Stereogram
+from chiasm.tasks import Arrays, Digits, Linear, Stereogram
 from chiasm.timeline import Timeline
 from chiasm.training import Training
 
 Role = Literal["duration", "onset", "mirror", "deficit", "fresh", "alone", "longer", "total", "other"]
 ROLES: tuple[str, ...] = get_args(Role)
-TASKS = {"stereogram": Stereogram, "digits": Digits, "arrays": Arrays}
+TASKS = {"stereogram": Stereogram, "digits": Digits, "linear": Linear, "arrays": Arrays}
 NAME = re.compile(r"[^\W\d][\w-]*")
-NETWORKS = {"split_mlp": SplitMLP, "split_cnn": SplitCNN}
+NETWORKS = {"split_mlp": SplitMLP, "split_cnn": SplitCNN, "deep_linear": DeepLinear}
+OBJECTIVES = {"classify": Classify, "squares": Squares}
 SECTIONS = ("task", "network", "training", "objective", "probe")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that one cell of a study trains and measures with, apart from its timeline and seed."""
 
-    task: Stereogram | Digits | Arrays
+    task: Stereogram | Digits | Linear | Arrays
     network: Network
     training: Training
     objective: Objective
@@ -215,11 +216,17 @@ def settings_of(sections: Mapping[str, Mapping[str, Any]]) -> Settings:
         made = Custom(kind=kind, options={k: v for k, v in network.items() if k != "kind"})
     else:
         made = as_struct(network, NETWORKS, "network", hint="or 'package.module:factory' for your own")
+    objective = as_struct({"kind": "classify", **sections["objective"]}, OBJECTIVES, "objective")
+    if isinstance(objective, Squares) and not isinstance(made, DeepLinear | Custom):
+        raise ChiasmError(
+            f"objective.kind = 'squares' needs logits that are distances, as network.kind = 'deep_linear' has them; "
+            f"with '{kind}' objective.kind = 'classify' would do"
+        )
     return Settings(
         task=as_struct(sections["task"], TASKS, "task"),
         network=made,
         training=as_struct(sections["training"], Training, "training"),
-        objective=as_struct({"kind": "classify", **sections["objective"]}, {"classify": Objective}, "objective"),
+        objective=objective,
         probe=as_struct(sections["probe"], Probe, "probe"),
     )
 
@@ -343,7 +350,7 @@ def _apply(raw: dict[str, Any], change: str) -> None:
     section, name = key.split(".", 1)
     if section not in SECTIONS:
         raise unknown("section", section, SECTIONS, f"--set '{change}'")
-    if name not in (options := known_keys(raw, section, TASKS, NETWORKS, Training, Probe, Objective)) and options:
+    if name not in (options := known_keys(raw, section, TASKS, NETWORKS, Training, Probe, OBJECTIVES)) and options:
         raise unknown("key", name, options, f"--set '{change}'")
     if not isinstance(raw.setdefault(section, {}), dict):
         raise ChiasmError(f"--set '{change}': [{section}] is {raw[section]!r}; a table of keys would do")

@@ -1,0 +1,237 @@
+"""Fisher information: how much the parameters of each part of a model matter to what it says."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from itertools import combinations
+from math import inf, nan, sqrt
+from typing import Any, NamedTuple, final, get_args
+
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from chiasm.errors import ChiasmError, unknown
+from chiasm.measuring.gradients import Labels, members_of, traces, within
+from chiasm.measuring.guest.untouched import untouched
+from chiasm.measuring.passes import home
+from chiasm.measuring.samples import Samples, check, take
+from chiasm.networks import FusionNetwork
+from chiasm.networks.calling import Forward, forward_of, unwrapped
+from chiasm.randomness import generator
+
+
+class Ratio(NamedTuple):
+    """A ratio of two traces, with the low and the high end of its interval; NaN where undefined."""
+
+    value: float
+    low: float
+    high: float
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class Fisher:
+    """The trace of the Fisher information matrix of each part of a model's parameters.
+
+    Attributes:
+        parts: their names.
+        norms: (parts, samples) squared norms of the gradient of log p(y | x) in the part's parameters, averaged over
+            the labels y of a sample; their mean over samples is the trace.
+        parameters: how many numbers each part has.
+        labels: "sampled" from the model, or "exact", weighted by the model's probabilities.
+        draws: labels sampled for each sample, where they are.
+        how: "vectorised", or "one sample at a time: " and why.
+
+    >>> f = Fisher(("left", "right"), np.array([[2.0, 4.0, 6.0], [1.0, 2.0, 3.0]]), {"left": 10, "right": 10}, "exact")
+    >>> f.trace, f.ratio("left", "right")
+    ({'left': 4.0, 'right': 2.0}, Ratio(value=2.0, low=2.0, high=2.0))
+    """
+
+    parts: tuple[str, ...]
+    norms: NDArray[np.float64]
+    parameters: Mapping[str, int]
+    labels: Labels = "sampled"
+    draws: int = 1
+    how: str = "vectorised"
+
+    def __repr__(self) -> str:
+        return f"<Fisher\n{self.summary()}>"
+
+    @property
+    def samples(self) -> int:
+        """How many samples were shown."""
+        return int(self.norms.shape[1])
+
+    @property
+    def trace(self) -> dict[str, float]:
+        """The trace of each part, 0 or more, per sample: nats squared over the square of the parameters' unit."""
+        return dict(zip(self.parts, self.norms.mean(1).tolist(), strict=True))
+
+    @property
+    def standard_error(self) -> dict[str, float]:
+        """The standard error of each trace, over the draw of samples and of their labels."""
+        error = self.norms.std(1, ddof=1) / sqrt(self.samples)
+        return dict(zip(self.parts, error.tolist(), strict=True))
+
+    def per_parameter(self) -> dict[str, float]:
+        """Return the trace of each part over its number of parameters, to compare parts of unequal size."""
+        return {part: trace / self.parameters[part] for part, trace in self.trace.items()}
+
+    def ratio(self, i: str, j: str, level: float = 0.95) -> Ratio:
+        """Return the trace of part i over that of part j, 0 or more, and an interval; "left" means "pathways.left" too.
+
+        Student's t on the scale of the logarithm, by the delta method on each sample's pair of squared norms, so that
+        what makes a sample matter to both parts drops out. It covers the draw of samples; networks (seeds) vary on top
+        of that. It is too short where few samples carry the traces: on a trained network 95 % covered 95 % with exact
+        labels and 92 % with one sampled for each. A ChiasmError tells an unknown part, or a level outside (0, 1).
+        """
+        if not 0 < level < 1:
+            raise ChiasmError(f"level = {level} is not a probability between 0 and 1; 0.95 is usual")
+        a, b = self.norms[self._place(i)], self.norms[self._place(j)]
+        top, bottom, n = float(a.mean()), float(b.mean()), self.samples
+        if not (top > 0 and bottom > 0):
+            return Ratio(0.0 if bottom > 0 else inf if top > 0 else nan, nan, nan)
+        error = float((a / top - b / bottom).std(ddof=1)) / sqrt(n)
+        margin = float(np.exp(stdtrit(n - 1, (1 + level) / 2) * error))
+        return Ratio(top / bottom, top / bottom / margin, top / bottom * margin)
+
+    def frame(self) -> pl.DataFrame:
+        """Return a table with a row a part: part, parameters, trace, standard_error, per_parameter."""
+        numbers = {"trace": self.trace, "standard_error": self.standard_error, "per_parameter": self.per_parameter()}
+        columns = {"parameters": self.parameters, **numbers}
+        return pl.DataFrame({"part": self.parts, **{k: [x[part] for part in self.parts] for k, x in columns.items()}})
+
+    def summary(self) -> str:
+        """Return in words what was measured, how, and what came out; a line a part, and one a pair of pathways."""
+        drawn = f"{self.draws} sampled from the model for each" if self.labels == "sampled" else "all, by probability"
+        lines = [f"Fisher trace, {self.samples} samples, labels {drawn}, {self.how}"]
+        for part, parameters, trace, error, one in self.frame().iter_rows():
+            lines.append(f"{part}: {trace:.4g} ± {error:.2g}, {parameters:,} parameters, {one:.2g} each")
+        for i, j in combinations([part for part in self.parts if part.startswith("pathways.")], 2):
+            value, low, high = self.ratio(i, j)
+            lines.append(f"{i} / {j}: {value:.3g} (95 % interval {low:.3g} to {high:.3g})")
+        return "\n".join(lines)
+
+    def _place(self, part: str) -> int:
+        for name in (part, f"pathways.{part}"):
+            if name in self.parts:
+                return self.parts.index(name)
+        raise unknown("part", part, self.parts)
+
+
+def fisher(
+    model: nn.Module,
+    sources: Mapping[str, Samples],
+    *,
+    parts: Mapping[str, Sequence[str]] | None = None,
+    labels: Labels = "sampled",
+    draws: int = 1,
+    samples: int | None = 512,
+    normalisation: bool = True,
+    forward: Forward | None = None,
+    seed: int = 0,
+    chunk: int | None = None,
+) -> Fisher:
+    """Measure the trace of the Fisher information matrix of each part of a model's parameters.
+
+    E_x E_{y ~ p(y | x)} |grad log p(y | x)|^2, p the softmax of the logits. Labels come from the model: with labels of
+    the data it would be the "empirical Fisher", another quantity (Kunstner, Balles and Hennig 2019). Each sample is
+    shown alone, as a batch of one, in evaluation mode. The model is left as it was found, and so is every random
+    stream. Frozen parameters count like others: the trace is of what the network computes, not of how it is trained.
+
+    Args:
+        model: any classifier: logits (n, C), C >= 2, or a mapping with the head "both", or an output with `.logits`.
+        sources: by name, tensors or arrays (samples, ...), or dicts and tuples of them.
+        parts: prefixes of parameter names by the part's name, {"left": ["encoder.left", "embed.left"]}; "" is all, and
+            parts may overlap. By default of a `FusionNetwork` `pathways.<source>`, "fusion", "trunk" and "heads" (the
+            head "both", the only one that answers), of other models each child and each parameter of their own.
+        labels: "sampled" from the model, or "exact": all C by their probabilities, at C backward passes a sample.
+        draws: labels sampled for each sample.
+        samples: how many are shown, drawn without replacement, in their order; None, or more than there are: all.
+        normalisation: whether parameters of normalisation layers (classes named `...Norm`, `...Norm2d`) count. They are
+            parameters like others, so by default they do; the literature on pathways leaves them out.
+        forward: (model, sources) -> output; by default inferred from the signature of `model.forward`.
+        seed: of the draws of samples and of labels.
+        chunk: samples in one vectorised pass; by default so many that gradients and activations take 16 MB (512 MB off
+            the CPU). Changes no number beyond rounding.
+
+    Returns:
+        A `Fisher`. Its `how` tells whether `torch.func.vmap` took the gradients of many samples at once, checked on the
+        first sample against plain autograd, or one was taken at a time: for models that vmap cannot take (recurrent
+        layers, branches on data, noise), after a failed check, and on a CPU where a sample's gradients are large.
+
+    Raises:
+        ChiasmError: in one sentence, what was given and what would do.
+
+    Tested against closed forms (logits W x + b have trace E[(|x|^2 + 1) sum_c p_c (1 - p_c)]) and plain autograd.
+
+    >>> net = nn.Linear(3, 2)
+    >>> _ = [nn.init.zeros_(p) for p in net.parameters()]  # p = 1/2 for both classes, whatever is shown
+    >>> f = fisher(net, {"x": torch.ones(4, 3)}, labels="exact")
+    >>> round(f.trace["weight"], 6), round(f.trace["bias"], 6)
+    (1.5, 0.5)
+    """
+    if not isinstance(model, nn.Module):
+        raise ChiasmError(f"model is a {type(model).__name__}; a torch nn.Module would do")
+    if labels not in get_args(Labels):
+        raise ChiasmError(f"labels = {labels!r}; 'sampled' or 'exact' would do: they are the model's, not the data's")
+    for name, value, least in (("draws", draws, 1), ("samples", samples, 2), ("chunk", chunk, 1)):
+        if (value is not None or name == "draws") and (type(value) is not int or value < least):
+            raise ChiasmError(f"{name} = {value!r}; a whole number of {least} or more would do")
+    count, bare = check(sources, least=1), unwrapped(model)
+    left_out = set() if normalisation else _of_norms(bare)
+    names = [name for name, p in bare.named_parameters() if p.is_floating_point() and name not in left_out]
+    if not names:
+        raise ChiasmError("the model has no parameters that count" + ("" if normalisation else "; normalisation=False"))
+    members = members_of(_usual(bare, names) if parts is None else parts, names)
+    guest = _Guest(bare, forward or forward_of(model, sources))
+    recurrent, how = any(isinstance(m, nn.RNNBase) for m in bare.modules()), list[str]()
+    # cuDNN cannot differentiate recurrent layers in evaluation mode, torch's own kernels can.
+    plain = torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext()
+    with torch.inference_mode(False), untouched(model, seed), plain:  # what inference mode makes knows no gradients
+        index = torch.randperm(count, generator=generator(seed, "fisher samples"))[:samples].sort().values
+        shown = {name: take(name, x, index, *home(bare)) for name, x in sources.items()}
+        held = dict(bare.named_parameters()), dict(bare.named_buffers())
+        norms = traces(
+            guest.answer, *held, shown, members, labels=labels, draws=draws, seed=seed, chunk=chunk, tell=how.append
+        )
+    bad = int((~norms.isfinite()).any(0).sum())
+    if bad:
+        raise ChiasmError(f"{bad} of {norms.shape[1]} samples gave gradients that are NaN or infinite")
+    sizes = {part: sum(bare.get_parameter(name).numel() for name in own) for part, own in members.items()}
+    return Fisher(tuple(members), norms.numpy(), sizes, labels, draws, how[0])
+
+
+def _usual(model: nn.Module, names: Sequence[str]) -> dict[str, list[str]]:
+    if not isinstance(model, FusionNetwork):
+        return {top: [top] for top in dict.fromkeys(name.split(".")[0] for name in names)}
+    own = [*(f"pathways.{s}" for s in model.pathways), "fusion", "trunk", "heads.both"]
+    return {"heads" if p == own[-1] else p: [p] for p in own if any(within(name, p) for name in names)}
+
+
+def _of_norms(model: nn.Module) -> set[str]:
+    """Return the names of parameters that normalisation layers hold themselves, known by the names of their classes."""
+    norms = [(name, m) for name, m in model.named_modules() if re.search(r"Norm(Act)?(\dd)?$", type(m).__name__)]
+    return {f"{name}.{p}".lstrip(".") for name, module in norms for p, _ in module.named_parameters(recurse=False)}
+
+
+class _Guest(nn.Module):
+    """A model as it is called, whose weights can be exchanged."""
+
+    def __init__(self, model: nn.Module, call: Forward) -> None:
+        super().__init__()
+        self.model, self.call = model, call
+
+    def forward(self, sources: Mapping[str, Any]) -> Any:
+        return self.call(self.model, sources)
+
+    def answer(self, weights: dict[str, Tensor], sources: dict[str, Samples]) -> Any:
+        return functional_call(self, {f"model.{name}": x for name, x in weights.items()}, (sources,))

@@ -1,0 +1,61 @@
+"""In how many directions the units of layers vary together, row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import nan
+
+import torch
+from torch import Tensor
+
+from chiasm.measuring.guest.units import to_units
+from chiasm.measuring.probe.number import CHUNK, Number
+from chiasm.measuring.rank import _Spread
+from chiasm.networks import Stacked
+from chiasm.randomness import generator
+from chiasm.sources import Batch
+
+SAMPLES = 2048  # as many as `chiasm.rank` shows by default
+
+
+def ranks(
+    network: Stacked,
+    weights: Mapping[str, Tensor],
+    tests: Sequence[Batch],
+    seeds: Sequence[int],
+    layers: Sequence[str],
+    rows: int,
+) -> list[list[Number]]:
+    """Tell the ranks of the first rows, those of `chiasm.rank`, sources in their true tuples; NaN where units are."""
+    index = [
+        torch.randperm(len(test), generator=generator(seed, "rank samples"))[:SAMPLES].sort().values
+        for test, seed in zip(tests, seeds, strict=True)
+    ]
+    shown = len(index[0])
+    spreads = [{layer: _Spread(layer, shown) for layer in layers} for _ in range(rows)]
+    for start in range(0, shown, CHUNK):
+        x = {
+            name: torch.stack(
+                [
+                    test.sources[name][own[start : start + CHUNK].to(test.target.device)]
+                    for test, own in zip(tests, index, strict=True)
+                ]
+            )
+            for name in tests[0]
+        }
+        seen = network(weights, x, layers).layers
+        for row, held in enumerate(spreads):
+            for layer in list(held):
+                units = to_units(seen[layer][row], "channel").flatten(1)
+                if units.isfinite().all():
+                    held[layer].add(units, len(units))
+                else:  # a network that has just blown up, which is told elsewhere
+                    del held[layer]
+    return [[number for layer in layers for number in _told(layer, held.get(layer))] for held in spreads]
+
+
+def _told(layer: str, spread: _Spread | None) -> list[Number]:
+    found = spread.result() if spread else None
+    values = (found.effective_rank, found.participation, float(found.dead)) if found else (nan, nan, nan)
+    quantities = ("effective_rank", "participation_ratio", "rank_dead")
+    return [(quantity, layer, None, value) for quantity, value in zip(quantities, values, strict=True)]

@@ -1,0 +1,101 @@
+"""Units of layers, of many rows at once: an analysis of variance of each on its own test set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from chiasm.measuring.guest.units import to_units
+from chiasm.measuring.pairing import product
+from chiasm.measuring.plan import plan
+from chiasm.measuring.probe.number import CHUNK, Number
+from chiasm.measuring.probe.spec import Probe
+from chiasm.measuring.result import LayerMeasurement
+from chiasm.measuring.variance.components import Accumulator
+from chiasm.networks import Stacked
+from chiasm.sources import Batch
+
+BEYOND = 0.5  # the cut of "leans to one source": three quarters of the two total effects are that source's
+
+
+def summary(layer: str, one: LayerMeasurement) -> list[Number]:
+    """Summarise a layer's live units: mean and spread of RSV, shares beyond a cut, mean synergy, shares a source.
+
+    Of three sources and more, RSV is that of the first two, over the units that either of them moves; `share_mean` says
+    what each source has of all total effects.
+    """
+    live = ~one.dead
+    rsv = one.rsv()[live]
+    rsv = rsv[~np.isnan(rsv)]
+    values = {
+        "rsv_mean": _mean(rsv),
+        "rsv_sd": float(rsv.std()) if rsv.size else float("nan"),
+        "rsv_beyond": _mean((rsv > BEYOND).astype(np.float64)),
+        "polarised": _mean((abs(rsv) > BEYOND).astype(np.float64)),
+        "synergy_mean": _mean(one.synergy()[live]),
+        "dead": float(one.dead.sum()),
+        "units": float(len(one)),
+    }
+    told: list[Number] = [(quantity, layer, None, value) for quantity, value in values.items()]
+    for quantity, shares in (("first_mean", one.first()), ("share_mean", one.share())):
+        told += [(quantity, layer, s, _mean(x[live])) for s, x in zip(one.sources, shares, strict=True)]
+    return told
+
+
+def _mean(x: NDArray[np.float64]) -> float:
+    return float(x.mean()) if x.size else float("nan")
+
+
+def units(
+    network: Stacked, weights: Mapping[str, Tensor], tests: Sequence[Batch], seeds: Sequence[int], probe: Probe
+) -> dict[str, list[LayerMeasurement]]:
+    """Measure every unit of the probe's layers, a measurement a row; anchors are those that `measure` would take."""
+    if not probe.layers:
+        return {}
+    names = list(tests[0])
+    how = plan(len(names), len(tests[0]), probe.anchors, "auto", None, "ratio", "product")
+    design, points = how.design, len(how.design.points)
+    held = _anchors(tests, seeds, names, how.blocks, how.levels)
+    apart = network.separable and not any(layer.startswith("pathways") for layer in probe.layers)
+    if apart:
+        held = network.encode(weights, held)
+    device = tests[0].target.device
+    sums: dict[str, list[Accumulator]] = {}
+    step = max(1, CHUNK // points)
+    for start in range(0, how.blocks, step):
+        blocks = min(step, how.blocks - start)
+        firsts = (torch.arange(start, start + blocks) * how.levels).unsqueeze(1)
+        met = {
+            name: held[name].index_select(1, (firsts + design.points[:, axis]).flatten().to(device))
+            for axis, name in enumerate(names)
+        }
+        answer = (
+            network.join(weights, met, probe.layers, logits=False) if apart else network(weights, met, probe.layers)
+        )
+        for layer in probe.layers:
+            # A row at a time: the order of the sums, and so their last bits, must not depend on a row's company.
+            for row, response in enumerate(answer.layers[layer]):
+                pooled = to_units(response, "channel")
+                answers = pooled.reshape(blocks, points, *pooled.shape[1:])
+                if layer not in sums:
+                    sums[layer] = [Accumulator(design, how.blocks, tuple(answers.shape[2:]), device) for _ in tests]
+                sums[layer][row].add(start, answers)
+    return {
+        layer: [LayerMeasurement(layer, tuple(names), one.result()) for one in rows] for layer, rows in sums.items()
+    }
+
+
+def _anchors(
+    tests: Sequence[Batch], seeds: Sequence[int], names: Sequence[str], blocks: int, levels: int
+) -> dict[str, Tensor]:
+    """Draw each row's anchors of every source, (rows, blocks * levels, ...), independently of the other sources."""
+    chosen: dict[str, list[Tensor]] = {name: [] for name in names}
+    for test, seed in zip(tests, seeds, strict=True):
+        index = product(test.sources, len(test), blocks, levels, seed).index
+        for name in names:
+            chosen[name].append(test.sources[name].index_select(0, index[name].flatten().to(test.target.device)))
+    return {name: torch.stack(parts) for name, parts in chosen.items()}

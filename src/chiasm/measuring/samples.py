@@ -1,0 +1,121 @@
+"""What stands for a source: a tensor or array, or several of them in a dict or tuple (token ids with their mask)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from chiasm.errors import ChiasmError
+
+Leaf = Tensor | NDArray[Any]
+# Nested: a leaf, a mapping from names to leaves, a tuple or list of leaves.
+Samples = Any
+
+
+def check(sources: Mapping[str, Samples], least: int = 2) -> int:
+    """Return how many samples there are of every source.
+
+    Raises:
+        ChiasmError: too few sources or samples, unequal numbers of them, or what is neither tensor nor array.
+    """
+    if not isinstance(sources, Mapping):
+        raise ChiasmError(f"sources is a {type(sources).__name__}; a mapping from names to tensors would do")
+    if len(sources) < least:
+        given = ", ".join(map(str, sources)) or "none"
+        raise ChiasmError(
+            f"{len(sources)} source{'' if len(sources) == 1 else 's'} given ({given}); "
+            + ("two or more can be compared" if least > 1 else "one or more would do")
+        )
+    lengths = {}
+    for name, x in sources.items():
+        parts = {_length(name, leaf) for leaf in leaves(name, x)}
+        if len(parts) > 1:
+            raise ChiasmError(f"the parts of source '{name}' have different numbers of samples: {sorted(parts)}")
+        lengths[name] = parts.pop()
+    if len(set(lengths.values())) > 1:
+        told = ", ".join(f"{name} {n}" for name, n in lengths.items())
+        raise ChiasmError(f"sources must have the same number of samples; given: {told}")
+    samples = next(iter(lengths.values()))
+    if samples < 2:
+        raise ChiasmError(f"{samples} sample{'' if samples == 1 else 's'} cannot vary; give 2 or more of each source")
+    return samples
+
+
+def leaves(name: str, x: Samples) -> list[Leaf]:
+    """Return the tensors and arrays of a source, in order.
+
+    Raises:
+        ChiasmError: something in it is neither.
+    """
+    if isinstance(x, Tensor | np.ndarray):
+        return [x]
+    inner = list(x.values()) if isinstance(x, Mapping) else list(x) if isinstance(x, tuple | list) else []
+    if not inner or not all(isinstance(leaf, Tensor | np.ndarray) for leaf in inner):
+        raise ChiasmError(
+            f"source '{name}' is a {type(x).__name__}; give a torch tensor or a numpy array, samples first, or a dict "
+            "or tuple of them"
+        )
+    return inner
+
+
+def each(x: Samples, change: Callable[[Leaf], Tensor]) -> Samples:
+    """Return a source with every tensor or array changed, dicts and tuples kept."""
+    if isinstance(x, Mapping):
+        return {key: change(leaf) for key, leaf in x.items()}
+    if isinstance(x, tuple | list):
+        return tuple(change(leaf) for leaf in x)
+    return change(x)
+
+
+def take(name: str, x: Samples, index: Tensor, device: torch.device | None, dtype: torch.dtype | None) -> Samples:
+    """Return the samples that `index` names, where the model is; floating numbers in the model's dtype.
+
+    Raises:
+        ChiasmError: NaN or infinity among them.
+    """
+
+    def chosen(leaf: Leaf) -> Tensor:
+        if isinstance(leaf, Tensor):
+            some = leaf.detach()[index.to(leaf.device)]
+        else:
+            some = torch.from_numpy(np.ascontiguousarray(leaf[index.numpy()]))
+        some = some.to(device or some.device)
+        if not some.is_floating_point():
+            return some
+        if not bool(some.isfinite().all()):
+            raise ChiasmError(f"source '{name}' holds NaN or infinity; remove those samples")
+        return some.to(dtype or some.dtype)
+
+    return each(x, chosen)
+
+
+def pick(x: Samples, index: Tensor) -> Samples:
+    """Return the samples that `index` names, of a source whose leaves are tensors."""
+    return each(x, lambda leaf: torch.as_tensor(leaf).index_select(0, index.to(torch.as_tensor(leaf).device)))
+
+
+def size(x: Samples) -> int:
+    """Return how many numbers a sample holds."""
+    return sum(int(np.prod(leaf.shape[1:])) for leaf in leaves("", x))
+
+
+def told(sources: Mapping[str, Samples]) -> str:
+    """Return names, types and shapes in words, for error messages: "left float32 (2, 16), right int64 (2, 5)"."""
+
+    def one(leaf: Leaf) -> str:
+        return f"{str(leaf.dtype).removeprefix('torch.')} {tuple(leaf.shape)}"
+
+    return ", ".join(f"{name} {' and '.join(map(one, leaves(name, x)))}" for name, x in sources.items())
+
+
+def _length(name: str, x: Leaf) -> int:
+    if isinstance(x, np.ndarray) and x.dtype.kind not in "fiub":
+        raise ChiasmError(f"source '{name}' has the type {x.dtype}; numbers would do")
+    if x.ndim == 0:
+        raise ChiasmError(f"source '{name}' is a single number; its first axis must be samples")
+    return len(x)

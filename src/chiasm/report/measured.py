@@ -1,0 +1,220 @@
+"""The report of one measurement: a page, its figures, and a table of every unit."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from html import escape
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from chiasm.measuring.drawing import draw
+from chiasm.pictures.plane import MOST
+from chiasm.pictures.style import Panel, png, svg, theme
+from chiasm.pictures.words import listed
+from chiasm.report.account import RULES, Account, account, headline
+from chiasm.report.frame import asset, bullets, frame, gallery, item, lead, scroll, sentence
+from chiasm.report.unit_table import layer_table, pair_table, unit_table
+from chiasm.report.wording import capital
+from chiasm.study.files import write_whole
+
+if TYPE_CHECKING:
+    from chiasm.measuring import LayerMeasurement, Measurement
+
+#: Layers with pictures of their own; of more, so many evenly picked.
+LAYERS = 8
+PAIRINGS = {
+    "product": "each source drawn independently of the others, so the network is shown combinations that the data may "
+    "not hold",
+    "within_class": "sources drawn independently among samples of one class; what classes differ in is taken out",
+    "local": "variants of each source around one sample of the data",
+}
+ESTIMATORS = {
+    "grid": "each anchor of a block with each of the others: an analysis of variance by mean squares",
+    "pick_freeze": "two anchors a source and block, in combinations that differ in few sources",
+}
+
+
+def write_measured(measurement: Measurement, folder: str | Path, title: str, notes: Sequence[str] = ()) -> Path:
+    """Write the report of a measurement: report.html, figures/ as SVG and PNG, and units.parquet.
+
+    Each file is written aside and renamed, the page last; equal measurements give equal bytes.
+
+    Args:
+        measurement: what `chiasm.measure` returned.
+        folder: where the files go; made if it is not there.
+        title: the page's heading, in plain text.
+        notes: further sentences on how it was measured: the model's file, the command.
+
+    Returns:
+        The path of report.html, one file that opens offline.
+
+    Raises:
+        ChiasmError: a folder that cannot be written; what was there stays as it was.
+
+    >>> import chiasm, tempfile, torch
+    >>> class Sum(torch.nn.Module):
+    ...     def forward(self, left, right):
+    ...         return left + 0.5 * right
+    >>> samples = {"left": torch.randn(50, 8), "right": torch.randn(50, 8)}
+    >>> m = chiasm.measure(Sum(), samples, [""], check_dependence=False)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_measured(m, folder, "A sum").name
+    'report.html'
+    """
+    folder = Path(folder)
+    units = io.BytesIO()
+    measurement.frame().write_parquet(units)
+    write_whole(folder / "units.parquet", units.getvalue())
+    drawn = []
+    with theme():
+        for panel in _panels(measurement):
+            drawn.append((panel, svg(panel.figure)))
+            write_whole(folder / "figures" / f"{panel.name}.svg", drawn[-1][1].encode())
+            write_whole(folder / "figures" / f"{panel.name}.png", png(panel.figure))
+    path = folder / "report.html"
+    write_whole(path, _page(measurement, title, notes, drawn).encode())
+    return path
+
+
+def _panels(measurement: Measurement) -> Iterator[Panel]:
+    layers = list(measurement.values())
+    two = len(measurement.sources) == 2
+    if two and len(layers) > 1:
+        said = "A ridge a layer, each as tall as any other: where its live units lie on the axis of RSV."
+        yield Panel("ridgeline", draw(measurement, "ridgeline"), said)
+    kind = {2: "plane", 3: "triangle"}.get(len(measurement.sources), "shares")
+    for i, layer in enumerate(_picked(measurement)):
+        called = f"{i + 1}-{re.sub(r'[^A-Za-z0-9]+', '-', layer.name or 'output').strip('-')[-40:]}"
+        yield Panel(f"{kind}-{called}", draw(measurement, kind, layer.name), _caption(kind, layer))
+        if two and measurement.per == "position" and len(layer.shape) in (2, 3):
+            words = "RSV of every position, averaged over the layer's live channels."
+            if len(layer.shape) == 3 and layer.dead.reshape(layer.shape).all(0).any():
+                words += " Hatched: no channel is alive there."
+            yield Panel(f"map-{called}", draw(measurement, "map", layer.name), words)
+
+
+def _picked(measurement: Measurement) -> list[LayerMeasurement]:
+    layers = list(measurement.values())
+    kept = np.unique(np.linspace(0, len(layers) - 1, min(LAYERS, len(layers))).round().astype(int))
+    return [layers[i] for i in kept]
+
+
+def _caption(kind: str, layer: LayerMeasurement) -> str:
+    live = len(layer) - int(layer.dead.sum())
+    thinned = f" {MOST} of {live} units are drawn, evenly picked." if live > MOST and kind != "shares" else ""
+    name = f"Layer {layer.name}" if layer.name else "The output"
+    said = {
+        "plane": "across, which source moves a unit; up, how much of its variance needs both.",
+        "triangle": "the nearer to a corner, the more that source moves a unit; the larger, the more needs several.",
+        "shares": "which part of the units' total effects each source has; every ridge as tall as any other.",
+    }
+    return f"{name}: {said[kind]}{thinned}"
+
+
+def _page(measurement: Measurement, title: str, notes: Sequence[str], drawn: Sequence[tuple[Panel, str]]) -> str:
+    accounts = [account(layer) for layer in measurement.values()]
+    sections = [
+        ("reading", "What the numbers say", _reading(measurement, accounts)),
+        ("measured", "What was measured", _measured(measurement, notes)),
+        ("units", "The units", _units(measurement, drawn)),
+        ("layers", "The layers", _layers(measurement)),
+        ("outstanding", "Units that stand out", _outstanding(measurement)),
+        ("limits", "Known limits", f"<p>{sentence(_limits(measurement))}</p>"),
+    ]
+    made = f"Made by chiasm {escape(version('chiasm'))}. Nothing on this page comes from elsewhere. Every unit is in "
+    made += "units.parquet beside this file, the figures in figures/ as SVG and PNG."
+    kicker = f"chiasm measurement of {listed(measurement.sources)}"
+    style = asset("page.css") + asset("measured.css")
+    return frame(f"{title}: a chiasm measurement", kicker, title, sections, made, style=style)
+
+
+def _reading(measurement: Measurement, accounts: Sequence[Account]) -> str:
+    first, text = headline(accounts), accounts[0].text if len(accounts) == 1 else ""
+    html = f'<p class="verdict"><b>{sentence(first)}</b>{sentence(text)}</p>\n'
+    if len(accounts) > 1:
+        lines = [item(a.layer, f"{capital(a.verdict)}. {a.text}") for a in accounts]
+        html += '<ul class="reading">\n' + "\n".join(lines) + "\n</ul>\n"
+    for found in measurement.dependence:
+        if found.far:
+            html += f'<p class="warning"><b>Dependent sources.</b> {sentence(capital(found.sentence()))}.</p>\n'
+    return html + f"<details><summary>The rules behind these sentences</summary>\n{bullets(RULES)}\n</details>"
+
+
+def _measured(measurement: Measurement, notes: Sequence[str]) -> str:
+    m = measurement
+    anchors = f"{m.anchors:,} of {m.samples:,} samples of each source"
+    if m.anchors < m.wanted:
+        anchors += f"; {m.wanted:,} were wanted"
+    rows = [
+        ("sources", listed(m.sources)),
+        ("anchors", anchors),
+        ("pairing", f"{m.pairing}: {PAIRINGS.get(m.pairing, 'as named')}"),
+        ("estimator", f"{m.estimator}: {ESTIMATORS.get(m.estimator, 'as named')}"),
+        ("answers computed", f"{m.evaluations:,}"),
+        ("units", "every channel at every position" if m.per == "position" else "channels, averaged over positions"),
+        ("pooling", "the ratio of expectations" + ("; per-anchor ratios too" if m.pooling == "per_anchor" else "")),
+        ("seed of the draw", str(m.seed)),
+        *(("note", note) for note in (m.note, *notes) if note),
+    ]
+    if len(m.dependence) > 1 and not any(d.far for d in m.dependence):
+        rows.append(("dependence", f"none of {len(m.dependence)} pairs of sources was found far from independent"))
+    elif len(m.dependence) == 1 and not m.dependence[0].far:
+        rows.append(("dependence", m.dependence[0].sentence()))
+    return "<dl>\n" + "\n".join(f"<dt>{escape(a)}</dt><dd>{sentence(b)}</dd>" for a, b in rows) + "\n</dl>"
+
+
+def _units(measurement: Measurement, drawn: Sequence[tuple[Panel, str]]) -> str:
+    sources = measurement.sources
+    if len(sources) == 2:
+        said = f"RSV, the relative source variance of a unit, says which source moves it: +1 {sources[0]} only, "
+        said += f"−1 {sources[1]} only, 0 both alike. Synergy is the share of its variance that needs both; RSV alone "
+        said += "cannot see it."
+    else:
+        said = (
+            "A source's share is its part of the unit's total effects: of all that the unit's answer changes when one "
+        )
+        said += "source changes and the others stay. Synergy is the share of its variance that needs several sources; "
+        said += "shares alone cannot see it."
+    picked = [layer.name or "the output" for layer in _picked(measurement)]
+    hidden = len(measurement) - len(picked)
+    more = f"Drawn one by one are {len(picked)} of {len(measurement)} layers, evenly picked." if hidden else ""
+    return lead(said) + (lead(more) if more else "") + gallery(drawn)
+
+
+def _layers(measurement: Measurement) -> str:
+    said = "Means over live units, with 95 % intervals over the draw of anchors; this is one network, so nothing here "
+    said += "says how another training would end."
+    html = lead(said) + scroll(layer_table(measurement), "Table of the layers")
+    if len(measurement.sources) > 2:
+        html += "<h3>Pair by pair</h3>\n" + lead(
+            "RSV of two sources leaves the others out: +1 the first of the two only."
+        )
+        html += scroll(pair_table(measurement), "Table of the pairs of sources")
+    return html
+
+
+def _outstanding(measurement: Measurement) -> str:
+    table = unit_table(_picked(measurement))
+    if table is None:
+        return lead("No layer has live units that several sources reach.")
+    said = "Of every layer " + ("drawn above " if len(measurement) > LAYERS else "")
+    said += "that several sources reach, the units that one source moves most and those that need several most, by the "
+    said += "end of their 95 % interval that is nearer to the middle. Units are counted from 0."
+    return lead(said) + scroll(table, "Table of the units that stand out")
+
+
+def _limits(measurement: Measurement) -> str:
+    said = "Intervals are over the draw of anchors from these samples, for this one network, and not corrected for how "
+    said += "many numbers stand here; RSV, shares and synergy say what moves a unit, not whether that helps a task. "
+    return said + {
+        "product": "Sources were drawn independently of each other: where real ones depend on each other, this is a "
+        "property of the network, not of the network on its data.",
+        "within_class": "Within a class sources were drawn independently of each other, and what tells classes apart "
+        "is not in these numbers.",
+        "local": "Variants of a sample show what moves a unit near the data, and only by as much as they differ.",
+    }.get(measurement.pairing, "The pairing decides what the network was shown: compare only what shares it.")

@@ -1,0 +1,127 @@
+"""The report on three sources, and on probes beside accuracy and units."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+from matplotlib.text import Text
+
+from chiasm.pictures.words import percent
+from chiasm.report.figures import figures
+from chiasm.report.harvest import harvest
+from chiasm.report.outcomes import Outcomes
+from chiasm.report.probes import probes
+from chiasm.report.reading import reading
+from chiasm.report.table import table
+from chiasm.study.results import SCHEMA, Results
+from tests.report_fakes import early_window, make, turning
+
+
+def three(outcomes: Outcomes) -> Outcomes:
+    """The outcomes as if a third source had been there, that has half as much of the total effects as each other."""
+    cells = []
+    for cell in outcomes:
+        runs = []
+        for run in cell.runs:
+            held = {name: dict(fields) for name, fields in run.layers.items()}
+            for fields in held.values():
+                for source in ("left", "right"):
+                    fields[f"share_mean {source}"] *= 0.8
+                fields["share_mean third"] = 0.2
+            runs.append(replace(run, layers=held))
+        cells.append(replace(cell, runs=tuple(runs)))
+    return replace(outcomes, cells=tuple(cells), sources=("left", "right", "third"))
+
+
+def test_three_sources_are_said_to_be_three() -> None:
+    results = make(early_window, turning, arms=["duration", "onset", "mirror"])
+    outcomes = three(harvest(results))
+    found = {f.about: f.text for f in reading(outcomes)}
+    assert "the units of layer fusion turn from right to left: mean RSV of left and right " in found["units"]
+    cell = outcomes.longest(outcomes.clock)
+    control = outcomes.control(cell) if cell else None
+    assert cell is not None
+    assert control is not None
+    for source in outcomes.sources:
+        before, after = (c.mean_layer("fusion", f"share_mean {source}", (0, 1)) for c in (control, cell))
+        assert before is not None
+        assert after is not None
+        assert f"{source} from {percent(before.mean)} to {percent(after.mean)}" in found["units"]
+    assert "the mean RSV of left and right moves by" in found["mirror"]
+    drawn = figures(results, outcomes)
+    ridge, mean = drawn["units"][0], drawn["means"][0]
+    assert "RSV of left and right; units that neither moves are left out." in ridge.caption
+    assert "RSV of left and right" in drawn["planes"][0].caption
+    assert mean.figure.axes[0].get_title("left") == "Mean RSV of left and right, layer fusion"
+    assert "RSV of left and right." in mean.caption
+    labels = " ".join(text.get_text() for text in ridge.figure.findobj(Text) if isinstance(text, Text))
+    assert "right only" in labels
+    assert "not left" not in labels
+    assert "share of third, fusion" in table(outcomes)
+
+
+def test_a_mirror_on_a_third_source_need_not_turn_the_rsv_of_the_first_two() -> None:
+    changes = {"mirror.timeline": "silence(left) {d} | clean 60"}
+    outcomes = three(
+        harvest(make(rsv=lambda told: 0.5 * (told.duration > 0), arms=["duration", "mirror"], changes=changes))
+    )
+    assert {f.about: f.verdict for f in reading(outcomes)}["mirror"] == "mirror differs"  # left and right are compared
+    moved = replace(outcomes, sources=("right", "third", "left"))
+    assert {f.about: f.verdict for f in reading(moved)}["mirror"] == "mirror agrees"
+
+
+def extended(results: Results, *rows: tuple[str, str | None, str | None, float]) -> Results:
+    """Add numbers to the last epoch of every run."""
+    ends = results.table.filter(pl.col("final"), quantity="accuracy", source="all")
+    more = [
+        ends.with_columns(
+            pl.lit(quantity).alias("quantity"),
+            pl.lit(layer, dtype=pl.String).alias("layer"),
+            pl.lit(source, dtype=pl.String).alias("source"),
+            (pl.lit(value) + 0.001 * pl.col("seed")).alias("value"),
+        ).select(list(SCHEMA))
+        for quantity, layer, source, value in rows
+    ]
+    return replace(results, table=pl.concat([results.table, *more]))
+
+
+def test_the_numbers_of_further_probes_have_tables_of_their_own() -> None:
+    plain = make(arms=["duration", "alone"])
+    assert not list(probes(harvest(plain)))
+    told = extended(
+        plain,
+        ("usable_bits", None, "all", 1.25),
+        ("usable_bits", None, "without left", -0.5),
+        ("shapley_accuracy", None, "left", 0.25),
+        ("fisher_trace", "pathways.left", None, 1234.0),
+        ("fisher_trace", "heads", None, 0.00123),
+        ("effective_rank", "trunk", None, 7.5),
+        ("participation_ratio", "trunk", None, float("nan")),
+    )
+    outcomes = harvest(told)
+    assert outcomes.layers == ("fusion",)  # neither a part nor a layer whose rank alone is known has units to show
+    assert table(outcomes) == table(harvest(plain))
+    usable, fisher, ranked = list(probes(outcomes))
+    assert [title for title, _, _ in (usable, fisher, ranked)] == ["Usable information", "Fisher information", "Rank"]
+    cells = len(outcomes.cells)
+    for made in (usable, fisher, ranked):
+        assert made[2].count('<th scope="row"') == cells
+        assert "tested with" not in made[2]
+    assert usable[2].count("<td>1.25 <span") == usable[2].count("<td>−0.50 <span") == cells
+    assert usable[2].count("<td>+25.1 <span") == cells  # points
+    assert fisher[2].count("<td>1234 <span") == cells
+    assert fisher[2].count("<td>0.00223 <span") == cells  # 0.00123 and seeds' 0, .001 and .002
+    assert ranked[2].count("<td>7.5 <span") == ranked[2].count('<td class="none">–</td>') / 2 == cells
+
+
+@pytest.mark.parametrize("units", [0, 4])
+def test_sources_are_known_without_the_task(units: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    results = extended(make(arms=["duration"], units=units), ("usable_bits", None, "without left", 0.5))
+
+    def gone(_: object) -> None:
+        raise OSError("moved")
+
+    monkeypatch.setattr("chiasm.tasks.Stereogram.describe", gone)
+    assert harvest(results).sources == ("left", "right")
