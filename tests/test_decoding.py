@@ -16,8 +16,8 @@ from sklearn.metrics import accuracy_score, log_loss
 from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.decoding import decode
-from chiasm.measuring.usable import Usable
+from chiasm.measuring.information.decoding import decode
+from chiasm.measuring.information.usable import Usable
 from chiasm.networks import FusionNetwork, SplitMLP
 from chiasm.sources import Source
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from chiasm.errors import ChiasmError
 from chiasm.measuring import dependence as room
-from chiasm.measuring.dependence import Dependence, dependence, distance_correlation
+from chiasm.measuring.shown.dependence import Dependence, dependence, distance_correlation
 from chiasm.tasks.digits import Digits
 from chiasm.tasks.stereogram import Stereogram
 

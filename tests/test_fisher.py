@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.fisher import Fisher, fisher
-from chiasm.measuring.gradients import traces
+from chiasm.measuring.information.fisher import Fisher, fisher
+from chiasm.measuring.information.gradients import traces
 from chiasm.networks import SplitCNN
 from chiasm.randomness import seeded_globals
 from chiasm.sources import Source

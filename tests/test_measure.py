@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +155,10 @@ def test_separate_pathways_give_the_numbers_of_whole_passes() -> None:
     model.pathways["left"].register_forward_pre_hook(lambda _m, i: calls.update(pathway=calls["pathway"] + len(i[0])))
     model.fusion.register_forward_pre_hook(lambda _m, i: calls.update(fusion=calls["fusion"] + len(i[0][0])))
     fast = measure(model, x, layers, block=10)
-    assert calls == {"pathway": 200 + 2, "fusion": 200 * 10 + 2}  # and two samples that tell how wide the model is
+    assert calls == {
+        "pathway": 200 + 8,
+        "fusion": 200 * 10 + 8,
+    }  # and two samples, four times, that tell what it is like
     slow = measure(model, x, layers, block=10, forward=lambda net, s: net(s))
     for name in layers:
         assert fast[name].dead.tolist() == slow[name].dead.tolist()
@@ -298,6 +302,15 @@ ONE = {"left": torch.ones(3, 1)}
         ({"sources": {"left": torch.ones(3, 1), "right": torch.full((3, 1), torch.nan)}}, "source 'right' holds NaN"),
         ({"anchors": 1}, "anchors = 1; give a whole number of 2 or more"),
         ({"anchors": (4, 4)}, r"anchors = \(4, 4\); give a whole number"),
+        ({"precision": 0.1, "anchors": 100}, "precision and anchors are given both"),
+        ({"variant": lambda x, g: x}, "variant is for pairing='local'"),
+        ({"pairing": "local", "variant": lambda x: x}, r"the variant function of source 'left' raised TypeError"),
+        ({"pairing": "local", "variant": lambda x, g: x.numpy()}, "made a ndarray of"),
+        ({"sources": {**ONE, "right": torch.ones(3, 1).to_sparse()}}, "source 'right' is a tensor that is sparse_coo"),
+        ({"sources": {**ONE, "right": torch.ones(3, 1, device="meta")}}, "a tensor that is without data"),
+        ({"layers": None}, "layers is a NoneType; a list of names would do"),
+        ({"forward": "x"}, "forward is a str"),
+        ({"channel_axis": "last"}, "channel_axis = 'last'; give a whole number"),
         ({"precision": 0}, "precision = 0; give the standard error wanted of RSV"),
         ({"block": 1}, "block = 1 with estimator = 'grid'; a grid takes 2 to 128"),
         ({"block": 4, "estimator": "pick_freeze"}, "pick_freeze always two"),
@@ -442,10 +455,10 @@ def test_pairings() -> None:
 def test_the_precision_asked_for_is_reached() -> None:
     x = samples(9000)
     m = measure(Units(), x, ["fusion"], precision=0.02)
-    # The first look's errors are known to a fifth, and nine in ten of eight units is nearly the worst of them.
-    assert m["fusion"].error_of_most() < 0.025
-    assert m.anchors < 4096
-    assert abs(m.anchors_for(0.02) / m.anchors - 1) < 0.6
+    # Looked at again until it is reached, while there are samples.
+    assert m["fusion"].error_of_most() <= 0.02 or m.anchors > 8990
+    loose = measure(Units(), x, ["fusion"], precision=0.5)
+    assert loose.anchors >= 496  # never fewer than what the first look has shown already
     assert "standard error 0.02 wanted" in m.summary()
     few = measure(Units(), samples(100), ["fusion"], precision=0.02)
     assert few.anchors <= 100
@@ -551,3 +564,148 @@ def test_networks_are_combined_with_the_seed_as_the_unit() -> None:
     other = measure(Mix(1), dict(reversed(x.items())), [""], anchors=64)
     with pytest.raises(ChiasmError, match="differ in sources"):
         combine([some[0], other])
+
+
+def test_what_networks_share_of_their_anchors_is_in_the_interval() -> None:
+    class Alike(nn.Module):
+        def __init__(self, seed: int) -> None:
+            super().__init__()
+            self.w = 1 + 0.01 * torch.rand(50, generator=torch.Generator().manual_seed(seed))
+
+        def forward(self, left: Tensor, right: Tensor) -> Tensor:
+            return (left + right) * self.w
+
+    # Networks that are nearly one: nothing but the anchors that all of them share moves their RSV away from 0.
+    for seeds in ((0, 0, 0, 0), (0, 1, 2, 3)):
+        hits = 0
+        for repeat in range(60):
+            x = samples(300, seed=repeat)
+            some = [
+                measure(Alike(n), x, [""], seed=seed, anchors=256, check_dependence=False)
+                for n, seed in enumerate(seeds)
+            ]
+            low, high = combine(some).interval("", "mean_rsv")
+            hits += int(low <= 0 <= high)
+        assert hits / 60 > 0.84, (seeds, hits)  # four standard errors below 95 %
+
+
+def test_classes_count_by_their_share_of_the_samples() -> None:
+    labels = np.repeat(np.arange(200), [4] * 100 + [7] * 100)
+    scale = torch.from_numpy(np.where(labels < 100, 1.0, 3.0)).float()[:, None]
+    g = torch.Generator().manual_seed(0)
+    found = []
+    for _ in range(20):
+        x = {s: scale * torch.randn(len(labels), 1, generator=g) for s in ("left", "right")}
+        m = measure(nn.Identity(), x, [""], forward=lambda _, s: s["left"] + s["right"], pairing="within_class",
+                    target=[f"class {c}" for c in labels])  # fmt: skip
+        found.append(m[""].variance()[0])
+    truth = 2 * (400 * 1 + 700 * 9) / 1100
+    assert abs(np.mean(found) - truth) < 4 * np.std(found) / np.sqrt(20)
+    rare = measure(Units(), samples(1000), ["fusion"], pairing="within_class", target=np.r_[[0] * 3, [1] * 997])
+    assert rare.anchors > 990
+    measure(Units(), samples(1000), ["fusion"], pairing="within_class", target=np.r_[[0] * 3, [1] * 997], precision=0.1)
+
+
+def test_a_model_that_keeps_something_from_pass_to_pass_is_shown_whole_passes() -> None:
+    class Skips(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.skips: list[Tensor] = []
+            self.mid, self.out = nn.Identity(), nn.Identity()
+
+        def forward(self, left: Tensor, right: Tensor) -> Tensor:
+            self.skips += [left, right]
+            x = self.mid(self.skips.pop(0) * 1.0)
+            out: Tensor = self.out(x + self.skips.pop(0))
+            return out
+
+    for chunk in (None, 64):
+        np.testing.assert_array_equal(measure(Skips(), samples(500), ["mid"], chunk=chunk)["mid"].rsv(), 1)
+
+
+def test_noise_in_evaluation_mode_is_told() -> None:
+    m = measure(nn.Identity(), samples(300), [""], forward=lambda _, s: s["left"] + torch.randn_like(s["right"]))
+    assert "the model draws random numbers in evaluation mode, which count as synergy" in m.summary()
+    assert "random" not in measure(Units(), samples(300), ["fusion"]).summary()
+
+
+def test_rounding_is_no_live_unit() -> None:
+    def softmax(_model: nn.Module, s: Mapping[str, Tensor]) -> Tensor:
+        a, b = s["left"], s["right"]
+        return torch.cat([torch.softmax(torch.cat([a, b, a * b], 1), 1).sum(1, keepdim=True), a + b], 1)
+
+    assert measure(nn.Identity(), samples(400), [""], forward=softmax)[""].dead.tolist() == [True, False]
+    maps = samples(200, shape=(1, 6, 6))
+    norm = nn.InstanceNorm2d(2)
+    m = measure(norm, maps, [""], forward=lambda net, s: net(torch.cat([s["left"], s["right"]], 1)))
+    assert m[""].dead.all()
+    assert measure(Units(), samples(400), ["fusion"], forward=lambda n, s: n(s["left"] + 100, s["right"]))[
+        "fusion"
+    ].dead.tolist() == [False] * 7 + [True]
+
+
+def test_additive_networks_of_six_sources_have_no_synergy() -> None:
+    g = torch.Generator().manual_seed(0)
+    weights = torch.randn(6, 100, generator=g)
+    hits = 0
+    for repeat in range(20):
+        x = {f"s{j}": torch.randn(1000, 1, generator=g) for j in range(6)}
+        m = measure(nn.Identity(), x, [""], seed=repeat, check_dependence=False,
+                    forward=lambda _, s: torch.cat(list(s.values()), 1) @ weights)  # fmt: skip
+        low, high = m[""].interval("mean_synergy")
+        hits += int(low <= 1e-9 <= high + 1e-9)
+    assert hits >= 15  # of 20; an interval that clips each unit first holds 0 in two of thirty
+
+
+def test_local_pairing_takes_more_variants_where_samples_are_few() -> None:
+    def jitter(x: Tensor, g: torch.Generator) -> Tensor:
+        return x + torch.randn(x.shape, generator=g)
+
+    used = [
+        measure(Units(), samples(100), ["fusion"], pairing="local", variant=jitter, anchors=n).anchors
+        for n in (100, 400, 1600)
+    ]
+    assert used[0] >= 100
+    assert used[1] >= 400
+    assert used[2] >= 1600
+
+
+def test_the_first_axis_is_the_samples() -> None:
+    model = nn.Sequential(nn.LSTM(4, 3))  # time first
+    x = {s: torch.randn(60, 16, 4) for s in ("left", "right")}
+
+    def f(net: nn.Module, s: Mapping[str, Tensor]) -> Tensor:
+        out: Tensor = net((s["left"] + s["right"]).transpose(0, 1))[0]
+        return out
+
+    with pytest.raises(ChiasmError, match="gave 16 answers to 2 samples; the first axis"):
+        measure(model, x, ["0:0"], forward=f, chunk=16)
+
+
+def test_a_model_that_fails_late_is_told_in_one_sentence() -> None:
+    def f(net: nn.Module, s: Mapping[str, Tensor]) -> Tensor:
+        if len(s["left"]) > 2:
+            raise ValueError("too many")
+        out: Tensor = net(s["left"], s["right"])
+        return out
+
+    with pytest.raises(ChiasmError, match=r"raised ValueError \(too many\) when shown left float32 \("):
+        measure(Units(), samples(200), ["fusion"], forward=f)
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    m = measure(Units(), samples(100), ["fusion"], seed=np.int64(3))  # type: ignore[arg-type]
+    (tmp_path / "m.npz").mkdir()
+    with pytest.raises(ChiasmError, match="cannot be written"):
+        m.save(tmp_path / "m")
+    assert [p.name for p in tmp_path.iterdir()] == ["m.npz"]
+    path = m.save(tmp_path / "n")
+    assert Measurement.load(path).seed == 3
+    whole = path.read_bytes()
+    for at in range(40, len(whole), 97):
+        (tmp_path / "bad.npz").write_bytes(whole[:at] + bytes([whole[at] ^ 255]) + whole[at + 1 :])
+        with suppress(ChiasmError):  # a bit that no checksum covers may pass; nothing else is raised
+            Measurement.load(tmp_path / "bad.npz")
+    np.save(tmp_path / "x.npy", np.ones(3))
+    with pytest.raises(ChiasmError, match="or damaged"):
+        Measurement.load(tmp_path / "x.npy")

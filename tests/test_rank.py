@@ -15,7 +15,7 @@ from scipy.integrate import quad
 from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.rank import effective_rank, participation_ratio, rank
+from chiasm.measuring.information.rank import effective_rank, participation_ratio, rank
 from chiasm.randomness import generator
 
 

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.shapley import interaction, shapley, subsets
+from chiasm.measuring.information.shapley import interaction, shapley, subsets
 
 Array = NDArray[np.float64]
 

@@ -14,10 +14,10 @@ if TYPE_CHECKING:
     from chiasm.errors import ChiasmError
     from chiasm.adapters.injection import Injection, inject
     from chiasm.measuring import Combined, DependentSources, LayerMeasurement, Measurement, combine, measure
-    from chiasm.measuring.decoding import decode
-    from chiasm.measuring.fisher import Fisher, fisher
-    from chiasm.measuring.rank import rank
-    from chiasm.measuring.usable import Usable
+    from chiasm.measuring.information.decoding import decode
+    from chiasm.measuring.information.fisher import Fisher, fisher
+    from chiasm.measuring.information.rank import rank
+    from chiasm.measuring.information.usable import Usable
     from chiasm.networks import FusionNetwork
     from chiasm.report import picture
     from chiasm.sources import Batch, Source
@@ -30,7 +30,7 @@ _HOME = {
     "ChiasmError": "chiasm.errors",
     "Combined": "chiasm.measuring",
     "DependentSources": "chiasm.measuring",
-    "Fisher": "chiasm.measuring.fisher",
+    "Fisher": "chiasm.measuring.information.fisher",
     "FusionNetwork": "chiasm.networks",
     "Injection": "chiasm.adapters.injection",
     "LayerMeasurement": "chiasm.measuring",
@@ -39,15 +39,15 @@ _HOME = {
     "Source": "chiasm.sources",
     "Study": "chiasm.study",
     "Timeline": "chiasm.timeline",
-    "Usable": "chiasm.measuring.usable",
+    "Usable": "chiasm.measuring.information.usable",
     "combine": "chiasm.measuring",
-    "decode": "chiasm.measuring.decoding",
-    "fisher": "chiasm.measuring.fisher",
+    "decode": "chiasm.measuring.information.decoding",
+    "fisher": "chiasm.measuring.information.fisher",
     "inject": "chiasm.adapters.injection",
     "load": "chiasm.verbs",
     "measure": "chiasm.measuring",
     "picture": "chiasm.report",
-    "rank": "chiasm.measuring.rank",
+    "rank": "chiasm.measuring.information.rank",
     "run": "chiasm.verbs",
 }
 

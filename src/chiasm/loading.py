@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError, unknown
+from chiasm.measuring.shown.samples import as_tensor
 from chiasm.networks.custom import load_object
 from chiasm.tasks.archive import Archive
 
@@ -115,4 +116,4 @@ def _tensor(held: Archive, name: str) -> Tensor:
     array = held[name]
     if array.dtype.kind not in "fiub":
         raise ChiasmError(f"'{held.path}': '{name}' has the type {array.dtype}; numbers would do")
-    return torch.from_numpy(array)
+    return as_tensor(array)

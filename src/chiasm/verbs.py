@@ -13,9 +13,9 @@ import msgspec
 from chiasm.errors import ChiasmError
 from chiasm.loading import load_model, load_sources
 from chiasm.measuring import DependentSources, measure
-from chiasm.measuring.decoding import decode
+from chiasm.measuring.information.decoding import decode
 from chiasm.measuring.measure import Per
-from chiasm.measuring.pairing import Pairing
+from chiasm.measuring.shown.blocks import Pairing
 from chiasm.report import write_report
 from chiasm.report.measured import write_measured
 from chiasm.report.theory.page import write_theory
@@ -122,7 +122,7 @@ def measure_files(
             made,
             shown,
             layers,
-            target=labels,
+            target=labels if pairing == "within_class" else None,
             pairing=pairing,
             anchors=anchors,
             precision=precision,
@@ -133,7 +133,10 @@ def measure_files(
     lines = found.summary().splitlines()
     notes = [f"model {model}" + (f", weights {weights}" if weights else ""), f"samples {data}"]
     if labels is not None:
-        told = decode(made, shown, labels, replace="shuffle", seed=seed).summary().splitlines()
+        try:
+            told = decode(made, shown, labels, replace="shuffle", seed=seed).summary().splitlines()
+        except ChiasmError as error:  # a model whose output is no class scores, say: what was measured stays
+            told = [f"Usable bits were not told: {error}"]
         notes += told
         lines += told
     out.mkdir(parents=True, exist_ok=True)

@@ -11,6 +11,7 @@ import polars as pl
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.measurement import Measurement
+from chiasm.measuring.variance.components import GROUPS
 from chiasm.measuring.variance.forms import Array
 
 SUMMARIES = {"mean_rsv": (-1.0, 1.0), "mean_synergy": (0.0, 1.0), "beyond": (0.0, 1.0), "mean_share": (0.0, 1.0)}
@@ -53,9 +54,11 @@ class Combined:
     def interval(self, layer: str, quantity: str, level: float = 0.95, **options: Any) -> Array:
         """Return (2, ...) low and high: where the mean over all networks of this kind lies.
 
-        Student's t of one number a network. The spread of these numbers holds both how networks differ and what the
-        draw of anchors adds, so no anchor is resampled on top; a percentile bootstrap of three to ten networks, which
-        resamples networks first and anchors within, covers less than it says (of three networks about 75 % for 95).
+        Student's t of one number a network. The spread of these numbers holds how networks differ, and what the draw
+        of anchors adds where each network has anchors of its own; as far as networks share anchors (the same seed:
+        all of them; else the share of all samples that one measurement uses) the error that they share is added.
+        A percentile bootstrap of three to ten networks, which resamples networks first and anchors within, covers
+        less than it says (of three networks about 75 % for 95).
 
         Raises:
             ChiasmError: a level outside (0, 1), or what `each` raises.
@@ -66,17 +69,30 @@ class Combined:
             raise ChiasmError(f"level = {level} is not a probability between 0 and 1; 0.95 is usual")
         x = self.each(layer, quantity, **options)
         n = len(x)
-        margin = stdtrit(n - 1, (1 + level) / 2) * x.std(0, ddof=1) / np.sqrt(n)
+        squared = x.var(0, ddof=1) / n + self.shared() * self._within(layer, quantity, **options) ** 2
+        freedom = min(n - 1, GROUPS - 1)
+        margin = stdtrit(freedom, (1 + level) / 2) * np.sqrt(squared)
         ends: Array = np.clip(np.stack([x.mean(0) - margin, x.mean(0) + margin]), *SUMMARIES[quantity])
         return ends
 
     def spread(self, layer: str, quantity: str, **options: Any) -> tuple[Array, Array]:
         """Return the standard deviation between networks, and the standard error of one of them by its anchors alone.
 
-        The first holds the second: where they are alike, more anchors narrow the interval; else more networks.
+        Where the second is the larger or they are alike, more anchors narrow the interval; else more networks.
         """
+        return self.each(layer, quantity, **options).std(0, ddof=1), self._within(layer, quantity, **options)
+
+    def shared(self) -> float:
+        """Return the share of anchors that two of the measurements have in common, in [0, 1]."""
+        if len({m.seed for m in self.measurements}) < len(self.measurements):
+            return 1.0
+        return float(np.mean([m.anchors / m.samples for m in self.measurements]).clip(0, 1))
+
+    def _within(self, layer: str, quantity: str, **options: Any) -> Array:
+        if min(m.blocks for m in self.measurements) < 2:
+            return np.full(self.each(layer, quantity, **options).shape[1:], np.nan)
         errors = [m[layer].standard_error(quantity, **options) for m in self.measurements]
-        return self.each(layer, quantity, **options).std(0, ddof=1), np.sqrt(np.mean(np.square(errors), 0))
+        return np.asarray(np.sqrt(np.mean(np.square(errors), 0)))
 
     def frame(self) -> pl.DataFrame:
         """Return a tidy table: layer, quantity, source, value, low, high (95 %), between, within, networks."""
@@ -120,6 +136,10 @@ def combine(measurements: Sequence[Measurement]) -> Combined:
     Raises:
         ChiasmError: fewer than two, or measurements that cannot be compared.
     """
+    if isinstance(measurements, Measurement) or not all(isinstance(m, Measurement) for m in measurements):
+        raise ChiasmError(
+            "combine takes a list of two or more measurements, one a network, as chiasm.measure gives them"
+        )
     some = tuple(measurements)
     if len(some) < 2:
         raise ChiasmError(f"{len(some)} measurement given; two or more networks can be combined")

@@ -3,31 +3,28 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
-from functools import partial
-from math import ceil, prod
-from typing import Any, Literal, final, get_args
+from collections.abc import Mapping, Sequence
+from math import ceil
+from numbers import Integral, Real
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.dependence import Dependence, dependence
+from chiasm.measuring.gathering import gather
 from chiasm.measuring.guest.units import to_units
 from chiasm.measuring.guest.untouched import untouched, unwrapped
 from chiasm.measuring.measurement import DependentSources, Measurement
-from chiasm.measuring.pairing import Blocks, Pairing, local, product, within_class
 from chiasm.measuring.passes import Passes
-from chiasm.measuring.per_anchor import per_anchor
 from chiasm.measuring.plan import Estimator, Plan, plan
 from chiasm.measuring.result import LayerMeasurement
-from chiasm.measuring.samples import Samples, check, leaves
-from chiasm.measuring.variance.components import Accumulator
+from chiasm.measuring.shown.blocks import Blocks, Pairing, local, product, within_class
+from chiasm.measuring.shown.dependence import Dependence, dependence
+from chiasm.measuring.shown.samples import Samples, as_tensor, check, leaves
+from chiasm.measuring.shown.variants import Variant
 from chiasm.measuring.variance.designs import Design
-from chiasm.measuring.variants import Variant
 from chiasm.networks import FusionNetwork
 from chiasm.networks.calling import Forward, forward_of
 
@@ -36,6 +33,8 @@ Pooling = Literal["ratio", "per_anchor"]
 
 # Anchors of the first look that tells how many a wanted precision needs: enough for errors known to a fifth.
 PILOT = 512
+# Looks at most, each with as many anchors as the one before asked for: its errors are estimates, and so is its answer.
+LOOKS = 4
 
 
 def measure(
@@ -46,7 +45,7 @@ def measure(
     anchors: int | None = None,
     precision: float | None = None,
     pairing: Pairing = "product",
-    target: Sequence[int] | Tensor | np.ndarray[Any, Any] | None = None,
+    target: Sequence[Any] | Tensor | np.ndarray[Any, Any] | None = None,
     variant: Variant | Mapping[str, Variant] | None = None,
     estimator: Estimator | Literal["auto"] = "auto",
     block: int | None = None,
@@ -75,7 +74,7 @@ def measure(
             "encoder:0" and "encoder:last_hidden_state" address parts of an output, "act#1" the second call of a
             module. Outputs (n, U) give U units, maps (n, C, ...) C, tokens (n, T, D) D.
         anchors: samples of each source to use, a few more or less to fill blocks; all where there are fewer. By
-            default 4096 for two and three sources, fewer for more (16,384 answers).
+            default 4096 for two and three sources, fewer for more (16,384 answers). Not beside `precision`.
         precision: the standard error wanted of RSV (of three and more sources: of shares of total effects) for nine
             in ten live units of every layer; a first look tells how many anchors that takes.
         pairing: "product": each source drawn from all its samples, independently. "within_class": the same among
@@ -128,7 +127,9 @@ def measure(
     >>> m["fusion"].synergy().round(1)
     array([0., 1., 0.])
     """
-    _refuse(model, layers, per, pooling, pairing, chunk, precision)
+    given = {"per": per, "pooling": pooling, "pairing": pairing}
+    _refuse(model, layers, given, anchors, precision, chunk, channel_axis, seed, forward, variant)
+    precision = None if precision is None else float(precision)
     samples = check(sources)
     labels = _labels(target, samples) if pairing == "within_class" else None
     how = plan(len(sources), samples, anchors, estimator, block, pooling, pairing)
@@ -140,27 +141,35 @@ def measure(
         return to_units(x, per, channel_axis)
 
     def passes(design: Design) -> Passes:
-        return Passes(bare, partial(call, bare), layers, keep, design, chunk, apart)
+        return Passes(bare, lambda x: call(bare, dict(x)), layers, keep, design, chunk, apart)
 
     def drawn(how: Plan) -> Blocks:
         if pairing == "local":
             return local(sources, samples, how.blocks, how.levels, seed, variant)
         if pairing == "within_class":
             assert labels is not None
-            return within_class(sources, labels, how.blocks, how.levels, seed)
+            return within_class(sources, labels, min(how.wanted, samples), how.levels, seed)
         return product(sources, samples, how.blocks, how.levels, seed)
 
-    with untouched(model, seed):
-        if precision is not None:
-            first = plan(len(sources), samples, PILOT, estimator, block, pooling, pairing)
-            look = _measured(passes(first.design), drawn(first), tuple(sources), "ratio", False)
-            needed = _needed(look, first.anchors, precision)
-            how = plan(len(sources), samples, needed, estimator, block, pooling, pairing)
+    def look(how: Plan) -> tuple[Plan, Blocks, Passes, dict[str, LayerMeasurement]]:
         blocks = drawn(how)
         if blocks.levels != how.levels:  # a class of fewer samples than a block
             how = how.with_levels(blocks.levels)
-        found = _measured(passes(how.design), blocks, tuple(sources), pooling, progress)
+        shown = passes(how.design)
+        return how, blocks, shown, gather(shown, blocks, tuple(sources), pooling, progress)
+
     tested = _dependence(sources, seed) if check_dependence and pairing == "product" else ()
+    with untouched(model, seed):
+        if precision is not None:
+            how = plan(len(sources), samples, PILOT, estimator, block, pooling, pairing)
+        how, blocks, shown, found = look(how)
+        for _ in range(LOOKS if precision is not None else 0):
+            assert precision is not None
+            used = len(blocks) * blocks.levels
+            more = plan(len(sources), samples, _needed(found, used, precision), estimator, block, pooling, pairing)
+            if more.anchors <= used:
+                break
+            how, blocks, shown, found = look(more)
     made = Measurement(
         layers=found,
         sources=tuple(sources),
@@ -176,7 +185,7 @@ def measure(
         seed=seed,
         precision=precision,
         dependence=tested,
-        note=blocks.note,
+        note="; ".join(filter(None, [blocks.note, *shown.notes])),
     )
     far = [d for d in tested if d.far]
     if far:
@@ -185,87 +194,13 @@ def measure(
     return made
 
 
-@final
-@dataclass(slots=True)
-class _Together:
-    """What is gathered of layers that are caught together, side by side: one analysis for all of their units."""
-
-    design: Design
-    blocks: int
-    pooling: str
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    sums: Accumulator | None = None
-    ratios: list[np.ndarray[Any, Any]] = field(default_factory=list)
-
-    def add(self, start: int, answers: Mapping[str, Tensor]) -> None:
-        flat = [x.flatten(2) if x.dim() > 2 else x.unsqueeze(2) for x in answers.values()]
-        side = flat[0] if len(flat) == 1 else torch.cat(flat, 2)
-        if self.sums is None:
-            self.shapes = {layer: tuple(x.shape[2:]) for layer, x in answers.items()}
-            self.sums = Accumulator(self.design, self.blocks, (side.shape[2],), side.device)
-        self.sums.add(start, side)
-        if self.pooling == "per_anchor":
-            self.ratios.append(per_anchor(side, self.design.levels).double().cpu().numpy())
-
-    def results(self, sources: tuple[str, ...]) -> Iterator[LayerMeasurement]:
-        assert self.sums is not None
-        components = self.sums.result()
-        ratios = np.concatenate(self.ratios) if self.ratios else None
-        first = 0
-        for layer, shape in self.shapes.items():
-            own = slice(first, first + prod(shape))
-            first = own.stop
-            part = components.part(own)
-            variance = part.whole.variance
-            bad = int((~np.isfinite(variance)).sum())
-            if bad:
-                raise ChiasmError(f"layer '{layer}': {bad} of {variance.size} units gave NaN or infinity")
-            yield LayerMeasurement(layer, sources, part, shape, None if ratios is None else ratios[:, own])
-
-
-def _measured(
-    passes: Passes, blocks: Blocks, sources: tuple[str, ...], pooling: str, progress: bool
-) -> dict[str, LayerMeasurement]:
-    gathered: dict[tuple[str, ...], _Together] = {}
-    with closing(_Bar(len(blocks) * len(passes.layers), progress)) as bar, closing(passes.over(blocks)) as answers:
-        for start, some in answers:
-            together = gathered.setdefault(tuple(some), _Together(passes.design, len(blocks), pooling))
-            together.add(start, some)
-            bar.advance(sum(len(x) for x in some.values()))
-    found = {layer.name: layer for together in gathered.values() for layer in together.results(sources)}
-    return {name: found[name] for name in passes.layers}
-
-
-@final
-class _Bar:
-    """Progress on standard error, where that is a terminal, or nothing."""
-
-    def __init__(self, total: int, shown: bool) -> None:
-        self._bar: Any = None
-        self._total, self._shown = total, shown
-
-    def advance(self, blocks: int) -> None:
-        if self._shown and self._bar is None:  # begun with the first answers, so that no mistake is told below it
-            from rich.console import Console
-            from rich.progress import Progress
-
-            console = Console(stderr=True)
-            self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-            self._bar.start()
-            self._task = self._bar.add_task("measuring", total=self._total)
-        if self._bar is not None:
-            self._bar.advance(self._task, blocks)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-
-
-def _needed(look: Mapping[str, LayerMeasurement], anchors: int, precision: float) -> int:
-    """Return how many anchors bring nine in ten live units of every layer to a standard error."""
-    worst = max((layer.error_of_most() for layer in look.values()), default=0.0)
+def _needed(found: Mapping[str, LayerMeasurement], anchors: int, precision: float) -> int:
+    """Return how many anchors bring nine in ten live units of every layer to a standard error; these, if they do."""
+    worst = max((layer.error_of_most() for layer in found.values()), default=0.0)
+    if not np.isfinite(worst) or worst <= precision:
+        return anchors
     # A margin of a tenth, as the error itself was estimated from a few hundred anchors.
-    return max(4, ceil(anchors * (worst / precision) ** 2 * 1.1)) if np.isfinite(worst) else anchors
+    return ceil(anchors * (worst / precision) ** 2 * 1.1)
 
 
 def _dependence(sources: Mapping[str, Samples], seed: int) -> tuple[Dependence, ...]:
@@ -273,36 +208,59 @@ def _dependence(sources: Mapping[str, Samples], seed: int) -> tuple[Dependence, 
     plain: dict[str, Tensor] = {}
     for name, x in sources.items():
         first = leaves(name, x)[0]
-        leaf = first.detach() if isinstance(first, Tensor) else torch.from_numpy(np.ascontiguousarray(first))
-        if leaf.is_floating_point() and leaf.dim() > 1:
-            plain[name] = leaf
+        leaf = first.detach() if isinstance(first, Tensor) else as_tensor(first)
+        if leaf.is_floating_point():
+            if not bool(leaf.isfinite().all()):
+                raise ChiasmError(f"source '{name}' holds NaN or infinity; remove those samples")
+            plain[name] = leaf if leaf.dim() > 1 else leaf.unsqueeze(1)
     return dependence(plain, seed) if len(plain) > 1 else ()
 
 
 def _labels(target: Any, samples: int) -> Tensor:
     if target is None:
         raise ChiasmError("pairing='within_class' needs the classes: give target=(samples,) labels")
-    labels = torch.as_tensor(np.asarray(target))
-    if labels.dim() != 1 or len(labels) != samples:
+    try:
+        labels = target.detach().cpu().numpy() if isinstance(target, Tensor) else np.asarray(target)
+    except (ValueError, TypeError) as error:
+        raise ChiasmError("target is ragged; give one label for each sample") from error
+    if labels.ndim != 1 or len(labels) != samples:
         raise ChiasmError(f"target has the shape {tuple(labels.shape)}; one label for each of {samples} samples")
-    return labels
+    return torch.from_numpy(np.unique(labels, return_inverse=True)[1])
 
 
 def _refuse(
-    model: Any, layers: Any, per: str, pooling: str, pairing: str, chunk: int | None, precision: float | None
+    model: Any,
+    layers: Any,
+    given: Mapping[str, Any],
+    anchors: Any,
+    precision: Any,
+    chunk: Any,
+    channel_axis: Any,
+    seed: Any,
+    forward: Any,
+    variant: Any,
 ) -> None:
     """Raise a ChiasmError for what cannot be meant."""
-    for name, given, known in (("per", per, Per), ("pooling", pooling, Pooling), ("pairing", pairing, Pairing)):
-        if given not in get_args(known):
+    for name, known in (("per", Per), ("pooling", Pooling), ("pairing", Pairing)):
+        if given[name] not in get_args(known):
             told = [f"'{x}'" for x in get_args(known)]
-            raise ChiasmError(f"{name} = {given!r}; {', '.join(told[:-1])} or {told[-1]} would do")
-    if chunk is not None and (not isinstance(chunk, int) or chunk < 1):
-        raise ChiasmError(f"chunk = {chunk}; give 1 or more answers in a forward pass, or None")
-    if precision is not None and not (isinstance(precision, float) and 0 < precision < 1):
-        raise ChiasmError(f"precision = {precision}; give the standard error wanted of RSV, 0.05 for instance")
+            raise ChiasmError(f"{name} = {given[name]!r}; {', '.join(told[:-1])} or {told[-1]} would do")
+    for name, number in (("chunk", chunk), ("channel_axis", channel_axis), ("seed", seed)):
+        if number is not None and (not isinstance(number, Integral) or (name == "chunk" and number < 1)):
+            raise ChiasmError(f"{name} = {number!r}; give a whole number{' of 1 or more' if name == 'chunk' else ''}")
+    if precision is not None and not (isinstance(precision, Real) and 0 < float(precision) < 1):
+        raise ChiasmError(f"precision = {precision!r}; give the standard error wanted of RSV, 0.05 for instance")
+    if precision is not None and anchors is not None:
+        raise ChiasmError("precision and anchors are given both; precision chooses the anchors: leave one out")
+    if variant is not None and given["pairing"] != "local":
+        raise ChiasmError(f"variant is for pairing='local'; the pairing here is '{given['pairing']}'")
+    if forward is not None and not callable(forward):
+        raise ChiasmError(f"forward is a {type(forward).__name__}; a function (model, sources) -> output would do")
     if not isinstance(model, nn.Module):
         raise ChiasmError(f"model is a {type(model).__name__}; a torch nn.Module would do")
     if isinstance(layers, str):
         raise ChiasmError(f"layers = '{layers}' is one name; give a list of names: ['{layers}']")
+    if not isinstance(layers, list | tuple):
+        raise ChiasmError(f"layers is a {type(layers).__name__}; a list of names would do")
     if not all(isinstance(layer, str) for layer in layers):
         raise ChiasmError("layers are names, as model.named_modules() gives them, not the modules themselves")

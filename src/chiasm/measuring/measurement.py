@@ -12,8 +12,8 @@ import numpy as np
 import polars as pl
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.measuring.dependence import Dependence
 from chiasm.measuring.result import LayerMeasurement
+from chiasm.measuring.shown.dependence import Dependence
 from chiasm.measuring.variance.forms import Array
 
 if TYPE_CHECKING:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, final
 
 import torch
@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
 from chiasm.measuring.guest.capture import Capture, widest
-from chiasm.measuring.pairing import Blocks
-from chiasm.measuring.samples import Samples, pick, size, told
+from chiasm.measuring.guest.untouched import untouched
+from chiasm.measuring.shown.blocks import Blocks
+from chiasm.measuring.shown.samples import Samples, pick, size, told
 from chiasm.measuring.variance.designs import Design
 from chiasm.networks import FusionNetwork
 
@@ -39,6 +40,8 @@ class Passes:
         design: which anchors of a block meet.
         chunk: answers in one forward pass; None: as many as fit.
         apart: whether pathways may run once an anchor, for a `FusionNetwork` that nobody calls in a way of their own.
+        sizes: filled by the first pass: (*units,) by layer, how large a unit's numbers are before they are pooled.
+        notes: what to say of the model beside its numbers; filled by the first passes.
     """
 
     model: nn.Module
@@ -48,6 +51,8 @@ class Passes:
     design: Design
     chunk: int | None
     apart: bool
+    sizes: dict[str, Tensor] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
 
     def over(self, blocks: Blocks) -> Generator[Answers]:
         """Yield what layers answer, a few blocks at a time, in order; layers that come together always do."""
@@ -59,16 +64,16 @@ class Passes:
 
     def _whole(self, blocks: Blocks) -> Generator[Answers]:
         device, dtype = home(self.model)
+        two = {s: pick(blocks.values(s, 0, 1, device, dtype), torch.arange(2)) for s in blocks.index}
+        shapes = self._look(two)
         with Capture(self.model, self.layers, self.keep) as capture:
-            two = {s: pick(blocks.values(s, 0, 1, device, dtype), torch.arange(2)) for s in blocks.index}
-            seen: dict[str, Tensor] = {}
-            answers = self._size(lambda: self._try(lambda: seen.update(capture.run(lambda: self.show(two))), two), two)
-            shapes = {layer: x.shape for layer, x in seen.items()}
+            answers = self._size(lambda: self._try(lambda: self.show(two), two), two)
+            early = self._may_stop(capture, two)
             step = max(1, answers // len(self.design.points))
             for start in range(0, len(blocks), step):
                 stop = min(start + step, len(blocks))
                 anchors = {s: blocks.values(s, start, stop, device, dtype) for s in blocks.index}
-                met = self._met(capture, self.show, anchors, start, stop - start, answers)
+                met = self._met(capture, self.show, anchors, stop - start, answers, early)
                 for layer, units in met.items():
                     if units.shape[2:] != shapes[layer][1:]:
                         raise ChiasmError(
@@ -78,6 +83,39 @@ class Passes:
                             "forward=(model, sources) -> output"
                         )
                 yield start, met
+
+    def _look(self, two: Mapping[str, Samples]) -> dict[str, torch.Size]:
+        """Show two samples: learn how large each unit's numbers are, and whether the model answers alike twice.
+
+        The first pass is whole: only that can tell whether a layer is called twice.
+        """
+
+        def large(x: Tensor) -> Tensor:
+            return self.keep(x if x.dtype == torch.bool else x.abs())
+
+        seen: list[dict[str, Tensor]] = []
+        for keep in (large, self.keep, self.keep):
+            with Capture(self.model, self.layers, keep) as capture:
+                self._try(lambda c=capture: seen.append(c.run(lambda: self.show(two))), two)  # type: ignore[misc]
+        for layer, x in seen[0].items():
+            if len(x) != 2:
+                raise _wrong(layer, len(x), 2)
+            self.sizes[layer] = x.double().mean(0)
+        if not all(_alike(x, seen[2][layer]) for layer, x in seen[1].items()):
+            self.notes.append("the model draws random numbers in evaluation mode, which count as synergy")
+        return {layer: x.shape for layer, x in seen[0].items()}
+
+    def _may_stop(self, capture: Capture, two: Mapping[str, Samples]) -> bool:
+        """Try whether passes may end once every layer was seen: not where a model keeps something from pass to pass."""
+        turned = {s: pick(x, torch.tensor([1, 0])) for s, x in two.items()}
+        seen: list[dict[str, Tensor]] = []
+        with untouched(self.model):  # what the trial leaves in the model is taken back
+            for shown, stop in ((two, False), (turned, True), (two, True)):
+                self._try(
+                    lambda x=shown, s=stop: seen.append(capture.run(lambda: self.show(x), stop=s)),  # type: ignore[misc]
+                    two,
+                )
+        return all(_alike(x, seen[2][layer]) for layer, x in seen[0].items())
 
     def _apart(self, model: FusionNetwork, blocks: Blocks) -> Generator[Answers]:
         """Each pathway runs once an anchor, what follows once a combination."""
@@ -89,6 +127,7 @@ class Passes:
         captures = {s: Capture(model, layers, self.keep) for s, layers in own.items() if layers}
         met = Capture(model, rest, self.keep) if rest else None
         two = {s: pick(blocks.values(s, 0, 1, device, dtype), torch.arange(2)) for s in sources}
+        self._look(two)
         answers = self._size(lambda: self._try(lambda: self.show(two), two), two)
         step = max(1, answers // len(self.design.points))
         for start in range(0, len(blocks), step):
@@ -96,18 +135,18 @@ class Passes:
             encoded = {}
             for axis, s in enumerate(sources):
                 x = blocks.values(s, start, stop, device, dtype)
-                encoded[s], seen = _encode(model.pathways[s], x, captures.get(s), answers)
+                encoded[s], seen = self._encode(s, model.pathways[s], x, captures.get(s), answers)
                 if seen:
                     places = self._places(stop - start, axis, _device(x))
                     alike = {layer: response.index_select(0, places) for layer, response in seen.items()}
                     yield start, {s: x.reshape(stop - start, -1, *x.shape[1:]) for s, x in alike.items()}
             if met is not None:
                 with met:
-                    joined = self._met(met, model.join, encoded, start, stop - start, answers)
+                    joined = self._met(met, model.join, encoded, stop - start, answers, early=True)
                 yield start, joined
 
     def _met(
-        self, capture: Capture, show: Show, anchors: Mapping[str, Samples], start: int, blocks: int, answers: int
+        self, capture: Capture, show: Show, anchors: Mapping[str, Samples], blocks: int, answers: int, early: bool
     ) -> dict[str, Tensor]:
         """Show all combinations of the design of some blocks, at most `answers` in a pass."""
         points = len(self.design.points)
@@ -117,16 +156,15 @@ class Passes:
             shown = {
                 s: pick(x, self._places(blocks, axis, _device(x))[some]) for axis, (s, x) in enumerate(anchors.items())
             }
-            # Only a whole pass can tell whether a layer is called twice, so the first one is whole.
-            seen.append(capture.run(lambda x=shown: show(x), stop=start > 0 or first > 0))  # type: ignore[misc]
+            self._try(
+                lambda x=shown: seen.append(capture.run(lambda: show(x), stop=early)),  # type: ignore[misc]
+                shown,
+            )
         met = {}
         for layer in seen[0]:
             units = seen[0][layer] if len(seen) == 1 else torch.cat([part[layer] for part in seen])
             if len(units) != blocks * points:
-                raise ChiasmError(
-                    f"layer '{layer}' gave {len(units)} answers to {blocks * points} samples; the first axis of its "
-                    "output must be the samples"
-                )
+                raise _wrong(layer, len(units), blocks * points)
             met[layer] = units.reshape(blocks, points, *units.shape[1:])
         return met
 
@@ -144,15 +182,34 @@ class Passes:
         room = WIDEST_CPU if _device(next(iter(two.values()))).type == "cpu" else WIDEST_DEVICE
         return max(1, min(MOST_ANSWERS, room // numbers))
 
+    def _encode(
+        self, source: str, pathway: nn.Module, x: Samples, capture: Capture | None, most: int
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run a pathway on its anchors; return its output and what was kept of its layers, all (anchors, ...)."""
+        outputs: list[Tensor] = []
+        seen: list[dict[str, Tensor]] = []
+
+        def run(piece: Samples) -> None:
+            if capture is None:
+                outputs.append(pathway(piece))
+                return
+            with capture:
+                seen.append(capture.run(lambda: outputs.append(pathway(piece))))
+
+        for piece in torch.split(x, most) if isinstance(x, Tensor) else [x]:
+            self._try(lambda some=piece: run(some), {source: piece})  # type: ignore[misc]
+        kept = {layer: torch.cat([part[layer] for part in seen]) for layer in seen[0]} if seen else {}
+        return (outputs[0] if len(outputs) == 1 else torch.cat(outputs)), kept
+
     def _try(self, run: Callable[[], Any], two: Mapping[str, Samples]) -> None:
-        """Run a first pass of two samples; what the model raises becomes one sentence."""
+        """Run a pass; what the model raises becomes one sentence."""
         try:
             run()
-        except ChiasmError:
-            raise
-        except (MemoryError, torch.OutOfMemoryError):
+        except (ChiasmError, MemoryError, torch.OutOfMemoryError):
             raise
         except Exception as error:  # whatever a user's forward may raise
+            if "allocate" in str(error):
+                raise
             line = (str(error).strip().splitlines() or [""])[0]
             raise ChiasmError(
                 f"the model raised {type(error).__name__} ({line}) when shown {told(two)}; give the sources as the "
@@ -160,19 +217,18 @@ class Passes:
             ) from error
 
 
-def _encode(pathway: nn.Module, x: Samples, capture: Capture | None, most: int) -> tuple[Tensor, dict[str, Tensor]]:
-    """Run a pathway on its anchors; return its output and what was kept of its layers, all (anchors, ...)."""
-    outputs: list[Tensor] = []
-    seen: list[dict[str, Tensor]] = []
-    pieces = torch.split(x, most) if isinstance(x, Tensor) else [x]
-    for piece in pieces:
-        if capture is None:
-            outputs.append(pathway(piece))
-            continue
-        with capture:
-            seen.append(capture.run(lambda some=piece: outputs.append(pathway(some))))  # type: ignore[misc]
-    kept = {layer: torch.cat([part[layer] for part in seen]) for layer in seen[0]} if seen else {}
-    return (outputs[0] if len(outputs) == 1 else torch.cat(outputs)), kept
+def _wrong(layer: str, answers: int, samples: int) -> ChiasmError:
+    return ChiasmError(
+        f"layer '{layer}' gave {answers} answers to {samples} samples; the first axis of its output must be the samples"
+    )
+
+
+def _alike(x: Tensor, y: Tensor) -> bool:
+    """Whether two answers are the same but for rounding, whose order may change on a GPU."""
+    if x.shape != y.shape:
+        return False
+    largest = float(x.abs().nan_to_num(0, 0, 0).max()) if x.numel() else 0.0
+    return torch.allclose(x, y, rtol=1e-3, atol=1e-5 * largest, equal_nan=True)
 
 
 def home(model: nn.Module) -> tuple[torch.device | None, torch.dtype | None]:

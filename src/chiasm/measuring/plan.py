@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cache
+from numbers import Integral
 from typing import Any, Literal, final
 
 from chiasm.errors import ChiasmError
@@ -75,7 +76,7 @@ def plan(sources: int, samples: int, anchors: Any, estimator: Any, block: Any, p
     >>> plan(3, 500, None, "auto", None, "ratio", "product")
     Plan(estimator='pick_freeze', sources=3, blocks=250, levels=2, wanted=4096)
     """
-    if anchors is not None and (not isinstance(anchors, int) or isinstance(anchors, bool) or anchors < 2):
+    if anchors is not None and (not isinstance(anchors, Integral) or isinstance(anchors, bool) or anchors < 2):
         raise ChiasmError(f"anchors = {anchors!r}; give a whole number of 2 or more, or None")
     if estimator not in ("auto", "grid", "pick_freeze"):
         raise ChiasmError(f"estimator = {estimator!r}; 'auto', 'grid' or 'pick_freeze' would do")
@@ -94,7 +95,7 @@ def plan(sources: int, samples: int, anchors: Any, estimator: Any, block: Any, p
             raise ChiasmError("pooling='per_anchor' is a grid of two sources; for others there is only 'ratio'")
         block = block or min(PER_ANCHOR, samples)
         anchors = anchors or 4 * PER_ANCHOR
-    wanted = anchors or min(ANCHORS, 2 * ANSWERS // len(design(sources, 2).points))
+    wanted = int(anchors) if anchors else min(ANCHORS, 2 * ANSWERS // len(design(sources, 2).points))
     # Each block of `local` pairing is one sample of the data; else each anchor is one.
     there = samples if pairing != "local" else wanted
     used = min(wanted, there)
@@ -102,6 +103,8 @@ def plan(sources: int, samples: int, anchors: Any, estimator: Any, block: Any, p
     if chosen == "grid":
         crossed = int((ANSWERS / used) ** (1 / (sources - 1)) + 1e-9)
         levels = block or max(2, min(crossed, used // GROUPS, LARGEST))
+        if pairing == "local" and block is None:  # variants cost nothing to make: more of them, where samples are few
+            levels = max(levels, min(MOST_LEVELS, -(-used // samples)))
     levels = min(levels, used)
     # A block more than asked for, rather than a few anchors fewer, where there are samples for it.
     blocks = min(-(-used // levels), samples if pairing == "local" else samples // levels)

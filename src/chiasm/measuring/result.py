@@ -13,6 +13,9 @@ from chiasm.measuring.variance.components import Components, Effects
 from chiasm.measuring.variance.forms import Array, pairs_of
 from chiasm.measuring.variance.indices import ATANH, LOG, LOGIT, PART, Quantity, dead_units, over, rsv
 
+# What rounding alone may spread a number by, over its size: float32's 6e-8 of each of some operations.
+ROUNDING = 5e-7
+
 
 @final
 @dataclass(frozen=True, eq=False, repr=False)
@@ -28,7 +31,9 @@ class LayerMeasurement:
         components: with units of shape (units,).
         shape: what the units are places of, (channels, *positions); by default (units,).
         ratios: (anchors, units) RSV by pair of anchors, where it was asked for; see `per_anchor_rsv`.
-        dead: (units,) bool: variance below 1e-6 of the median variance of the layer's units that vary at all.
+        size: (units,) how large the numbers are that a unit is made of, before they are pooled.
+        dead: (units,) bool: variance below 1e-6 of the median variance of the layer's units that vary at all, or a
+            spread that is no more than float32's rounding of numbers of this size.
 
     >>> from chiasm.measuring.variance.designs import Crossed
     >>> nine_to_one = Components(Crossed(2, 2).forms, np.array([[[18.0], [2.0], [0.0]]]), np.array([1.0]))
@@ -42,6 +47,7 @@ class LayerMeasurement:
     components: Components
     shape: tuple[int, ...] = ()
     ratios: Array | None = None
+    size: Array | None = None
     dead: NDArray[np.bool_] = field(init=False)
     effects: Effects = field(init=False)
 
@@ -49,6 +55,8 @@ class LayerMeasurement:
         object.__setattr__(self, "effects", self.components.whole)
         variance = self.effects.variance
         dead = dead_units(variance)
+        if self.size is not None:
+            dead |= variance < (ROUNDING * self.size) ** 2
         dead.flags.writeable = False
         object.__setattr__(self, "dead", dead)
         object.__setattr__(self, "shape", self.shape or variance.shape)
@@ -316,7 +324,7 @@ class LayerMeasurement:
             "shapley": Quantity(shapley, scale=PART),
             "variance": Quantity(lambda e: e.variance, (0.0, np.inf), LOG, of_units=False),
             "mean_rsv": Quantity(lambda e: self._mean(rsv(e, a, b)), (-1.0, 1.0), ATANH, of_units=False),
-            "mean_synergy": Quantity(lambda e: self._mean(np.clip(synergy(e), 0, 1)), of_units=False),
+            "mean_synergy": Quantity(lambda e: self._mean(synergy(e)), of_units=False),
             "mean_share": Quantity(lambda e: np.stack([self._mean(x) for x in share(e)]), scale=LOGIT, of_units=False),
             "beyond": Quantity(lambda e: self._share_beyond(rsv(e, a, b), cut), of_units=False),
         }

@@ -114,7 +114,7 @@ def load_object(path: str, key: str) -> Any:
         sys.path.insert(0, here)
     try:
         found = importlib.import_module(module)
-    except ImportError as error:
+    except Exception as error:  # a missing module, or whatever its code raises while it is imported
         raise ChiasmError(f"{key} = '{path}': module '{module}' cannot be imported ({error})") from error
     finally:
         if added:

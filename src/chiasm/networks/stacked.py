@@ -182,7 +182,7 @@ class Stacked:
         self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         kept: dict[str, Tensor] = {}
-        args, kwargs = self._arguments(weights, sources)
+        args, kwargs = self.arguments(weights, sources)
         modules = dict(self.template.named_modules())
         hooks = [
             modules[name].register_forward_hook(lambda _m, _i, out, name=name: kept.__setitem__(name, out.clone()))
@@ -199,7 +199,7 @@ class Stacked:
             kept[""] = logits["both"]
         return logits, kept
 
-    def _arguments(self, weights: Weights, sources: Mapping[str, Tensor]) -> Arguments:
+    def arguments(self, weights: Weights, sources: Mapping[str, Tensor]) -> Arguments:
         """Hand sources to the template as its forward takes them: by name, in order or in one mapping."""
         if self._manner is None:
             *others, self._manner = manners_of(self.template, sources)

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from chiasm.measuring.gradients import traces
+from chiasm.measuring.information.gradients import traces
 from chiasm.measuring.probe.number import Number
-from chiasm.measuring.samples import Samples
+from chiasm.measuring.shown.samples import Samples
 from chiasm.networks import Stacked
 from chiasm.randomness import generator
 from chiasm.sources import Batch
@@ -30,14 +30,16 @@ def fishers(
         seeds: one a row: of which samples are shown, and of the labels drawn from the network.
         samples: how many are shown.
     """
-    from chiasm.measuring.fisher import _usual  # here, as it needs scipy, which takes its time to import
+    from chiasm.measuring.information.fisher import (
+        usual_parts,
+    )  # here, as it needs scipy, which takes its time to import
 
     template = network.template
     parameters = [name for name, p in template.named_parameters() if p.is_floating_point()]
-    parts = _usual(template, parameters)
+    parts = usual_parts(template, parameters)
 
     def answer(held: dict[str, Tensor], shown: dict[str, Samples]) -> Any:
-        args, kwargs = network._arguments(held, shown)
+        args, kwargs = network.arguments(held, shown)
         return functional_call(template, held, args, kwargs)
 
     # cuDNN cannot differentiate recurrent layers in evaluation mode, torch's own kernels can.

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from chiasm.measuring.guest.units import to_units
+from chiasm.measuring.information.rank import Spread
 from chiasm.measuring.probe.number import CHUNK, Number
-from chiasm.measuring.rank import _Spread
 from chiasm.networks import Stacked
 from chiasm.randomness import generator
 from chiasm.sources import Batch
@@ -32,7 +32,7 @@ def ranks(
         for test, seed in zip(tests, seeds, strict=True)
     ]
     shown = len(index[0])
-    spreads = [{layer: _Spread(layer, shown) for layer in layers} for _ in range(rows)]
+    spreads = [{layer: Spread(layer, shown) for layer in layers} for _ in range(rows)]
     for start in range(0, shown, CHUNK):
         x = {
             name: torch.stack(
@@ -54,7 +54,7 @@ def ranks(
     return [[number for layer in layers for number in _told(layer, held.get(layer))] for held in spreads]
 
 
-def _told(layer: str, spread: _Spread | None) -> list[Number]:
+def _told(layer: str, spread: Spread | None) -> list[Number]:
     found = spread.result() if spread else None
     values = (found.effective_rank, found.participation, float(found.dead)) if found else (nan, nan, nan)
     quantities = ("effective_rank", "participation_ratio", "rank_dead")

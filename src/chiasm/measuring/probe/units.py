@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chiasm.measuring.guest.units import to_units
-from chiasm.measuring.pairing import product
 from chiasm.measuring.plan import plan
 from chiasm.measuring.probe.number import CHUNK, Number
 from chiasm.measuring.probe.spec import Probe
 from chiasm.measuring.result import LayerMeasurement
+from chiasm.measuring.shown.blocks import product
 from chiasm.measuring.variance.components import Accumulator
 from chiasm.networks import Stacked
 from chiasm.sources import Batch

@@ -9,10 +9,10 @@ from math import log
 import numpy as np
 from torch import Tensor
 
+from chiasm.measuring.information.shapley import shapley
 from chiasm.measuring.probe.accuracy import conditions
 from chiasm.measuring.probe.heard import Subset
 from chiasm.measuring.probe.number import Number
-from chiasm.measuring.shapley import shapley
 from chiasm.sources import Batch
 
 ALL_UP_TO = 5  # sources: 32 subsets

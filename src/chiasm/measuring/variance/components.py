@@ -73,7 +73,7 @@ class Components:
     Attributes:
         forms: how rows combine.
         sums: (groups, rows, *units) float64, added up over the blocks of a group.
-        counts: (groups,) blocks of each group.
+        counts: (groups,) blocks of each group, each as much as it weighs.
     """
 
     forms: Forms
@@ -168,15 +168,17 @@ class Accumulator:
         self.design, self.blocks, self.shape = design, blocks, shape
         self.groups = min(groups, blocks)
         self._seen = torch.zeros(blocks, dtype=torch.bool)
+        self._weights = torch.zeros(self.groups, dtype=torch.float64)
         self._sums: Tensor | None = None
         self._device = device
 
-    def add(self, start: int, answers: Tensor) -> None:
+    def add(self, start: int, answers: Tensor, weights: Tensor | None = None) -> None:
         """Take in the answers to blocks [start, start + n), each block once.
 
         Args:
             start: the first block.
             answers: (n, points, *shape), any floating dtype; half precision is widened to float32.
+            weights: (n,) how much each block counts; by default all alike.
 
         Raises:
             ValueError: the answers do not fit, or belong to blocks already taken in.
@@ -189,12 +191,16 @@ class Accumulator:
         self._seen[start : start + n] = True
         x = answers.detach().reshape(n, points, -1)
         rows = self.design.rows(x if x.dtype in (torch.float32, torch.float64) else x.float())
+        if weights is not None:
+            rows = rows * weights.to(rows.device, rows.dtype)[:, None, None]
         if self._sums is None:
             self._sums = torch.zeros(self.groups, *rows.shape[1:], dtype=torch.float64, device=self._device)
         for group in range(self._group(start), self._group(start + n - 1) + 1):
             first, last = self._first(group), self._first(group + 1)
-            some = rows[max(first - start, 0) : last - start]
+            own = slice(max(first - start, 0), last - start)
+            some = rows[own]
             self._sums[group] += some.sum(0, dtype=torch.float64)
+            self._weights[group] += float(len(some) if weights is None else weights[own].double().sum())
 
     def result(self) -> Components:
         """Return the components in float64 on the host.
@@ -204,9 +210,8 @@ class Accumulator:
         """
         if self._sums is None or not bool(self._seen.all()):
             raise ValueError(f"{int(self._seen.sum())} of {self.blocks} blocks were seen")
-        counts = np.array([self._first(g + 1) - self._first(g) for g in range(self.groups)], dtype=np.float64)
         sums = self._sums.cpu().numpy()
-        return Components(self.design.forms, sums.reshape(*sums.shape[:2], *self.shape), counts)
+        return Components(self.design.forms, sums.reshape(*sums.shape[:2], *self.shape), self._weights.numpy().copy())
 
     def _first(self, group: int) -> int:
         return -(-group * self.blocks // self.groups)

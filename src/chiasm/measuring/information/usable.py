@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.measuring.shapley import Array, interaction, shapley
+from chiasm.measuring.information.shapley import Array, interaction, shapley
 
 OF = ("accuracy", "bits")
 QUANTITIES = tuple(kind + of for kind in ("", "drop_", "shapley_", "interaction_") for of in OF)

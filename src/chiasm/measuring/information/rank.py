@@ -15,7 +15,7 @@ from chiasm.measuring.guest.capture import Capture
 from chiasm.measuring.guest.units import to_units
 from chiasm.measuring.guest.untouched import untouched
 from chiasm.measuring.passes import home
-from chiasm.measuring.samples import Samples, check, take, told
+from chiasm.measuring.shown.samples import Samples, check, take, told
 from chiasm.measuring.variance.indices import dead_units
 from chiasm.networks.calling import Forward, forward_of
 from chiasm.randomness import generator
@@ -137,7 +137,7 @@ def rank(
     call = forward or forward_of(model, sources)
     index = torch.randperm(count, generator=generator(seed, "rank samples"))[:samples].sort().values
     capture = Capture(model, layers, lambda x: to_units(x, per).flatten(1))
-    spreads = {layer: _Spread(layer, len(index)) for layer in layers}
+    spreads = {layer: Spread(layer, len(index)) for layer in layers}
     with untouched(model, seed), capture:
         for some in torch.split(index, CHUNK):
             shown = {name: take(name, x, some, *home(model)) for name, x in sources.items()}
@@ -161,7 +161,7 @@ def _seen(capture: Capture, call: Forward, model: nn.Module, shown: Mapping[str,
 
 @final
 @dataclass(slots=True)
-class _Spread:
+class Spread:
     """The singular values of a layer's centred activations, from blocks of samples."""
 
     layer: str

@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.measuring.gradients import Labels, members_of, traces, within
 from chiasm.measuring.guest.untouched import untouched
+from chiasm.measuring.information.gradients import Labels, members_of, traces, within
 from chiasm.measuring.passes import home
-from chiasm.measuring.samples import Samples, check, take
+from chiasm.measuring.shown.samples import Samples, check, take
 from chiasm.networks import FusionNetwork
 from chiasm.networks.calling import Forward, forward_of, unwrapped
 from chiasm.randomness import generator
@@ -191,7 +191,7 @@ def fisher(
     names = [name for name, p in bare.named_parameters() if p.is_floating_point() and name not in left_out]
     if not names:
         raise ChiasmError("the model has no parameters that count" + ("" if normalisation else "; normalisation=False"))
-    members = members_of(_usual(bare, names) if parts is None else parts, names)
+    members = members_of(usual_parts(bare, names) if parts is None else parts, names)
     guest = _Guest(bare, forward or forward_of(model, sources))
     recurrent, how = any(isinstance(m, nn.RNNBase) for m in bare.modules()), list[str]()
     # cuDNN cannot differentiate recurrent layers in evaluation mode, torch's own kernels can.
@@ -210,7 +210,7 @@ def fisher(
     return Fisher(tuple(members), norms.numpy(), sizes, labels, draws, how[0])
 
 
-def _usual(model: nn.Module, names: Sequence[str]) -> dict[str, list[str]]:
+def usual_parts(model: nn.Module, names: Sequence[str]) -> dict[str, list[str]]:
     if not isinstance(model, FusionNetwork):
         return {top: [top] for top in dict.fromkeys(name.split(".")[0] for name in names)}
     own = [*(f"pathways.{s}" for s in model.pathways), "fusion", "trunk", "heads.both"]

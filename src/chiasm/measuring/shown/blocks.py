@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.samples import Samples, each, take
-from chiasm.measuring.variants import Variant, shifts_and_noise
+from chiasm.measuring.shown.samples import Samples, each, take
+from chiasm.measuring.shown.variants import Variant, shifts_and_noise
 from chiasm.randomness import generator
 
 Pairing = Literal["product", "within_class", "local"]
@@ -27,6 +27,7 @@ class Blocks:
         sources: all samples by source.
         index: (blocks, levels) by source: which samples.
         seed: of the draw.
+        weights: (blocks,) how much each block counts.
         variants: by source what makes each anchor of a block another variant of its sample; empty otherwise.
         note: what was left out, in words; empty if nothing.
     """
@@ -34,6 +35,7 @@ class Blocks:
     sources: Mapping[str, Samples]
     index: Mapping[str, Tensor]
     seed: int
+    weights: Tensor
     variants: Mapping[str, Variant] = field(default_factory=dict)
     note: str = ""
 
@@ -55,17 +57,26 @@ class Blocks:
 
         def varied(x: Any) -> Tensor:
             # A generator a block, so that how many blocks are drawn at once changes nothing.
-            parts = [
-                self.variants[source](some, generator(self.seed, f"variant {source}", step=first + n))
-                for n, some in enumerate(x.split(self.levels))
-            ]
-            made = torch.cat(parts)
-            if made.shape != x.shape:
-                raise ChiasmError(
-                    f"the variant function of source '{source}' made {tuple(made.shape)} of {tuple(x.shape)}; it must "
-                    "return one variant a sample, of the same shape"
-                )
-            return made.to(x.dtype)
+            parts = []
+            for n, some in enumerate(torch.split(x, self.levels)):
+                try:
+                    made = self.variants[source](some, generator(self.seed, f"variant {source}", step=first + n))
+                except ChiasmError:
+                    raise
+                except Exception as error:  # whatever a user's function may raise
+                    line = (str(error).strip().splitlines() or [""])[0]
+                    raise ChiasmError(
+                        f"the variant function of source '{source}' raised {type(error).__name__} ({line}); it is "
+                        "called with (samples, generator) and must return one variant a sample"
+                    ) from error
+                if not isinstance(made, Tensor) or made.shape != some.shape:
+                    told = tuple(made.shape) if isinstance(made, Tensor) else f"a {type(made).__name__}"
+                    raise ChiasmError(
+                        f"the variant function of source '{source}' made {told} of {tuple(some.shape)}; it must "
+                        "return one variant a sample, a tensor of the same shape"
+                    )
+                parts.append(made.to(x.dtype))
+            return torch.cat(parts)
 
         return each(held, varied)
 
@@ -79,14 +90,21 @@ def product(sources: Mapping[str, Samples], samples: int, blocks: int, levels: i
         name: torch.randperm(samples, generator=generator(seed, f"anchors {name}"))[: blocks * levels].view(blocks, -1)
         for name in sources
     }
-    return Blocks(sources, index, seed)
+    return Blocks(sources, index, seed, torch.ones(blocks))
 
 
-def within_class(sources: Mapping[str, Samples], target: Tensor, blocks: int, levels: int, seed: int) -> Blocks:
+def within_class(sources: Mapping[str, Samples], target: Tensor, wanted: int, levels: int, seed: int) -> Blocks:
     """Draw as `product` does, but all of a block from one class: what is measured is the variance within classes.
 
-    Closer to the data than `product` where sources share a class; what classes differ in is taken out. Each class has
-    as many blocks as its share of the samples.
+    Closer to the data than `product` where sources share a class; what classes differ in is taken out. Blocks are
+    weighed so that each class counts by its share of the samples, whatever is left over by whole blocks of it.
+
+    Args:
+        sources: all samples.
+        target: (samples,) integer classes.
+        wanted: anchors of each source.
+        levels: anchors of each source in a block; fewer where the smallest class has fewer.
+        seed: of the draw.
 
     Raises:
         ChiasmError: no class has two samples, or labels do not fit the samples.
@@ -98,16 +116,20 @@ def within_class(sources: Mapping[str, Samples], target: Tensor, blocks: int, le
         raise ChiasmError("pairing='within_class' needs classes of 2 samples or more; every class here has one")
     levels = min(levels, *(len(m) for m in enough))
     own: dict[str, list[Tensor]] = {name: [] for name in sources}
+    weights = []
     for c, some in enumerate(enough):
         whole = len(some) // levels * levels
+        weights.append(torch.full((whole // levels,), len(some) / (whole // levels)))
         for name in sources:
             order = torch.randperm(len(some), generator=generator(seed, f"anchors {name}", epoch=c))[:whole]
             own[name].append(torch.from_numpy(some)[order].view(-1, levels))
     found = sum(len(part) for part in next(iter(own.values())))
-    chosen = torch.randperm(found, generator=generator(seed, "blocks"))[:blocks]
+    chosen = torch.randperm(found, generator=generator(seed, "blocks"))[: -(-wanted // levels)]
+    weight = torch.cat(weights)[chosen]
     lone = len(members) - len(enough)
     note = f"{lone} class{'es' * (lone > 1)} of one sample left out" if lone else ""
-    return Blocks(sources, {name: torch.cat(parts)[chosen] for name, parts in own.items()}, seed, note=note)
+    index = {name: torch.cat(parts)[chosen] for name, parts in own.items()}
+    return Blocks(sources, index, seed, weight / weight.mean(), note=note)
 
 
 def local(
@@ -134,4 +156,4 @@ def local(
             f"{', '.join(missing) or 'none'}"
         )
     same = base.unsqueeze(1).expand(-1, levels)
-    return Blocks(sources, dict.fromkeys(sources, same), seed, variants)
+    return Blocks(sources, dict.fromkeys(sources, same), seed, torch.ones(len(base)), variants)

@@ -80,10 +80,7 @@ def take(name: str, x: Samples, index: Tensor, device: torch.device | None, dtyp
     """
 
     def chosen(leaf: Leaf) -> Tensor:
-        if isinstance(leaf, Tensor):
-            some = leaf.detach()[index.to(leaf.device)]
-        else:
-            some = torch.from_numpy(np.ascontiguousarray(leaf[index.numpy()]))
+        some = leaf.detach()[index.to(leaf.device)] if isinstance(leaf, Tensor) else as_tensor(leaf[index.numpy()])
         some = some.to(device or some.device)
         if not some.is_floating_point():
             return some
@@ -92,6 +89,12 @@ def take(name: str, x: Samples, index: Tensor, device: torch.device | None, dtyp
         return some.to(dtype or some.dtype)
 
     return each(x, chosen)
+
+
+def as_tensor(x: NDArray[Any]) -> Tensor:
+    """Return an array as a tensor, whatever its byte order and strides."""
+    plain = np.ascontiguousarray(x, dtype=x.dtype.newbyteorder("="))
+    return torch.from_numpy(plain if plain.flags.writeable else plain.copy())
 
 
 def pick(x: Samples, index: Tensor) -> Samples:
@@ -114,8 +117,11 @@ def told(sources: Mapping[str, Samples]) -> str:
 
 
 def _length(name: str, x: Leaf) -> int:
-    if isinstance(x, np.ndarray) and x.dtype.kind not in "fiub":
-        raise ChiasmError(f"source '{name}' has the type {x.dtype}; numbers would do")
+    if isinstance(x, np.ndarray) and (x.dtype.kind not in "fiub" or x.dtype.itemsize > 8):
+        raise ChiasmError(f"source '{name}' has the type {x.dtype}; numbers of up to 64 bits would do")
+    if isinstance(x, Tensor) and (x.layout != torch.strided or x.is_meta or x.is_complex()):
+        kind = "complex" if x.is_complex() else "without data" if x.is_meta else str(x.layout).removeprefix("torch.")
+        raise ChiasmError(f"source '{name}' is a tensor that is {kind}; a plain tensor of numbers would do")
     if x.ndim == 0:
         raise ChiasmError(f"source '{name}' is a single number; its first axis must be samples")
     return len(x)

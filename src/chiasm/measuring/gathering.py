@@ -1,0 +1,99 @@
+"""Gathering: from forward passes to what was measured of each layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from chiasm.errors import ChiasmError
+from chiasm.measuring.passes import Passes
+from chiasm.measuring.per_anchor import per_anchor
+from chiasm.measuring.result import LayerMeasurement
+from chiasm.measuring.shown.blocks import Blocks
+from chiasm.measuring.variance.components import Accumulator
+from chiasm.measuring.variance.designs import Design
+
+
+@final
+@dataclass(slots=True)
+class Together:
+    """What is gathered of layers that are caught together, side by side: one analysis for all of their units."""
+
+    design: Design
+    blocks: int
+    pooling: str
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    sums: Accumulator | None = None
+    ratios: list[np.ndarray[Any, Any]] = field(default_factory=list)
+
+    def add(self, start: int, answers: Mapping[str, Tensor], weights: Tensor) -> None:
+        flat = [x.flatten(2) if x.dim() > 2 else x.unsqueeze(2) for x in answers.values()]
+        side = flat[0] if len(flat) == 1 else torch.cat(flat, 2)
+        if self.sums is None:
+            self.shapes = {layer: tuple(x.shape[2:]) for layer, x in answers.items()}
+            self.sums = Accumulator(self.design, self.blocks, (side.shape[2],), side.device)
+        self.sums.add(start, side, weights[start : start + len(side)])
+        if self.pooling == "per_anchor":
+            self.ratios.append(per_anchor(side, self.design.levels).double().cpu().numpy())
+
+    def results(self, sources: tuple[str, ...], sizes: Mapping[str, Tensor]) -> Iterator[LayerMeasurement]:
+        assert self.sums is not None
+        components = self.sums.result()
+        ratios = np.concatenate(self.ratios) if self.ratios else None
+        first = 0
+        for layer, shape in self.shapes.items():
+            own = slice(first, first + prod(shape))
+            first = own.stop
+            part = components.part(own)
+            variance = part.whole.variance
+            bad = int((~np.isfinite(variance)).sum())
+            if bad:
+                raise ChiasmError(f"layer '{layer}': {bad} of {variance.size} units gave NaN or infinity")
+            size = sizes[layer].flatten().cpu().numpy()
+            yield LayerMeasurement(layer, sources, part, shape, None if ratios is None else ratios[:, own], size)
+
+
+def gather(
+    passes: Passes, blocks: Blocks, sources: tuple[str, ...], pooling: str, progress: bool
+) -> dict[str, LayerMeasurement]:
+    """Show a model all blocks and return what was measured of each layer, in the order of the layers."""
+    gathered: dict[tuple[str, ...], Together] = {}
+    with closing(Bar(len(blocks) * len(passes.layers), progress)) as bar, closing(passes.over(blocks)) as answers:
+        for start, some in answers:
+            together = gathered.setdefault(tuple(some), Together(passes.design, len(blocks), pooling))
+            together.add(start, some, blocks.weights)
+            bar.advance(sum(len(x) for x in some.values()))
+    found = {layer.name: layer for together in gathered.values() for layer in together.results(sources, passes.sizes)}
+    return {name: found[name] for name in passes.layers}
+
+
+@final
+class Bar:
+    """Progress on standard error, where that is a terminal, or nothing."""
+
+    def __init__(self, total: int, shown: bool) -> None:
+        self._bar: Any = None
+        self._total, self._shown = total, shown
+
+    def advance(self, blocks: int) -> None:
+        if self._shown and self._bar is None:  # begun with the first answers, so that no mistake is told below it
+            from rich.console import Console
+            from rich.progress import Progress
+
+            console = Console(stderr=True)
+            self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
+            self._bar.start()
+            self._task = self._bar.add_task("measuring", total=self._total)
+        if self._bar is not None:
+            self._bar.advance(self._task, blocks)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
