@@ -16,7 +16,7 @@ from scipy.stats import hypergeom, permutation_test
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring import dependence as room
+from chiasm.measuring.shown import dependence as room
 from chiasm.measuring.shown.dependence import Dependence, dependence, distance_correlation
 from chiasm.tasks.digits import Digits
 from chiasm.tasks.stereogram import Stereogram
