@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("startup", "sweep", "measuring", "coverage")
+NAMES = ("startup", "sweep", "measuring", "coverage", "theory_modes", "theory_pathways")
 
 for name in NAMES:
     print(f"\n{name}", flush=True)

@@ -11,8 +11,9 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from chiasm.errors import ChiasmError
+    from chiasm import theory
     from chiasm.adapters.injection import Injection, inject
+    from chiasm.errors import ChiasmError
     from chiasm.measuring import Combined, DependentSources, LayerMeasurement, Measurement, combine, measure
     from chiasm.measuring.information.decoding import decode
     from chiasm.measuring.information.fisher import Fisher, fisher
@@ -76,10 +77,13 @@ __all__ = [
     "picture",
     "rank",
     "run",
+    "theory",
 ]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "theory":
+        return import_module("chiasm.theory")
     if name not in _HOME:
         raise AttributeError(f"module 'chiasm' has no attribute '{name}'")
     found = getattr(import_module(_HOME[name]), name)

@@ -63,6 +63,7 @@ def page(
     panels: Mapping[str, Sequence[tuple[Panel, str]]],
     moving: Mapping[str, Any] | None,
     command: str,
+    extra: Sequence[tuple[str, str, str]] = (),
 ) -> str:
     """Return the report as one HTML document.
 
@@ -73,6 +74,7 @@ def page(
         panels: by section, each panel with its SVG document.
         moving: what the slider shows; None without measured units.
         command: the command that makes these results again.
+        extra: sections (id, title, HTML) that only some studies have.
     """
     study = results.study
     question = study.question or "What stays broken when a source is impaired for a while during training?"
@@ -84,6 +86,7 @@ def page(
         ("units", "Which source the units listen to", _units(outcomes, panels)),
         ("training", "The units through training", _motion(moving, pair_words(outcomes.sources))),
         ("alone", "One source at a time", _one_source(outcomes, panels["alone"])),
+        *extra,
         ("confounds", "What else could explain it", _confounds(findings, outcomes) + gallery(panels["confounds"])),
         ("numbers", "The numbers", _numbers(outcomes)),
         ("again", "How to make it again", _again(results, command)),

@@ -12,6 +12,9 @@ from chiasm.report.harvest import harvest
 from chiasm.report.motion import motion
 from chiasm.report.page import page
 from chiasm.report.reading import reading
+from chiasm.report.theory.beside import Beside
+from chiasm.report.theory.prediction import panels as theory_panels
+from chiasm.report.theory.section import companion, section, write_predictions
 from chiasm.study.files import write_whole
 from chiasm.study.results import Results
 from chiasm.study.spec import Study, shipped
@@ -44,16 +47,22 @@ def write_report(results: Results, folder: str | Path) -> Path:
     outcomes = harvest(results)
     if not outcomes.cells:
         raise ChiasmError(f"study '{results.study.name}' has no results to report: its table is empty")
+    theory = companion(results)
+    wanted = figures(results, outcomes) | {"theory": theory_panels(theory) if isinstance(theory, Beside) else []}
     drawn = {}
-    for section, panels in figures(results, outcomes).items():
+    for key, panels in wanted.items():
         with theme():
-            drawn[section] = [(panel, svg(panel.figure)) for panel in panels]
-            for panel, document in drawn[section]:
+            drawn[key] = [(panel, svg(panel.figure)) for panel in panels]
+            for panel, document in drawn[key]:
                 write_whole(folder / "figures" / f"{panel.name}.svg", document.encode())
                 write_whole(folder / "figures" / f"{panel.name}.png", png(panel.figure))
     shown = [(name, cell) for name, cell in main_cells(outcomes) if name != "latest onset"]
     moving = motion(results, outcomes, shown)
-    html = page(results, outcomes, reading(outcomes), drawn, moving, command(results.study))
+    html = page(
+        results, outcomes, reading(outcomes), drawn, moving, command(results.study), section(theory, drawn["theory"])
+    )
+    if isinstance(theory, Beside):
+        write_predictions(theory, folder)
     path = folder / "report.html"
     write_whole(path, html.encode())
     return path

@@ -1,0 +1,303 @@
+"""What the theory of linear pathways says that the bench will record, run by run.
+
+A mode of the target has one strength K = p^D in each pathway of D matrices, and no mode knows of another. In a step of
+gradient descent, or in the gradient flow that it follows, the weight p_j of every pathway j that learns moves by
+
+    (rate / items) p_j^(D-1) (s - sum of K over the pathways that are heard)
+
+A frozen pathway is heard but does not learn, a silent one does neither. The strengths give the map of each pathway, and
+the bench's own probe, shown these maps, says what it would have recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+import numpy as np
+import polars as pl
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from chiasm.deficits import Deficit, Freeze, Silence
+from chiasm.measuring.probe import look
+from chiasm.networks import DeepLinear, Stacked
+from chiasm.networks.deep_linear import modes, strengths, target_matrix
+from chiasm.objectives import Squares
+from chiasm.randomness import seeded_globals
+from chiasm.study.plan import Run, make_plan
+from chiasm.study.spec import Settings
+from chiasm.tasks import Linear
+from chiasm.theory.pathways import pathways
+from chiasm.theory.pathways_coordinates import drive, output, weight
+from chiasm.theory.pathways_deficit import PathwayDeficit
+from chiasm.theory.pathways_flow import pathway_flow
+
+if TYPE_CHECKING:
+    from chiasm.study.results import Results
+
+Floats = NDArray[np.float64]
+Theory = Literal["steps", "flow"]
+
+#: Measures that say something of the map from sources to outputs, whatever layers it is made of.
+OF_THE_MAP = ("accuracy", "units", "usable", "rank")
+#: Layers whose units are the map's outputs, where nothing follows the fusion but the distances to the answers.
+OUTPUTS = ("fusion", "trunk", "")
+#: Rows that the probe looks at together: enough to be quick, few enough for their answers to fit beside a browser.
+ROWS = 128
+
+SCHEMA: dict[str, Any] = {
+    "run": pl.String,
+    "epoch": pl.Int64,
+    "layer": pl.String,
+    "source": pl.String,
+    "quantity": pl.String,
+    "predicted": pl.Float64,
+}
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the theory says of a study.
+
+    Attributes:
+        table: a row per run, epoch, layer or source ("" where none applies), and quantity, with the predicted value.
+        rsv: RSV of every output at the end of each run, by the name of the run, (outputs,).
+        left: by the name of each run of which the theory says nothing, why.
+    """
+
+    table: pl.DataFrame
+    rsv: Mapping[str, NDArray[np.float32]]
+    left: Mapping[str, str]
+
+
+def expect(results: Results, theory: Theory = "steps", ends: bool = False) -> Expected:
+    """Predict what the bench recorded, from the initial weights and the timeline of each run alone.
+
+    Args:
+        results: of any study.
+        theory: "steps": gradient descent with the study's learning rate, exact up to rounding; "flow": the gradient
+            flow, which gradient descent leaves by a term in the learning rate.
+        ends: whether to say what the probe sees only at the end of each run, which takes less time.
+    """
+    left: dict[str, str] = {}
+    groups: dict[str, list[Run]] = {}
+    for run in make_plan(results.study).runs:
+        why = beyond(run.cell.settings, [d for leg in run.path.legs for d in leg.deficits])
+        if why:
+            left[run.name] = why
+        else:
+            settings = run.cell.settings
+            groups.setdefault(repr((settings.task, settings.network, settings.probe)), []).append(run)
+    tables = [pl.DataFrame(schema=SCHEMA)]
+    rsv: dict[str, NDArray[np.float32]] = {}
+    for runs in groups.values():
+        held = _trajectories(runs, theory)
+        tables.append(_train_loss(runs, held))
+        for frame, last in _looked(runs, held, ends):
+            tables.append(frame)
+            rsv |= last
+    return Expected(pl.concat(tables), rsv, left)
+
+
+def beyond(settings: Settings, deficits: Iterable[Deficit]) -> str:
+    """Return why the theory says nothing of a run, in words; "" where it says all.
+
+    Args:
+        settings: what it trains with.
+        deficits: all that its timeline holds.
+    """
+    network, task, training = settings.network, settings.task, settings.training
+    if not isinstance(network, DeepLinear) or not isinstance(task, Linear):
+        return "the theory is of network.kind = 'deep_linear' on task.kind = 'linear'"
+    samples = 2 * task.items
+    needed = {
+        "objective.kind = 'squares'": isinstance(settings.objective, Squares),
+        "network.init = 'balanced'": network.init == "balanced",
+        "network.shared = 0": network.shared == 0,
+        "training.optimiser = 'sgd'": training.optimiser == "sgd",
+        "training.momentum = 0": training.momentum == 0,
+        "training.weight_decay = 0": training.weight_decay == 0,
+        f"training.batch = {samples}, all samples in one step,": training.batch >= samples,
+    }
+    for key, holds in needed.items():
+        if not holds:
+            return f"the theory needs {key}"
+    unknown = [str(d) for d in deficits if not isinstance(d, Freeze | Silence)]
+    return f"the theory knows of freeze and silence, not of {unknown[0]}" if unknown else ""
+
+
+def _trajectories(runs: Sequence[Run], theory: Theory) -> Floats:
+    """Follow all runs of one network at once: strengths K, (epochs + 1, runs, sources, modes)."""
+    network = runs[0].cell.settings.network
+    assert isinstance(network, DeepLinear)
+    s = modes(network.target)[1].numpy()
+    return (_descend if theory == "steps" else _flow)(runs, _begin(runs, network), s, network.depth)
+
+
+def _descend(runs: Sequence[Run], begin: Floats, s: Floats, layers: int) -> Floats:
+    """Take the bench's own steps, whatever its clock."""
+    depth = np.array(layers)
+    p = weight(begin, depth, 0.0)
+    held = [begin]
+    for step, learns, heard in zip(*_schedule(runs), strict=True):
+        residual = s - (held[-1] * heard).sum(1, keepdims=True)
+        p = p + step * drive(p, depth, 0.0) * residual * learns
+        held.append(output(p, depth, 0.0))
+    return np.stack(held)
+
+
+def _flow(runs: Sequence[Run], begin: Floats, s: Floats, layers: int) -> Floats:
+    """Follow gradient flow, whose time is the sum of the steps; runs of equal rates share their times."""
+    steps = _schedule(runs)[0][:, :, 0, 0]  # (epochs, runs)
+    held = np.empty((len(steps) + 1, *begin.shape))
+    alike: dict[bytes, list[int]] = {}
+    for r, run in enumerate(runs):
+        last = run.cell.timeline.epochs
+        steps[last:, r] = steps[last - 1, r] if last else 0.0
+        alike.setdefault(steps[:, r].tobytes(), []).append(r)
+    for same in alike.values():
+        times = np.concatenate([[0.0], np.cumsum(steps[:, same[0]])])
+        starts = tuple(begin[same].swapaxes(0, 1))  # (runs, modes) a source
+        system = pathways(np.tile(s, (len(same), 1)), layers, output=starts, count=len(starts))
+        found = pathway_flow(
+            system, _windows([runs[r] for r in same], times), times
+        ).outputs  # (runs, modes, epochs, sources)
+        held[:, same] = found.transpose(2, 0, 3, 1)
+    return held
+
+
+def _windows(runs: Sequence[Run], times: Floats) -> list[PathwayDeficit]:
+    """Return the deficits of several runs, the k-th of each source and kind together; (runs, 1) windows in time.
+
+    Of a run that has fewer, the window is empty.
+    """
+    names = [source.name for source in runs[0].path.root.about.sources]
+    found: dict[tuple[str, str], list[list[tuple[float, float]]]] = {}
+    for r, run in enumerate(runs):
+        for leg in run.path.legs:
+            for deficit in leg.deficits:
+                for source in deficit.touches:
+                    rows = found.setdefault((source, deficit.name), [[] for _ in runs])
+                    rows[r].append((float(times[leg.start]), float(times[leg.stop])))
+    made = []
+    for (source, kind), rows in found.items():
+        for k in range(max(map(len, rows))):
+            ends = np.array([row[k] if k < len(row) else (0.0, 0.0) for row in rows])
+            named: Literal["freeze", "silence"] = "freeze" if kind == Freeze.name else "silence"
+            made.append(PathwayDeficit(names.index(source), ends[:, :1], ends[:, 1:], named))
+    return made
+
+
+def _begin(runs: Sequence[Run], network: DeepLinear) -> Floats:
+    """Return the strengths that the networks of the runs were made with, (runs, sources, modes)."""
+    drawn: dict[int, Floats] = {}
+    for run in runs:
+        if run.seed not in drawn:
+            about = run.path.root.about
+            with seeded_globals(run.seed, "init"):
+                made = network.build(about.sources, len(about.classes))
+            found = strengths(made, network.target)
+            drawn[run.seed] = np.stack([found[source.name].numpy() for source in about.sources])
+    return np.stack([drawn[run.seed] for run in runs])
+
+
+def _schedule(runs: Sequence[Run]) -> tuple[Floats, Floats, Floats]:
+    """Return the step of each epoch, (epochs, runs, 1, 1), and which sources learn and are heard, 0 or 1.
+
+    Of a run that has ended the step is 0. The last two are (epochs, runs, sources, 1).
+    """
+    about = runs[0].path.root.about
+    names = [source.name for source in about.sources]
+    epochs = max(run.cell.timeline.epochs for run in runs)
+    rates = np.zeros((epochs, len(runs), 1, 1))
+    learns = np.ones((epochs, len(runs), len(names), 1))
+    heard = np.ones_like(learns)
+    items = about.sources[0].shape[0]
+    for r, run in enumerate(runs):
+        for leg in run.path.legs:
+            for epoch in range(leg.start, leg.stop):
+                rates[epoch, r] = leg.rate(run.cell.settings.training, epoch) / items
+            for deficit in leg.deficits:
+                place = [names.index(name) for name in deficit.touches]
+                learns[leg.start : leg.stop, r, place] = 0
+                if isinstance(deficit, Silence):
+                    heard[leg.start : leg.stop, r, place] = 0
+    return rates, learns, heard
+
+
+def _train_loss(runs: Sequence[Run], held: Floats) -> pl.DataFrame:
+    """Say what the loss of each epoch is before its step, on the sources that are heard in it."""
+    network = runs[0].cell.settings.network
+    assert isinstance(network, DeepLinear)
+    s = modes(network.target)[1].numpy()
+    items = target_matrix(network.target).shape[1]
+    _, _, heard = _schedule(runs)
+    missing = s - (held[:-1] * heard).sum(2)  # (epochs, runs, modes)
+    losses = (missing**2).sum(2) / (2 * items)
+    parts = []
+    for r, run in enumerate(runs):
+        epochs = run.cell.timeline.epochs
+        parts.append(_frame(run.name, range(1, epochs + 1), "", "", "train_loss", losses[:epochs, r].tolist()))
+    return pl.concat(parts)
+
+
+def _looked(
+    runs: Sequence[Run], held: Floats, only_ends: bool
+) -> Iterable[tuple[pl.DataFrame, dict[str, NDArray[np.float32]]]]:
+    """Show the probe the maps that the theory says, at the epochs at which it looked."""
+    settings = runs[0].cell.settings
+    network, probe, about = settings.network, settings.probe, runs[0].path.root.about
+    assert isinstance(network, DeepLinear)
+    layers = tuple(layer for layer in probe.layers if layer in OUTPUTS)
+    measures = [m for m in probe.measures if m in OF_THE_MAP and (layers or m != "rank")]
+    asked = msgspec.structs.replace(probe, layers=layers, measures=tuple(measures))
+    shallow = msgspec.structs.replace(network, depth=1)
+    with seeded_globals(0, "template"):
+        template = shallow.build(about.sources, len(about.classes))
+    stacked = Stacked(template)
+    test = settings.task.load(0).test  # a linear task is the same for all seeds
+    answers = template.get_buffer("heads.both.answers")
+    # Runs with equal beginnings share their states, as they do in the bench.
+    places: dict[str, list[tuple[int, int]]] = {}
+    for r, run in enumerate(runs):
+        last = run.cell.timeline.epochs
+        for epoch in range(last + 1):
+            if epoch == last or (not only_ends and (epoch % probe.every == 0 or epoch in run.boundaries)):
+                places.setdefault(run.path.key(epoch), []).append((r, epoch))
+    u, _, v = (x.numpy() for x in modes(network.target))
+    for shared in _in_parts(list(places.values())):
+        some = [same[0] for same in shared]
+        index = np.array([*some, some[0]]).T  # one row more, as a stack has two or more
+        maps = np.einsum("om,rsm,im->sroi", u, held[index[1], index[0]], v)  # (sources, rows, outputs, items)
+        weights: dict[str, Tensor] = {
+            f"pathways.{source.name}.1.weight": torch.from_numpy(one).float()
+            for source, one in zip(about.sources, maps, strict=True)
+        }
+        weights["heads.both.answers"] = answers.expand(len(some) + 1, *answers.shape)
+        seen = look(stacked, weights, [test] * len(some), [runs[r].seed for r, _ in some], asked)
+        rows: dict[str, list[Any]] = {name: [] for name in SCHEMA}
+        ends = {}
+        for same, one in zip(shared, seen, strict=True):
+            for r, epoch in same:
+                for quantity, layer, source, value in one.numbers:
+                    told = (runs[r].name, epoch, layer or "", source or "", quantity, value)
+                    for name, entry in zip(SCHEMA, told, strict=True):
+                        rows[name].append(entry)
+                if epoch == runs[r].cell.timeline.epochs and one.units:
+                    ends[runs[r].name] = next(iter(one.units.values()))["rsv"]
+        yield pl.DataFrame(rows, schema=SCHEMA), ends
+
+
+def _in_parts(places: Sequence[list[tuple[int, int]]]) -> Iterable[Sequence[list[tuple[int, int]]]]:
+    return (places[start : start + ROWS] for start in range(0, len(places), ROWS))
+
+
+def _frame(run: str, epochs: range, layer: str, source: str, quantity: str, values: Sequence[float]) -> pl.DataFrame:
+    told: dict[str, Any] = {"epoch": list(epochs), "predicted": list(values)}
+    frame = pl.DataFrame(told, schema={"epoch": pl.Int64, "predicted": pl.Float64})
+    fixed = {"run": run, "layer": layer, "source": source, "quantity": quantity}
+    return frame.with_columns(pl.lit(value).alias(name) for name, value in fixed.items()).select(list(SCHEMA))
