@@ -18,8 +18,8 @@ import chiasm
 from chiasm.errors import ChiasmError
 from chiasm.measuring.information.decoding import decode
 from chiasm.measuring.information.fisher import fisher
-from chiasm.measuring.probe import Probe, Seen, check_layers, look, summary
 from chiasm.measuring.information.rank import rank
+from chiasm.measuring.probe import Probe, Seen, check_layers, look, summary
 from chiasm.measuring.result import LayerMeasurement
 from chiasm.measuring.variance.components import Components
 from chiasm.measuring.variance.designs import Crossed

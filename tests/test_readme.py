@@ -31,7 +31,7 @@ def test_every_block_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monk
                 assert words[0] == "chiasm"
                 done = subprocess.run([*chiasm, *words[1:]], capture_output=True, text=True, check=False)
                 assert done.returncode == 0, f"{line}\n{done.stderr}"
-    assert kinds == ["python", "toml", "sh", "python"]
+    assert kinds == ["python", "toml", "sh", "python", "sh", "python"]
     for name in ("results.parquet", "units.npz", "study.toml", "environment.json", "report.html", "figures", "store"):
         assert (tmp_path / "runs" / "mine" / name).exists(), name
 
