@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,26 +13,37 @@ from typing import Any
 import numpy as np
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.measurement import Measurement
 from chiasm.measuring.plan import design
 from chiasm.measuring.result import LayerMeasurement
 from chiasm.measuring.shown.dependence import Dependence
 from chiasm.measuring.variance.components import Components
 
 FORMAT = 1
-# What of a measurement is neither its layers nor made of other objects.
-PLAIN = ("anchors", "wanted", "samples", "blocks", "estimator", "evaluations", "pairing", "pooling", "per", "seed",
-         "precision", "note")  # fmt: skip
 
 
-def save(measurement: Measurement, path: Path) -> Path:
-    """Write a measurement; a file of that name is replaced whole or stays as it was."""
+def save(
+    path: Path,
+    layers: Mapping[str, LayerMeasurement],
+    sources: tuple[str, ...],
+    levels: int,
+    dependence: Sequence[Dependence],
+    plain: Mapping[str, Any],
+) -> Path:
+    """Write a measurement; a file of that name is replaced whole or stays as it was.
+
+    Args:
+        path: of the file; its ending is ".npz", put there if it is missing.
+        layers: what was measured.
+        sources: their names.
+        levels: anchors of each source in a block.
+        dependence: of the sources.
+        plain: numbers and words by name.
+    """
     path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
     arrays: dict[str, Any] = {}
-    layers = []
-    for n, layer in enumerate(measurement.values()):
-        levels = measurement.anchors // measurement.blocks
-        layers.append({"name": layer.name, "shape": layer.shape, "levels": levels})
+    told = []
+    for n, layer in enumerate(layers.values()):
+        told.append({"name": layer.name, "shape": layer.shape, "levels": levels})
         arrays |= {f"{n}.{key}": x for key, x in layer.components.arrays().items()}
         if layer.ratios is not None:
             arrays[f"{n}.ratios"] = layer.ratios
@@ -40,10 +51,10 @@ def save(measurement: Measurement, path: Path) -> Path:
             arrays[f"{n}.size"] = layer.size
     about = {
         "chiasm measurement": FORMAT,
-        "sources": measurement.sources,
-        "layers": layers,
-        "dependence": [asdict(d) for d in measurement.dependence],
-        **{key: getattr(measurement, key) for key in PLAIN},
+        "sources": sources,
+        "layers": told,
+        "dependence": [asdict(d) for d in dependence],
+        "plain": dict(plain),
     }
     text = json.dumps(about, default=float)  # before anything is written
     aside_name: str | None = None
@@ -63,8 +74,8 @@ def save(measurement: Measurement, path: Path) -> Path:
     return path
 
 
-def load(path: Path) -> Measurement:
-    """Read a measurement that `save` wrote."""
+def load(path: Path) -> dict[str, Any]:
+    """Read what `save` wrote: layers, sources, dependence, and the plain values by name."""
     try:
         # Opened here, as numpy leaves a damaged file open.
         with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
@@ -79,7 +90,7 @@ def load(path: Path) -> Measurement:
         raise ChiasmError(f"'{path}' is not a measurement, or damaged; Measurement.save(path) writes one") from error
 
 
-def _made(path: Path, about: Any, arrays: Mapping[str, Any]) -> Measurement:
+def _made(path: Path, about: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(about, dict) or about.get("chiasm measurement") != FORMAT:
         raise ChiasmError(f"'{path}' is not a measurement that this version of chiasm reads (format {FORMAT})")
     sources = tuple(about["sources"])
@@ -96,5 +107,4 @@ def _made(path: Path, about: Any, arrays: Mapping[str, Any]) -> Measurement:
             arrays.get(f"{n}.size"),
         )
     dependence = tuple(Dependence(**d) for d in about["dependence"])
-    plain = {key: about[key] for key in PLAIN}
-    return Measurement(layers=layers, sources=sources, dependence=dependence, **plain)
+    return {"layers": layers, "sources": sources, "dependence": dependence, **about["plain"]}

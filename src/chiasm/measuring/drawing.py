@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -19,16 +19,30 @@ from chiasm.pictures.style import HEIGHT, MUTED, PAPER, SOURCES, rsv_axis, short
 from chiasm.pictures.triangle import triangle, triangle_height
 from chiasm.pictures.words import count, listed, number, percent, rsv_ends
 
-if TYPE_CHECKING:
-    from chiasm.measuring.measurement import Measurement
-
 #: Every kind of picture, and how many sources it shows; None: any number.
 KINDS = {"ridgeline": 2, "plane": 2, "triangle": 3, "shares": None, "map": 2}
 #: Layers that one picture shows at most; of more, so many evenly picked.
 RIDGES, CELLS = 24, 12
 
 
-def draw(measurement: Measurement, kind: str | None = None, layers: str | Sequence[str] | None = None) -> Figure:
+class Measured(Protocol):
+    """What is drawn: layers by name, and how they were measured."""
+
+    @property
+    def sources(self) -> tuple[str, ...]: ...
+
+    @property
+    def pairing(self) -> str: ...
+
+    @property
+    def anchors(self) -> int: ...
+
+    def __getitem__(self, layer: str, /) -> LayerMeasurement: ...
+
+    def __iter__(self) -> Iterator[str]: ...
+
+
+def draw(measurement: Measured, kind: str | None = None, layers: str | Sequence[str] | None = None) -> Figure:
     """Draw a measurement; every picture names its pairing, its anchors and its dead units.
 
     Args:
@@ -75,7 +89,7 @@ def draw(measurement: Measurement, kind: str | None = None, layers: str | Sequen
     return figure
 
 
-def _kind(measurement: Measurement, kind: str | None, layers: int) -> str:
+def _kind(measurement: Measured, kind: str | None, layers: int) -> str:
     sources = measurement.sources
     if kind is None:
         usual = "ridgeline" if layers > 1 else "plane"

@@ -12,12 +12,30 @@ import numpy as np
 import polars as pl
 
 from chiasm.errors import ChiasmError, unknown
+from chiasm.measuring.archive import load, save
 from chiasm.measuring.result import LayerMeasurement
 from chiasm.measuring.shown.dependence import Dependence
 from chiasm.measuring.variance.forms import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+# What of a measurement is neither its layers nor made of other objects.
+PLAIN = (
+    "anchors",
+    "wanted",
+    "samples",
+    "blocks",
+    "estimator",
+    "evaluations",
+    "pairing",
+    "pooling",
+    "per",
+    "seed",
+    "precision",
+    "note",
+)
 
 
 class UnknownLayer(ChiasmError, KeyError):  # noqa: N818 (a ChiasmError that keeps the promise of a mapping)
@@ -148,9 +166,10 @@ class Measurement(Mapping[str, LayerMeasurement]):
         Returns:
             The path, with the ending ".npz".
         """
-        from chiasm.measuring.archive import save
-
-        return save(self, Path(path))
+        levels = self.anchors // self.blocks
+        return save(
+            Path(path), self.layers, self.sources, levels, self.dependence, {k: getattr(self, k) for k in PLAIN}
+        )
 
     @staticmethod
     def load(path: str | Path) -> Measurement:
@@ -159,9 +178,7 @@ class Measurement(Mapping[str, LayerMeasurement]):
         Raises:
             ChiasmError: no such file, or not one of these.
         """
-        from chiasm.measuring.archive import load
-
-        return load(Path(path))
+        return Measurement(**load(Path(path)))
 
 
 def _columns(layer: LayerMeasurement) -> Iterator[tuple[str, str | None, Array]]:

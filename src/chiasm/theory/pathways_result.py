@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,8 +13,6 @@ from chiasm.theory.pathways_window import PathwayWindow
 
 if TYPE_CHECKING:
     import polars as pl
-
-    from chiasm.theory.pathways_study import LinearPathways
 
 #: The order of the axis of kinds.
 KINDS: tuple[Kind, ...] = ("freeze", "silence")
@@ -164,7 +162,7 @@ class PathwaysResult:
     """What the study found.
 
     Attributes:
-        settings: what was asked.
+        settings: what was asked, a `LinearPathways`.
         strength: (modes,) distinct singular values of the target, strongest first.
         sweep: index against onset.
         window: under freezing, cells (depths, modes), times in steps.
@@ -177,7 +175,7 @@ class PathwaysResult:
         large: one a depth.
     """
 
-    settings: LinearPathways
+    settings: Any
     strength: Floats
     sweep: OnsetSweep
     window: PathwayWindow
