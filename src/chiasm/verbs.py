@@ -151,7 +151,7 @@ def theory_files(
     """Compute a study of theory and write its page, figures and numbers.
 
     Args:
-        study: the name of a shipped one ("linear-fusion"), or the path of a file.
+        study: the name of a shipped one ("linear-modes"), or the path of a file.
         out: folder for report.html, figures/ and the tables.
         changes: "key=value" settings that override the file.
         progress: told the share that is done, from 0 to 1.

@@ -17,8 +17,6 @@ from chiasm.study.decode import as_struct
 KINDS = {
     "linear-modes": ("chiasm.theory.modes_study", "LinearModes"),
     "linear-pathways": ("chiasm.theory.pathways_study", "LinearPathways"),
-    "linear-fusion": ("chiasm.theory.fusion_study", "LinearFusion"),
-    "matrix-completion": ("chiasm.theory.completion_study", "MatrixCompletion"),
 }
 
 
@@ -40,7 +38,7 @@ def load_theory(name_or_path: str | Path, changes: Sequence[str] = ()) -> tuple[
     """Read a shipped study of theory by name, or a file by path.
 
     Args:
-        name_or_path: "linear-fusion", or a path that ends in .toml; the file holds `kind`, `question` and settings.
+        name_or_path: "linear-modes", or a path that ends in .toml; the file holds `kind`, `question` and settings.
         changes: "key=value", as `--set` gives them; values are TOML, or bare words.
 
     Returns:

@@ -20,8 +20,6 @@ from chiasm.study.files import write_whole
 DRAWN = {
     "linear-modes": "modes",
     "linear-pathways": "pathways",
-    "linear-fusion": "fusion",
-    "matrix-completion": "completion",
 }
 
 
