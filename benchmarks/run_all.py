@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("startup", "sweep", "measuring", "coverage", "theory_modes", "theory_pathways")
+NAMES = ("startup", "sweep", "measuring", "coverage", "theory_modes", "theory_pathways", "theory_fusion")
 
 for name in NAMES:
     print(f"\n{name}", flush=True)

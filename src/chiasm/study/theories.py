@@ -16,6 +16,7 @@ from chiasm.study.decode import as_struct
 #: Where the settings of each kind live; imported when they are asked for.
 KINDS = {
     "linear-modes": ("chiasm.theory.modes_study", "LinearModes"),
+    "linear-fusion": ("chiasm.theory.fusion_study", "LinearFusion"),
     "linear-pathways": ("chiasm.theory.pathways_study", "LinearPathways"),
 }
 

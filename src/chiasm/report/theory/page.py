@@ -20,6 +20,7 @@ from chiasm.study.files import write_whole
 DRAWN = {
     "linear-modes": "modes",
     "linear-pathways": "pathways",
+    "linear-fusion": "fusion",
 }
 
 
