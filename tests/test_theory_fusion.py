@@ -459,6 +459,18 @@ def test_the_state_after_a_loss_is_sharper_so_descent_breaks_there_first() -> No
     np.testing.assert_allclose(made.excess[0], made.flow, atol=1e-4)
 
 
+def test_steps_between_the_two_edges_give_back_what_flow_has_lost() -> None:
+    edges = fuse_by_steps(PLAIN, FusionLayers(3), steps=[0.1], durations=[0.0], after=1.0, seeds=1).edges
+    step = np.array([0.98 * edges["lost"], 0.8, 0.82])
+    assert edges["lost"] < 0.8 < 0.82 < edges["fused"]
+    release = np.rint(40 / step).astype(int)
+    plane = fuse(PLAIN, FusionLayers(3), release=release, steps=release + 1000, step=step, diverging="keep")
+    # A feature counts from half its weight in the fused state on.
+    kept = (np.linalg.svd(plane.maps[:, 1], compute_uv=False) > 0.2).sum(-1)
+    assert kept[0] == 0
+    assert (kept[1:] > 0).all()
+
+
 def test_the_distance_from_flow_is_of_first_order() -> None:
     made = fuse_by_steps(SMALL, FusionLayers(2, 0, 6), steps=[0.02, 0.04], scale=0.3, seeds=1)
     ratio = made.gap[1] / made.gap[0]
@@ -495,7 +507,7 @@ def tiny(**changes: Any) -> LinearFusion:
         "depths": (1, 3), "durations": (0, 40), "onsets": (0, 40), "onset_duration": 40, "after": 60, "seeds": 2,
         "features": 2, "width": 4, "step": 0.2, "scale": 0.3, "shared": ((1, 1), (3, 1)), "lasting_depths": (1,),
         "lasting_after": 100, "free_depths": (1,), "free_after": 60, "late_depths": (3,), "steps_depths": (1,),
-        "large_steps": (0.2, 1.0),
+        "large_steps": (0.2, 1.0), "swinging_steps": (0.6, 0.8), "swinging_after": 50,
     }  # fmt: skip
     return LinearFusion(**{**settings, **changes})
 
@@ -513,7 +525,7 @@ def test_a_study_runs_reports_its_progress_and_tells_a_tidy_table() -> None:
     assert row["excess"] == pytest.approx(result.depths[1].excess[3, 1])
     assert row["duration"] == 40
     names = [panel.name for panel in panels(result)]
-    assert len(set(names)) == len(names) == 10
+    assert len(set(names)) == len(names) == 11
     said = findings(result)
     assert all(text.endswith(".") for text in said)
     assert not [text for text in said if "nan" in text]
@@ -522,9 +534,13 @@ def test_a_study_runs_reports_its_progress_and_tells_a_tidy_table() -> None:
 def test_the_words_and_figures_of_a_study_without_decay_or_extras() -> None:
     from chiasm.report.theory.fusion import findings, panels
 
-    result = tiny(decay=0.0, shared=(), lasting_depths=(), free_depths=(), steps_depths=(), late_depths=(3,)).run()
+    result = tiny(
+        decay=0.0, shared=(), lasting_depths=(), free_depths=(), steps_depths=(), late_depths=(3,), swinging_steps=()
+    ).run()
     assert not result.late, "without decay no deficit is too long"
-    assert {"fusion-shared", "fusion-late", "fusion-steps"}.isdisjoint(panel.name for panel in panels(result))
+    assert {"fusion-shared", "fusion-late", "fusion-steps", "fusion-swinging"}.isdisjoint(
+        panel.name for panel in panels(result)
+    )
     assert findings(result)
 
 

@@ -216,10 +216,10 @@ def _swinging(result: FusionResult) -> list[str]:
         return []
     gone = int(np.isnan(between).sum())
     return [
-        f"What flow never undoes, large steps may: at depth {plane.layers.own}, below the edge of the lost state (steps of "
-        f"{number(low, 3)}), source b has {number(float(np.nanmax(below)), 0)} of {result.settings.features} features in "
-        f"the end at most; between it and the edge of the fused state ({number(high, 3)}) descent swings and gives back "
-        f"{number(float(np.nanmean(between)), 1)} in the mean, but diverges in {gone} of {between.size} runs."
+        f"What flow never undoes, large steps may: at depth {plane.layers.own}, below the edge of the lost state "
+        f"({number(low, 3)}), source b ends with {number(float(np.nanmax(below)), 0)} of {result.settings.features} "
+        f"features at most; between it and the edge of the fused state ({number(high, 3)}) descent swings and gives "
+        f"back {number(float(np.nanmean(between)), 1)} in the mean, but diverges in {gone} of {between.size} runs."
     ]
 
 
