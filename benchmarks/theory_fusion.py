@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from chiasm.theory.fusion import FusionPlane, fuse
-from chiasm.theory.fusion_network import FusionLayers
-from chiasm.theory.fusion_problem import FusionProblem
-from chiasm.theory.fusion_study import LinearFusion
+from chiasm.theory.fusion.network import FusionLayers
+from chiasm.theory.fusion.plane import FusionPlane, fuse
+from chiasm.theory.fusion.problem import FusionProblem
+from chiasm.theory.fusion.study import LinearFusion
 
 REPEATS = 3
 SEEDS = 5

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
-from chiasm.theory.modes_examples import TASKS
-from chiasm.theory.modes_flow import balanced
-from chiasm.theory.modes_recovery import recovery
-from chiasm.theory.modes_task import task
+from chiasm.theory.mode.examples import TASKS
+from chiasm.theory.mode.flow import balanced
+from chiasm.theory.mode.recovery import recovery
+from chiasm.theory.mode.task import task
 
 Floats = NDArray[np.float64]
 

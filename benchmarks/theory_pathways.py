@@ -16,9 +16,9 @@ from functools import partial
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from chiasm.theory.pathways import pathways
-from chiasm.theory.pathways_deficit import PathwayDeficit
-from chiasm.theory.pathways_flow import PathwayFlow, pathway_flow
+from chiasm.theory.pathway.deficit import PathwayDeficit
+from chiasm.theory.pathway.flow import PathwayFlow, pathway_flow
+from chiasm.theory.pathway.pathways import pathways
 
 Cell = tuple[int, int, int]
 

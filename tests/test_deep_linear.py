@@ -31,9 +31,9 @@ from chiasm.study.plan import make_plan
 from chiasm.study.results import Results
 from chiasm.study.spec import Study, shipped
 from chiasm.tasks import Linear
-from chiasm.theory.pathways import pathways
-from chiasm.theory.pathways_deficit import PathwayDeficit
-from chiasm.theory.pathways_descent import pathway_descent
+from chiasm.theory.pathway.deficit import PathwayDeficit
+from chiasm.theory.pathway.descent import pathway_descent
+from chiasm.theory.pathway.pathways import pathways
 from chiasm.training import Leg, Row, Stack, State, Training, initial_state
 from chiasm.verbs import run
 

@@ -13,14 +13,14 @@ from scipy.integrate import solve_ivp
 
 from chiasm.errors import ChiasmError
 from chiasm.pictures.style import png, theme
-from chiasm.report.theory.modes import findings, panels
-from chiasm.theory.modes import Modes, half_rise, modes
-from chiasm.theory.modes_curve import rise, strength
-from chiasm.theory.modes_examples import PROPERTIES, TASKS, hierarchy
-from chiasm.theory.modes_flow import State, advance, balanced
-from chiasm.theory.modes_recovery import recovery
-from chiasm.theory.modes_study import LinearModes, ModesResult
-from chiasm.theory.modes_task import task
+from chiasm.report.theory.mode.page import findings, panels
+from chiasm.theory.mode.curve import rise, strength
+from chiasm.theory.mode.examples import PROPERTIES, TASKS, hierarchy
+from chiasm.theory.mode.flow import State, advance, balanced
+from chiasm.theory.mode.modes import Modes, half_rise, modes
+from chiasm.theory.mode.recovery import recovery
+from chiasm.theory.mode.study import LinearModes, ModesResult
+from chiasm.theory.mode.task import task
 
 Floats = NDArray[np.float64]
 TIMES = np.linspace(0, 10, 1000)
@@ -372,7 +372,7 @@ def test_many_cells_are_followed_in_parts(monkeypatch: pytest.MonkeyPatch) -> No
     onset = np.linspace(0, 3, 7)
     said: list[float] = []
     whole = recovery(BLOCK, source="2", onset=onset, release=onset + 1)
-    monkeypatch.setattr("chiasm.theory.modes_recovery._at_once", lambda _: 3)
+    monkeypatch.setattr("chiasm.theory.mode.recovery._at_once", lambda _: 3)
     parts = recovery(BLOCK, source="2", onset=onset, release=onset + 1, progress=said.append)
     np.testing.assert_allclose(parts.delay, whole.delay, atol=1e-6)
     assert len(said) == 3

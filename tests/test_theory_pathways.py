@@ -17,17 +17,17 @@ from scipy.optimize import brentq
 from chiasm.errors import ChiasmError
 from chiasm.networks.deep_linear import modes
 from chiasm.pictures.style import svg, theme
-from chiasm.report.theory.pathways import findings, panels
-from chiasm.theory.pathways import Pathways, pathways
-from chiasm.theory.pathways_allocation import settle, settle_after
-from chiasm.theory.pathways_coordinates import lesson, output, slope, weight, weight_after
-from chiasm.theory.pathways_deficit import PathwayDeficit
-from chiasm.theory.pathways_descent import pathway_descent
-from chiasm.theory.pathways_edge import edge_share, edge_steps, sharpness
-from chiasm.theory.pathways_flow import dominance, pathway_flow
-from chiasm.theory.pathways_matrices import _layers, _modes, matrix_descent
-from chiasm.theory.pathways_study import LinearPathways
-from chiasm.theory.pathways_window import pathway_window
+from chiasm.report.theory.pathway.page import findings, panels
+from chiasm.theory.pathway.allocation import settle, settle_after
+from chiasm.theory.pathway.coordinates import lesson, output, slope, weight, weight_after
+from chiasm.theory.pathway.deficit import PathwayDeficit
+from chiasm.theory.pathway.descent import pathway_descent
+from chiasm.theory.pathway.edge import edge_share, edge_steps, sharpness
+from chiasm.theory.pathway.flow import dominance, pathway_flow
+from chiasm.theory.pathway.matrices import _layers, _modes, matrix_descent
+from chiasm.theory.pathway.pathways import Pathways, pathways
+from chiasm.theory.pathway.study import LinearPathways
+from chiasm.theory.pathway.window import pathway_window
 
 Floats = NDArray[np.float64]
 Kind = Literal["freeze", "silence"]
@@ -486,7 +486,7 @@ def test_a_mistake_is_one_clear_sentence(words: str, wrong: Any) -> None:
 
 
 def test_a_flow_too_stiff_to_follow_is_given_up_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("chiasm.theory.pathways_series.MOST", 100)
+    monkeypatch.setattr("chiasm.theory.pathway.series.MOST", 100)
     always, half = (PathwayDeficit(1, 0, 1e4, "silence", rate) for rate in (1.0, 0.5))
     mode = pathways(9.0, 4, output=1.0)
     assert np.isfinite(pathway_flow(mode, [always]).index())

@@ -15,9 +15,10 @@ from chiasm.study.decode import as_struct
 
 #: Where the settings of each kind live; imported when they are asked for.
 KINDS = {
-    "linear-modes": ("chiasm.theory.modes_study", "LinearModes"),
-    "linear-fusion": ("chiasm.theory.fusion_study", "LinearFusion"),
-    "linear-pathways": ("chiasm.theory.pathways_study", "LinearPathways"),
+    "linear-modes": ("chiasm.theory.mode.study", "LinearModes"),
+    "linear-fusion": ("chiasm.theory.fusion.study", "LinearFusion"),
+    "linear-pathways": ("chiasm.theory.pathway.study", "LinearPathways"),
+    "matrix-completion": ("chiasm.theory.completion.study", "MatrixCompletion"),
 }
 
 

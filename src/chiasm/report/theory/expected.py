@@ -31,10 +31,10 @@ from chiasm.randomness import seeded_globals
 from chiasm.study.plan import Run, make_plan
 from chiasm.study.spec import Settings
 from chiasm.tasks import Linear
-from chiasm.theory.pathways import pathways
-from chiasm.theory.pathways_coordinates import drive, output, weight
-from chiasm.theory.pathways_deficit import PathwayDeficit
-from chiasm.theory.pathways_flow import pathway_flow
+from chiasm.theory.pathway.coordinates import drive, output, weight
+from chiasm.theory.pathway.deficit import PathwayDeficit
+from chiasm.theory.pathway.flow import pathway_flow
+from chiasm.theory.pathway.pathways import pathways
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results

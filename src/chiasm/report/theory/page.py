@@ -16,11 +16,12 @@ from chiasm.pictures.style import Panel, png, svg, theme
 from chiasm.report.frame import asset, bullets, frame, gallery, item
 from chiasm.study.files import write_whole
 
-#: Which module draws and reads each kind.
-DRAWN = {
-    "linear-modes": "modes",
-    "linear-pathways": "pathways",
+#: The room that draws and reads each kind.
+ROOMS = {
+    "linear-modes": "mode",
+    "linear-pathways": "pathway",
     "linear-fusion": "fusion",
+    "matrix-completion": "completion",
 }
 
 
@@ -40,7 +41,7 @@ def write_theory(kind: str, question: str, settings: Mapping[str, Any], result: 
     Raises:
         ChiasmError: a folder that cannot be written.
     """
-    module = import_module(f"chiasm.report.theory.{DRAWN[kind]}")
+    module = import_module(f"chiasm.report.theory.{ROOMS[kind]}.page")
     findings: list[str] = module.findings(result)
     frames = result.frame()
     tables: dict[str, pl.DataFrame] = frames if isinstance(frames, dict) else {"results": frames}

@@ -1,0 +1,144 @@
+"""What the study `linear-modes` found, in plain sentences."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chiasm.pictures.words import listed, number
+from chiasm.theory.mode.study import HOWS, ModesResult
+
+Floats = NDArray[np.float64]
+
+#: How a source is away, in words.
+WORDS = {"silence": "silent", "unrelated": "replaced by unrelated input"}
+#: A delay of the others that is worth a word, as a share of the time that learning takes.
+NOTABLE = 0.05
+#: Below this a difference of weights counts as gone.
+VANISHED = 1e-3
+
+
+def findings(result: ModesResult) -> list[str]:
+    """Return what the study found; every number is read off the result."""
+    settings, whole, without = result.settings, result.whole, result.without
+    source, others, row = settings.removed, result.others, settings.output - 1
+    gap = np.abs(whole.weights - without.weights)[..., others]
+    step, output, column = (int(i) for i in np.unravel_index(gap[1].argmax(), gap[1].shape))
+    named = result.names[np.flatnonzero(others)[column]]
+    pace = settings.end / (settings.points - 1)
+    same = np.abs(whole.weights - result.away.weights[1])[..., others]
+    made = [
+        f"Without source {source}, a network of depth {settings.depth} learns the other sources differently: the "
+        f"weight from source {named} to output {output + 1} differs by up to {number(gap[1].max(), 3)}, at step {step} "
+        f"(time {number(step * pace, 2)}).",
+        f"In a shallow network it cannot: the weights of the other sources differ by {gap[0].max():.1e} at most, which "
+        f"is the difference of the two starts; from one start they differ by {_zero(same[0].max())}.",
+        *_watched(result),
+        f"Modes are half learned at step {_steps(result.half, pace)}; without source {source} at step "
+        f"{_steps(result.half_without, pace)}.",
+    ]
+    target = whole.task.matrix[row]
+    idle = np.flatnonzero((target == 0) & others)
+    course = whole.weights[1, :, row, idle]
+    if len(idle) and np.abs(course).max() > 10 * settings.scale:
+        top, low = float(course.max()), float(course.min())
+        reach = [f"up to {number(top, 3)}"] * (top >= 5e-4) + [f"down to {number(low, 3)}"] * (low <= -5e-4)
+        ends = np.abs(course[..., -1]).max() if course.ndim > 1 else abs(course[-1])
+        made.append(
+            f"Weights of output {settings.output} that must end at 0 are dragged along on the way, "
+            f"{listed(reach)}; at time {settings.end:g} they are back within {ends:.0e}."
+        )
+    end = np.abs(whole.weights[1, -1] - without.weights[1, -1])[:, others].max()
+    made.append(
+        f"Both end at the same weights: at time {settings.end:g} the other sources' differ by {end:.1e} at most, and "
+        "less the longer one waits."
+    )
+    still = (
+        np.flatnonzero(
+            (np.maximum(gap.max((0, 1, 3)), same.max((0, 1, 3))) == 0) & (whole.task.matrix[:, others] != 0).any(1)
+        )
+        + 1
+    )
+    if len(still):
+        made.append(
+            f"Outputs {listed([str(i) for i in still])} share no source with those that use source {source}; their "
+            "weights differ by exactly 0 at any time, shallow and deep."
+        )
+    return made + _windows(result)
+
+
+def _watched(result: ModesResult) -> list[str]:
+    settings = result.settings
+    row, pace = settings.output - 1, settings.end / (settings.points - 1)
+    aim, steps = float(result.whole.task.matrix[row, result.whole.task.columns(settings.watched)[0]]), []
+    if aim == 0:
+        return []
+    for made in (result.whole, result.without):
+        course = made.of(settings.watched)[1, :, row, 0]
+        reached = np.flatnonzero(course >= aim / 4) if aim > 0 else np.flatnonzero(course <= aim / 4)
+        steps.append(f"step {reached[0]} (time {number(reached[0] * pace, 2)})" if len(reached) else "no step")
+    return [
+        f"The weight from source {settings.watched} to output {settings.output} reaches a quarter of its end, "
+        f"{number(aim / 4, 2)}, at {steps[0]} beside source {settings.removed} and at {steps[1]} without it, at depth "
+        f"{settings.depth}."
+    ]
+
+
+def _windows(result: ModesResult) -> list[str]:
+    source, made = result.settings.removed, []
+    for how in HOWS:
+        planes = result.planes[how]
+        delays = [float(np.max(plane.delay_others / plane.finish)) for plane in planes]
+        made.append(
+            f"With source {source} {WORDS[how]} for a while, the other sources settle later by up to "
+            f"{listed([_share(delay) for delay in delays])} of the time that learning takes, at "
+            f"{_depths([int(plane.depth[0]) for plane in planes])}."
+        )
+        for plane in planes if how == "silence" else ():
+            late = plane.delay_others > NOTABLE * plane.finish
+            if late.any():
+                first = float((plane.release[late] / plane.finish[late]).min())
+                onset = float((plane.onset[late] / plane.finish[late]).max())
+                made.append(
+                    f"At depth {plane.depth[0]} only windows that last until {number(first, 2)} of that time or "
+                    f"longer, and begin no later than {number(onset, 2)}, delay the others by more than {NOTABLE:.0%}."
+                )
+    for how in HOWS:
+        parts = [(plane, plane.onset >= plane.finish) for plane in result.planes[how]]
+        costs = [float((plane.recovery[late] / plane.finish[late]).max()) for plane, late in parts if late.any()]
+        depths = [int(plane.depth[0]) for plane, late in parts if late.any()]
+        if costs:
+            told = (
+                f"costs up to {listed([_share(cost) for cost in costs])} of that time after its return, at "
+                f"{_depths(depths)}"
+                if any(costs)
+                else "costs no time at all after its return, at any depth"
+            )
+            made.append(f"A source that goes once all is learned, {WORDS[how]}, {told}.")
+    everything = [plane for planes in result.planes.values() for plane in planes]
+    worst = max(float(plane.difference[:, -1].max()) for plane in everything)
+    never = sum(int(np.isinf(plane.recovery).sum()) for plane in everything)
+    cells = sum(plane.recovery.size for plane in everything)
+    gone = not never and worst < VANISHED
+    made.append(
+        f"{'Delay, but no permanence' if gone else 'In the time that was followed'}: {never or 'none'} of {cells} "
+        f"windows failed to recover, and at the end no weight differs from that of a network that lost nothing by more "
+        f"than {worst:.0e}."
+    )
+    return made
+
+
+def _depths(depths: list[int]) -> str:
+    return f"depth{'s' if len(depths) > 1 else ''} {listed([str(depth) for depth in depths])}"
+
+
+def _share(value: float) -> str:
+    return "0 exactly" if value == 0 else number(value, 2)
+
+
+def _steps(half: Floats, pace: float) -> str:
+    return listed([str(round(t / pace)) for t in half.tolist()])
+
+
+def _zero(value: float) -> str:
+    return "exactly 0" if value == 0 else f"{value:.1e}"

@@ -1,0 +1,177 @@
+"""The planes of the study `linear-modes`: what a removal costs, over onset and release, and how nothing of it stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+from numpy.typing import NDArray
+
+from chiasm.pictures.style import (
+    BLUE,
+    DEPTHS,
+    GREEN,
+    HEIGHT,
+    INK,
+    MUTED,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    WIDTH,
+    Panel,
+    axes_on,
+    canvas,
+    legend,
+    rules,
+)
+from chiasm.theory.mode.recovery import Recovery
+from chiasm.theory.mode.study import HOWS, ModesResult
+
+Floats = NDArray[np.float64]
+
+#: From little to much.
+SEQUENCE = LinearSegmentedColormap.from_list("depths", ["#eef3f8", *DEPTHS])
+COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+Look = Literal["-"] | tuple[float, tuple[float, ...]]
+DASHED: Look = (0, (5, 2))
+DOTTED: Look = (0, (1, 1.4))
+#: Below this a difference is drawn as this: an integration is no better.
+FLOOR = 1e-8
+#: Inches: of a plane's side; between two beside each other, and above each other; around all of them.
+SIDE, GAP, ROW, LEFT, TOP, BELOW = 1.56, 0.3, 0.26, 0.62, 0.44, 1.34
+
+
+def maps(
+    planes: Sequence[Recovery], values: Sequence[Floats], title: str, unit: str = "", floor: float | None = None
+) -> Figure:
+    """Draw a plane a depth, two beside each other, onset across and release up, on one scale of colours.
+
+    Args:
+        planes: one a depth.
+        values: of each plane's cells.
+        title: above them.
+        unit: of the values; times as a share of what learning takes, unless given.
+        floor: the low end of a logarithmic scale; without it the scale is linear from 0.
+    """
+    rows = -(-len(planes) // 2)
+    height = TOP + rows * SIDE + (rows - 1) * ROW + BELOW
+    figure = canvas(height)
+    figure.text(LEFT / WIDTH, 1 - 0.12 / height, title, fontweight="bold", fontsize=10.5, va="top")
+    high = max(float(one[np.isfinite(one)].max(initial=0.0)) for one in values)
+    scale: Normalize = Normalize(0, high or 1.0) if floor is None else LogNorm(floor, max(high, 10 * floor))
+    for i, (plane, value) in enumerate(zip(planes, values, strict=True)):
+        x, y = LEFT + (i % 2) * (SIDE + GAP), height - TOP - SIDE - (i // 2) * (SIDE + ROW)
+        axes = figure.add_axes((x / WIDTH, y / height, SIDE / WIDTH, SIDE / height))
+        _map(axes, plane, value if floor is None else np.maximum(value, floor), scale)
+        note = f"depth {plane.depth.flat[0]}" + ("" if value.any() else ": 0")
+        axes.annotate(note, (1, 0), (-3, 4), "axes fraction", "offset points", ha="right", color=INK)
+        if i % 2:
+            axes.set_yticklabels([])
+        if i < len(planes) - 2:
+            axes.set_xticklabels([])
+    middle = (LEFT + SIDE + GAP / 2) / WIDTH
+    figure.text(middle, (BELOW - 0.4) / height, "onset (share of the time to learn)", ha="center", va="center")
+    across = (BELOW + (height - TOP - BELOW) / 2) / height
+    figure.text(0.16 / WIDTH, across, "release (share of that time)", rotation=90, va="center", ha="center")
+    _bar(figure, scale, floor is not None, unit or "share of the time to learn")
+    return figure
+
+
+def _bar(figure: Figure, scale: Normalize, log: bool, unit: str) -> None:
+    """The scale of colours, below the planes, its unit beneath it."""
+    height = figure.get_size_inches()[1]
+    bar = figure.add_axes((LEFT / WIDTH, 0.52 / height, (2 * SIDE + GAP) / WIDTH, 0.12 / height))
+    ends = (scale.vmin or 0.0, scale.vmax or 1.0)
+    steps = np.geomspace(*ends, 201) if log else np.linspace(*ends, 201)
+    bar.pcolormesh(steps, [0, 1], steps[None, :-1], cmap=SEQUENCE, norm=scale, rasterized=True)
+    if log:
+        bar.set_xscale("log")
+        bar.minorticks_off()
+        powers = np.arange(np.ceil(np.log10(ends[0])), np.floor(np.log10(ends[1])) + 1)
+        powers = powers[:: -(-len(powers) // 6)].astype(int)
+        signs = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+        bar.set_xticks(10.0**powers, ["1" if p == 0 else f"10{str(p).translate(signs)}" for p in powers])
+    else:
+        bar.xaxis.set_major_locator(MaxNLocator(5))
+    bar.set_yticks([])
+    for spine in bar.spines.values():
+        spine.set_visible(False)
+    bar.tick_params(length=2, pad=2)
+    figure.text((LEFT + SIDE + GAP / 2) / WIDTH, 0.14 / height, unit, color=MUTED, ha="center", va="center")
+
+
+def _map(axes: Axes, plane: Recovery, value: Floats, scale: Normalize) -> None:
+    unit = float(plane.finish.flat[0])
+    edges = np.unique(np.concatenate([plane.onset, plane.release]).round(9))
+    image = np.full((len(edges), len(edges)), np.nan)
+    image[np.searchsorted(edges, plane.release.round(9)), np.searchsorted(edges, plane.onset.round(9))] = value
+    # What never recovered is hatched; what cannot be is left empty.
+    lost = np.isinf(image)
+    half = (edges[1] - edges[0]) / 2 / unit
+    box = (edges[0] / unit - half, edges[-1] / unit + half) * 2
+    axes.imshow(np.ma.masked_invalid(image), cmap=SEQUENCE, norm=scale, origin="lower", extent=box, aspect="auto",
+                interpolation="none")  # fmt: skip
+    if lost.any():
+        axes.contourf(edges / unit, edges / unit, lost, levels=[0.5, 1.5], colors="none", hatches=["////"])
+    ticks = [t for t in (0, 0.5, 1, 1.5, 2) if t <= edges[-1] / unit + 1e-6]
+    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
+
+
+def left(result: ModesResult) -> Panel:
+    """Draw what is left of a removal one learning time after its end, source silent."""
+    planes = result.planes["silence"]
+    values = []
+    for plane in planes:
+        look = min(int(np.searchsorted(plane.since, plane.finish[0])), len(plane.since) - 1)
+        values.append(plane.difference[:, look])
+    figure = maps(planes, values, "What is left of the removal", "largest difference of a weight", floor=FLOOR)
+    caption = (
+        "The largest difference of any weight from the network that lost nothing, one learning time after the release; "
+        f"source {result.settings.removed} is silent in between. Differences below {FLOOR:.0e} are drawn as that."
+    )
+    return Panel("modes-left", figure, caption)
+
+
+def permanence(result: ModesResult) -> Panel:
+    """Draw the worst window of each plane through time after the release."""
+    figure = canvas(HEIGHT + 0.56)
+    axes = axes_on(figure, left=0.76, bottom=1.1)
+    looks: dict[str, Look] = {"silence": "-", "unrelated": DASHED}
+    last = 0.0
+    for how in HOWS:
+        look = looks[how]
+        for plane, colour in zip(result.planes[how], COLOURS, strict=False):
+            worst = np.maximum(plane.difference.max(0), FLOOR)
+            # From where only the integration's error is left, there is nothing to draw.
+            ends = np.flatnonzero(worst > 2 * FLOOR)
+            shown = slice(0, int(ends[-1]) + 2 if len(ends) else 2)
+            axes.plot(plane.since[shown] / plane.finish[0], worst[shown], color=colour, linestyle=look, linewidth=1.6)
+            last = max(last, float(plane.since[shown][-1] / plane.finish[0]))
+    axes.set_yscale("log")
+    axes.set_xlim(0, 1.03 * last)
+    axes.set_ylim(FLOOR / 2, 30)
+    axes.set_yticks(10.0 ** np.arange(-8, 1, 2))
+    axes.minorticks_off()
+    rules(axes)
+    axes.set_title("The worst window, after its release", x=0, y=1)
+    axes.set_xlabel("time after release (share of the time to learn)")
+    axes.set_ylabel("largest difference of a weight")
+    handles = [
+        Line2D([], [], color=colour, lw=1.8, label=f"depth {plane.depth[0]}")
+        for plane, colour in zip(result.planes["silence"], COLOURS, strict=False)
+    ]
+    handles += [Line2D([], [], color=MUTED, lw=1.6, linestyle=look, label=how) for how, look in looks.items()]
+    legend(figure, handles, columns=3, left=0.1)
+    caption = (
+        "The largest difference of any weight from the network that lost nothing, in the worst window of each plane, "
+        f"as time goes on after the release; lines end at {FLOOR:.0e}, the error of integration, or with the plane."
+    )
+    return Panel("modes-permanence", figure, caption)

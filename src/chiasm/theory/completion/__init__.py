@@ -1,0 +1,1 @@
+"""Matrix completion by deep factorisations whose task is switched."""

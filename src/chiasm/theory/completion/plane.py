@@ -1,0 +1,279 @@
+"""Matrix completion by deep factorisations whose task is switched: whole planes of cells at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike, NDArray
+
+from chiasm.errors import ChiasmError, unknown
+from chiasm.theory.completion.equations import Factors, draw_layers, spectral_rates
+from chiasm.theory.completion.task import CompletionTask, Floats
+from chiasm.theory.histories import Leg, legs
+
+Ints = NDArray[np.int64]
+
+INITS = ("gaussian", "balanced")
+#: Entries of a block of rows that descends together: below the number from which torch shares elementwise work among
+#: threads, which wait for each other longer than these steps take.
+BLOCK = 32_000
+
+
+@dataclass(frozen=True)
+class CompletionDraw:
+    """What one seed stands for.
+
+    Attributes:
+        seed: of the layers.
+        final: the task that every cell ends with, and whose error is measured.
+        earlier: tasks that cells may be shown for a while instead.
+
+    Raises:
+        ChiasmError: the tasks differ in size.
+    """
+
+    seed: int
+    final: CompletionTask
+    earlier: tuple[CompletionTask, ...] = ()
+
+    def __post_init__(self) -> None:
+        sizes = {task.size for task in (self.final, *self.earlier)}
+        if len(sizes) > 1:
+            raise ChiasmError(f"tasks of sizes {sorted(sizes)}: all tasks of a draw have one size")
+
+
+@dataclass(frozen=True)
+class CompletionPlane:
+    """What became of every cell of a plane.
+
+    Attributes:
+        depth: layers of the factorisation.
+        step: of gradient descent; a step is so much time.
+        onset: (*cells,) step at which the earlier task begins.
+        release: (*cells,) step at which the final task begins.
+        steps: (*cells,) steps in all.
+        draw: (*cells,) which draw.
+        earlier: (*cells,) which of its earlier tasks.
+        products: (*cells, n, n) W at the end.
+        error: (*cells,) at the end, on entries that the final task does not show, see `CompletionTask.error`.
+        times: (records,) the steps at which paths are recorded.
+        error_path: (*cells, records), NaN after a cell's end.
+        values_path: (*cells, records, top) the largest singular values of W.
+        measured_path: (*cells, records, top) by how much one step moves them, divided by its length.
+        equation_path: (*cells, records, top) what the equation for balanced layers says instead.
+    """
+
+    depth: int
+    step: float
+    onset: Ints
+    release: Ints
+    steps: Ints
+    draw: Ints
+    earlier: Ints
+    products: Floats = field(repr=False)
+    error: Floats = field(repr=False)
+    times: Ints = field(repr=False)
+    error_path: Floats = field(repr=False)
+    values_path: Floats = field(repr=False)
+    measured_path: Floats = field(repr=False)
+    equation_path: Floats = field(repr=False)
+
+    def mismatch(self) -> Floats:
+        """Return how far the equation of the singular values is from descent, over a cell's path after its start.
+
+        At the start itself the singular values are those of noise, so crowded that one step turns them into each other.
+
+        Returns:
+            (*cells,): |measured - equation| / |measured|, norms over records and singular values; 0 where it holds.
+        """
+        paths = (self.measured_path - self.equation_path)[..., 1:, :], self.measured_path[..., 1:, :]
+        away, whole = (np.sqrt(np.nansum(path**2, (-2, -1))) for path in paths)
+        return np.asarray(away / whole)
+
+    def frame(self) -> Any:
+        """Return a polars table, a row a cell: depth, onset, duration, steps, draw, earlier, error."""
+        import polars
+
+        columns = {
+            "depth": np.full(self.error.size, self.depth), "onset": self.onset.ravel(),
+            "duration": (self.release - self.onset).ravel(), "steps": self.steps.ravel(), "draw": self.draw.ravel(),
+            "earlier": self.earlier.ravel(), "error": self.error.ravel(),
+        }  # fmt: skip
+        return polars.DataFrame(columns)
+
+
+def complete(
+    draws: Sequence[CompletionDraw],
+    *,
+    depth: int = 2,
+    onset: ArrayLike = 0,
+    release: ArrayLike = 0,
+    steps: ArrayLike = 4000,
+    draw: ArrayLike = 0,
+    earlier: ArrayLike = 0,
+    scale: float = 1e-2,
+    step: float = 0.2,
+    init: Literal["gaussian", "balanced"] = "gaussian",
+    every: int = 100,
+    top: int = 5,
+    progress: Callable[[float], None] | None = None,
+) -> CompletionPlane:
+    """Train every cell of a plane at once, by full gradients on the entries shown.
+
+    Cells of a draw share their steps until their tasks differ.
+
+    Args:
+        draws: tasks and seeds.
+        depth: layers, at least 1.
+        onset: step at which the earlier task begins; this and all down to `earlier` broadcast to the shape of cells.
+        release: step at which the final task comes back; equal to `onset` for never leaving it.
+        steps: steps in all, at least `release`.
+        draw: which of `draws`.
+        earlier: which of the draw's earlier tasks.
+        scale: of the product of the layers at the start, above 0.
+        step: of gradient descent.
+        init: "gaussian" or "balanced", see `draw_layers`.
+        every: record the paths each so many steps.
+        top: record so many singular values.
+        progress: called with the share of steps done, in (0, 1].
+
+    Raises:
+        ChiasmError: an argument is out of range, a window ends after its cell, or a cell diverges.
+
+    >>> from chiasm.theory.completion.task import low_rank, random_mask
+    >>> task = CompletionTask.of(low_rank(8, 1, seed=0), random_mask(8, 40, seed=0))
+    >>> plane = complete([CompletionDraw(0, task)], depth=3, steps=6000)
+    >>> bool(plane.error < 0.01)
+    True
+    """
+    _check(draws, depth, scale, step, init, every, top)
+    cells = _cells(draws, onset, release, steps, draw, earlier)
+    flat = {name: values.ravel() for name, values in cells.items()}
+    plan = legs(flat["draw"], flat["onset"], flat["release"], flat["steps"], flat["earlier"] + 1)
+    times = np.arange(0, int(flat["steps"].max()) + 1, every)
+    size, n = draws[0].final.size, len(flat["draw"])
+    top = min(top, size)
+    products, errors = np.empty((n, size, size)), np.full((n, len(times)), np.nan)
+    spectra = np.full((3, n, len(times), top), np.nan)
+    # A cell that diverges is found at the end; up to there it may overflow.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for at, leg, blocks in _states(draws, depth, plan, scale, step, init, every, progress):
+            here = leg.row >= 0
+            made = torch.cat([rows.product() for rows in blocks]).numpy()
+            if at % every == 0:
+                for d in np.unique(flat["draw"][here]).tolist():
+                    of = here & (flat["draw"] == d)
+                    errors[of, at // every] = draws[d].final.error(made[leg.row[of]])
+                spectra[:, here, at // every] = _spectra(blocks, made, depth, step, top)[:, leg.row[here]]
+            ends = here & (flat["steps"] == at)
+            products[ends] = made[leg.row[ends]]
+    if not np.isfinite(products).all():
+        lost = int((~np.isfinite(products)).any((1, 2)).sum())
+        raise ChiasmError(f"step = {step:g} with scale {scale:g}: {lost} of {n} cells diverge; a smaller step would do")
+    shape = cells["draw"].shape
+    error = np.array([draws[d].final.error(w) for d, w in zip(flat["draw"].tolist(), products, strict=True)])
+    values, measured, equation = spectra.reshape(3, *shape, len(times), top)
+    return CompletionPlane(
+        depth, step, **cells, products=products.reshape(*shape, size, size), error=error.reshape(shape), times=times,
+        error_path=errors.reshape(*shape, -1), values_path=values, measured_path=measured, equation_path=equation,
+    )  # fmt: skip
+
+
+def _check(
+    draws: Sequence[CompletionDraw], depth: int, scale: float, step: float, init: str, every: int, top: int
+) -> None:
+    if not draws:
+        raise ChiasmError("no draw is given; give one or more")
+    if len({draw.final.size for draw in draws}) > 1:
+        raise ChiasmError("the draws' matrices differ in size; all draws of a plane have one size")
+    if depth < 1:
+        raise ChiasmError(f"depth = {depth}: a factorisation has 1 layer or more")
+    for name, value in (("step", step), ("scale", scale)):
+        if not (np.isfinite(value) and value > 0):
+            raise ChiasmError(f"{name} = {value}: a finite number above 0 would do")
+    for name, least in (("every", every), ("top", top)):
+        if least < 1:
+            raise ChiasmError(f"{name} = {least}: 1 or more would do")
+    if init not in INITS:
+        raise unknown("init", init, INITS)
+
+
+def _cells(draws: Sequence[CompletionDraw], *given: ArrayLike) -> dict[str, Ints]:
+    names = ("onset", "release", "steps", "draw", "earlier")
+    arrays = [np.asarray(value) for value in given]
+    for name, array in zip(names, arrays, strict=True):
+        if array.dtype.kind not in "iu" or (array < 0).any():
+            raise ChiasmError(f"{name} = {array.tolist()}: give whole numbers, 0 or more")
+    try:
+        onset, release, steps, draw, earlier = (np.array(a, np.int64) for a in np.broadcast_arrays(*arrays))
+    except ValueError:
+        shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(names, arrays, strict=True))
+        raise ChiasmError(f"the cells' shapes do not broadcast against each other: {shapes}") from None
+    if not draw.size or (steps < 1).any():
+        raise ChiasmError("a plane has 1 cell or more, and each takes 1 step or more")
+    if (draw >= len(draws)).any():
+        raise ChiasmError(f"draw {draw.max()} is not among the {len(draws)} draws, which count from 0")
+    bad = (onset > release) | (release > steps)
+    if bad.any():
+        at = tuple(int(x[bad].flat[0]) for x in (onset, release, steps))
+        raise ChiasmError(
+            f"a window from onset {at[0]} to release {at[1]} of {at[2]} steps; onset <= release <= steps would do"
+        )
+    for d in np.unique(draw[onset < release]).tolist():
+        most = int(earlier[(draw == d) & (onset < release)].max())
+        if most >= len(draws[d].earlier):
+            raise ChiasmError(f"earlier task {most} of draw {d}: it has {len(draws[d].earlier)}, which count from 0")
+    return {"onset": onset, "release": release, "steps": steps, "draw": draw, "earlier": earlier}
+
+
+def _states(
+    draws: Sequence[CompletionDraw], depth: int, plan: list[Leg], scale: float, step: float, init: str, every: int,
+    progress: Callable[[float], None] | None,
+) -> Iterator[tuple[int, Leg, list[Factors]]]:  # fmt: skip
+    """Yield (step, leg, blocks of rows) at the start, at each record, and at the end of each leg."""
+    size = draws[0].final.size
+    drawn = [draw_layers(size, depth, scale, draw.seed, init) for draw in draws]
+    layers = [torch.stack([one[k] for one in drawn]) for k in range(depth)]
+    owner = np.arange(len(draws))
+    block = max(1, BLOCK // size**2)
+    for leg in plan:
+        owner = owner[leg.parent]
+        # By NumPy: torch would share this among threads that wait for each other.
+        layers = [torch.from_numpy(layer.numpy()[leg.parent]) for layer in layers]
+        tasks = [(draws[d].final, *draws[d].earlier)[state] for d, state in zip(owner.tolist(), leg.state, strict=True)]
+        mask = torch.from_numpy(np.stack([task.mask for task in tasks]).astype(np.float64))
+        shown = torch.from_numpy(np.stack([np.where(task.mask, task.shown, 0.0) for task in tasks]))
+        starts = range(0, len(owner), block)
+        blocks = [
+            Factors([layer[at : at + block] for layer in layers], mask[at : at + block], shown[at : at + block], step)
+            for at in starts
+        ]
+        at = leg.start
+        if not at:
+            yield at, leg, blocks
+        while at < leg.stop:
+            until = min(leg.stop, (at // every + 1) * every)
+            for rows in blocks:
+                for _ in range(until - at):
+                    rows.descend()
+            at = until
+            yield at, leg, blocks
+        if progress is not None:
+            progress(leg.stop / plan[-1].stop)
+
+
+def _spectra(blocks: Sequence[Factors], products: Floats, depth: int, step: float, top: int) -> Floats:
+    """(3, rows, top): singular values, how one step moves them, how the equation says they move."""
+    if not np.isfinite(products).all():  # a decomposition would not end
+        return np.full((3, len(products), top), np.nan)
+    gradient = torch.cat([rows.gradient(rows.product()) for rows in blocks]).numpy()
+    values, equation = spectral_rates(products, gradient, depth)
+    after = torch.cat([rows.next_product() for rows in blocks]).numpy()
+    moved = np.full_like(values, np.nan)
+    if np.isfinite(after).all():
+        moved = (np.linalg.svd(after, compute_uv=False) - values) / step
+    return np.stack([values, moved, equation])[..., :top]

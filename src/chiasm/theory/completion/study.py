@@ -1,0 +1,182 @@
+"""The study `matrix-completion`: a factorisation is shown something else for a while, then its final task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from chiasm.errors import ChiasmError
+from chiasm.theory.completion.plane import CompletionDraw, CompletionPlane, complete
+from chiasm.theory.completion.task import Bools, CompletionTask, Floats, block_mask, low_rank, random_mask, thin
+from chiasm.theory.intervals import over_seeds
+
+Switch = Literal["matrix", "observations", "noise", "pattern"]
+
+
+@dataclass(frozen=True)
+class CompletionResult:
+    """What the study found. Cells of a plane are (switches, durations, seeds).
+
+    Attributes:
+        settings: what was asked.
+        draws: tasks, one a seed.
+        planes: one a depth.
+    """
+
+    settings: MatrixCompletion
+    draws: tuple[CompletionDraw, ...]
+    planes: tuple[CompletionPlane, ...]
+
+    def truth_values(self, seed: int) -> Floats:
+        """Return the largest singular values of the final matrix of a seed, as many as are recorded."""
+        values = np.linalg.svd(self.draws[seed].final.truth, compute_uv=False)
+        return np.asarray(values[: self.settings.top])
+
+    def frame(self) -> Any:
+        """Return a tidy polars table, a row a run: depth, switch, duration, seed, error, mismatch."""
+        import polars
+
+        made = []
+        for plane in self.planes:
+            cells = plane.error.shape
+            switch = np.broadcast_to(np.array(self.settings.switches)[:, None, None], cells)
+            columns = {
+                "depth": np.full(plane.error.size, plane.depth), "switch": switch.ravel(),
+                "duration": (plane.release - plane.onset).ravel(), "seed": plane.draw.ravel(),
+                "error": plane.error.ravel(), "mismatch": plane.mismatch().ravel(),
+            }  # fmt: skip
+            made.append(polars.DataFrame(columns))
+        return polars.concat(made)
+
+    def summary(self, level: float = 0.95) -> Any:
+        """Return a polars table of means over seeds: depth, switch, duration, mean, low, high (Student's t)."""
+        import polars
+
+        made = []
+        for plane in self.planes:
+            ends = over_seeds(plane.error, level)
+            for i, switch in enumerate(self.settings.switches):
+                for j, duration in enumerate(self.settings.durations):
+                    made.append((plane.depth, switch, duration, *(float(end[i, j]) for end in ends)))
+        return polars.DataFrame(made, ["depth", "switch", "duration", "mean", "low", "high"], orient="row")
+
+
+class MatrixCompletion(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="matrix-completion"
+):
+    """Settings of the study; the defaults are the shipped one. Times are in steps.
+
+    The loss is half the mean squared error of the entries shown, so a step of 0.4 is one of 0.2 on the mean itself.
+
+    Attributes:
+        size: side of the matrix. At 100 and `rank` 5, `observed` 2000, `step` 0.2, `scale` 0.001, and times in tens of
+            thousands, this is the published experiment.
+        rank: of the final matrix.
+        observed: how many entries are shown, in the "random" pattern.
+        pattern: which entries the final task shows: "random", "blocks" on the diagonal, or "given" by `mask`.
+        blocks: how many blocks, in the "blocks" pattern and before a "pattern" switch.
+        mask: rows of 0 and 1, in the "given" pattern.
+        switches: what differs for a while. "matrix": another matrix of rank `first_rank`, the same entries.
+            "observations": only `few` of the entries. "noise": what is shown has noise. "pattern": blocks are shown.
+        first_rank: rank of the other matrix; None for `rank`.
+        few: entries shown before an "observations" switch.
+        noise: standard deviation of the noise before a "noise" switch; the matrix's entries have mean square 1.
+        depths: layers of the factorisation.
+        durations: of the earlier task, from step 0.
+        after: steps of the final task, equal for all.
+        seeds: draws of matrix, mask, noise and layers, 0 to seeds - 1.
+        step: of gradient descent.
+        scale: of the product at the start.
+        init: "gaussian" or "balanced" layers.
+        every: record the paths each so many steps.
+        top: record so many singular values.
+
+    Raises:
+        ChiasmError: a field is empty or out of range.
+
+    >>> MatrixCompletion(size=6, observed=30, few=10).draw(0).earlier[1].observed
+    10
+    """
+
+    size: int = 20
+    rank: int = 2
+    observed: int = 160
+    pattern: Literal["random", "blocks", "given"] = "random"
+    blocks: int = 2
+    mask: tuple[tuple[int, ...], ...] = ()
+    switches: tuple[Switch, ...] = ("matrix", "observations", "noise", "pattern")
+    first_rank: int | None = None
+    few: int = 120
+    noise: float = 1.0
+    depths: tuple[int, ...] = (1, 2, 3)
+    durations: tuple[int, ...] = (0, 500, 1000, 2000, 6000)
+    after: int = 4000
+    seeds: int = 10
+    step: float = 0.4
+    scale: float = 0.01
+    init: Literal["gaussian", "balanced"] = "gaussian"
+    every: int = 100
+    top: int = 5
+
+    def __post_init__(self) -> None:
+        for name in ("switches", "depths", "durations"):
+            if not getattr(self, name):
+                raise ChiasmError(f"{name} is empty: give one or more")
+        for name in ("seeds", "after"):
+            if getattr(self, name) < 1:
+                raise ChiasmError(f"{name} = {getattr(self, name)}: 1 or more would do")
+        if min(self.durations) < 0:
+            raise ChiasmError(f"durations = {list(self.durations)}: steps of 0 or more would do")
+
+    def draw(self, seed: int) -> CompletionDraw:
+        """Return the tasks of a seed: the final one, and an earlier one a switch, in their order."""
+        truth, mask = low_rank(self.size, self.rank, seed), self._mask(seed)
+        earlier: dict[str, Callable[[], CompletionTask]] = {
+            "matrix": lambda: CompletionTask.of(
+                low_rank(self.size, self.first_rank or self.rank, seed, "completion other matrix"), mask
+            ),
+            "observations": lambda: CompletionTask.of(truth, thin(mask, self.few, seed)),
+            "noise": lambda: CompletionTask.of(truth, mask, self.noise, seed),
+            "pattern": lambda: CompletionTask.of(truth, block_mask(self.size, self.blocks)),
+        }
+        return CompletionDraw(
+            seed, CompletionTask.of(truth, mask), tuple(earlier[switch]() for switch in self.switches)
+        )
+
+    def run(self, progress: Callable[[float], None] | None = None) -> CompletionResult:
+        """Run the study.
+
+        Args:
+            progress: called with the share that is done, in (0, 1].
+
+        Raises:
+            ChiasmError: a setting is out of range, or a cell diverges.
+        """
+        draws = tuple(self.draw(seed) for seed in range(self.seeds))
+        release = np.array(self.durations)[:, None]
+        planes = []
+        for depth in self.depths:
+            planes.append(
+                complete(
+                    draws, depth=depth, release=release, steps=release + self.after, draw=np.arange(self.seeds),
+                    earlier=np.arange(len(self.switches))[:, None, None], scale=self.scale, step=self.step,
+                    init=self.init, every=self.every, top=self.top,
+                )
+            )  # fmt: skip
+            if progress is not None:
+                # A step takes about as long as there are layers.
+                progress(sum(self.depths[: len(planes)]) / sum(self.depths))
+        return CompletionResult(self, draws, tuple(planes))
+
+    def _mask(self, seed: int) -> Bools:
+        if self.pattern == "random":
+            return random_mask(self.size, self.observed, seed)
+        if self.pattern == "blocks":
+            return block_mask(self.size, self.blocks)
+        if [len(row) for row in self.mask] != [self.size] * self.size:
+            raise ChiasmError(f"mask: the given pattern needs {self.size} rows of {self.size} numbers 0 or 1")
+        return np.array(self.mask, bool)

@@ -1,0 +1,1 @@
+"""Two sources fused by deep linear pathways, with weight decay."""

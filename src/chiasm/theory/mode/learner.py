@@ -1,0 +1,134 @@
+"""One connected block of a task, learned in many cells at once, each with windows of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chiasm.theory.mode.curve import strength
+from chiasm.theory.mode.flow import State, advance, balanced
+from chiasm.theory.mode.task import Block, factorised
+from chiasm.theory.mode.windows import How
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Learner:
+    """A network of one depth on one block.
+
+    Attributes:
+        matrix: (m, n), the block's part of the task.
+        block: its rows, columns and modes.
+        depth: N >= 1.
+        how: what an input shows while it is away.
+        start: (m, n), the product at time 0; None: every mode begins at the cell's scale.
+    """
+
+    matrix: Floats
+    block: Block
+    depth: int
+    how: How
+    start: Floats | None = None
+
+    def weights(self, scale: Floats, onset: Floats, release: Floats, times: Floats) -> Floats:
+        """Return (cells, times, m, n).
+
+        Args:
+            scale: (cells,) strengths of the modes at time 0, without a start.
+            onset: (cells, n) when an input goes; infinite: never.
+            release: (cells, n) when it comes back.
+            times: (times,) rising.
+        """
+        if self.depth == 1:
+            return self.shallow(scale, onset, release, times)
+        moved = self._moved(onset, float(times[-1]))
+        made = np.empty((len(scale), len(times), *self.matrix.shape))
+        if not moved.all():
+            made[~moved] = self.undisturbed(scale[~moved], times)
+        if moved.any():
+            made[moved] = self._followed(scale[moved], onset[moved], release[moved], times)
+        return made
+
+    def closed(self, onset: Floats, end: float) -> NDArray[np.bool_]:
+        """Return (cells,): whether no part of a cell is integrated numerically until the end."""
+        if self.depth == 1 or (self.depth == 2 and self.how == "unrelated"):
+            return np.ones(len(onset), bool)
+        if self.start is not None and self.depth == 2:
+            return np.asarray((onset >= end).all(1))
+        return ~self._moved(onset, end)
+
+    def undisturbed(self, scale: Floats, times: Floats) -> Floats:
+        """Return (cells, times, m, n): the task learned with nothing away; times (times,) or (cells, times)."""
+        if self.depth == 1:
+            never = np.full((len(scale), self.matrix.shape[1]), np.inf)
+            return self.shallow(scale, never, never, times)
+        return self._product(strength(self.block.values, scale[:, None, None], self.depth, times[..., None]))
+
+    def shallow(self, scale: Floats, onset: Floats, release: Floats, times: Floats) -> Floats:
+        """Return (cells, times, m, n) at depth 1; times (times,) or (cells, times).
+
+        Each weight moves by itself: towards its target, away from it or at rest, and towards it again.
+        """
+        # A window that never opens leaves inf - inf otherwise.
+        last = np.where(np.isinf(onset), np.inf, release)
+        now, first, last = times[..., None], onset[:, None], last[:, None]
+        until = np.minimum(now, first)
+        between = np.where(now > first, np.minimum(now, last) - until, 0.0)
+        after = np.maximum(now - last, 0.0)
+        start = self._product(np.broadcast_to(scale[:, None, None], (len(scale), 1, len(self.block.values))))
+        if self.start is not None:
+            start = np.broadcast_to(self.start, (len(scale), 1, *self.matrix.shape))
+        before, away, since = (span[:, :, None] for span in (until, between, after))
+        made = self.matrix + (start - self.matrix) * np.exp(-before)
+        if self.how == "unrelated":
+            made = made * np.exp(-away)
+        return np.asarray(self.matrix + (made - self.matrix) * np.exp(-since))
+
+    def arrived(self, scale: Floats, times: Floats) -> State:
+        """Return the networks that have learned undisturbed, each until a time of its own, (cells,)."""
+        strengths = strength(self.block.values, scale[:, None], self.depth, times[:, None])
+        return balanced(self.block.left, strengths, self.block.right, self.depth, float(scale.min()))
+
+    def target(self, away: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return what is learned, (cells, m, n), and which inputs are there, (cells, n), while some are away."""
+        if self.how == "silence":
+            return np.broadcast_to(self.matrix, (len(away), *self.matrix.shape)), ~away
+        return np.where(away[:, None], 0.0, self.matrix), np.ones_like(away)
+
+    def _moved(self, onset: Floats, end: float) -> NDArray[np.bool_]:
+        """Cells that leave the curves of their modes."""
+        return np.asarray((onset < end).any(1)) | (self.start is not None)
+
+    def _product(self, strengths: Floats) -> Floats:
+        return np.asarray((self.block.left * strengths[..., None, :]) @ self.block.right.T)
+
+    def _followed(self, scale: Floats, onset: Floats, release: Floats, times: Floats) -> Floats:
+        """From the first onset on, or from the start, from switch to switch and time to time."""
+        made = np.empty((len(scale), len(times), *self.matrix.shape))
+        if self.start is None:
+            begin, rest = onset.min(1), times
+            made[...] = self.undisturbed(scale, times)
+            state = self.arrived(scale, np.minimum(begin, times[-1]))
+        else:
+            left, values, right = factorised(self.start)
+            begin, rest = np.zeros(len(scale)), times
+            state = balanced(left, np.tile(values, (len(scale), 1)), right, self.depth, float(values[-1]))
+        stops = np.unique(np.concatenate([begin, onset.ravel(), release.ravel(), rest, [0.0]]))
+        stops = stops[stops <= times[-1]]
+        flat = state.flat.copy()
+        step = state.step
+        for i, now in enumerate(stops):
+            live = np.flatnonzero(begin <= now)
+            if not len(live):
+                continue
+            part = State(flat[live], state.shapes, state.unit, step)
+            if now in times:
+                made[live, np.searchsorted(times, now)] = part.product
+            if i + 1 < len(stops):
+                target, present = self.target((onset[live] <= now) & (now < release[live]))
+                part = advance(part, target, present, np.full(len(live), stops[i + 1] - now))
+                flat[live], step = part.flat, part.step
+        return made

@@ -1,0 +1,167 @@
+"""The study `linear-modes`: a task with a source missing, missing for a while, or not, shallow and deep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import msgspec
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from chiasm.errors import ChiasmError
+from chiasm.theory.mode.examples import TASKS
+from chiasm.theory.mode.modes import Modes, half_rise, modes
+from chiasm.theory.mode.recovery import Recovery, recovery
+from chiasm.theory.mode.task import LinearTask, task
+from chiasm.theory.mode.windows import How
+
+Floats = NDArray[np.float64]
+HOWS: tuple[How, ...] = ("silence", "unrelated")
+
+
+class LinearModes(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="linear-modes"
+):
+    """Settings of the study.
+
+    Times are in units of 1 / learning rate. Outputs and sources count from 1, as their numbers in the figures do.
+
+    Attributes:
+        matrix: outputs by inputs; every column is a source.
+        removed: the source that goes.
+        watched: another source, whose weight is followed.
+        output: the output whose weights are followed.
+        depth: number of weight matrices of the deep network beside the shallow one, 2 or more.
+        scale: strength of every mode at time 0.
+        end: the last time of the curves.
+        points: number of times of the curves.
+        release: when the source comes back on the curves that show it.
+        depths: number of weight matrices, one plane of windows each.
+        windows: onsets, and releases, along a side of a plane.
+        span: the side of a plane, as a multiple of the time that learning takes without a removal.
+        within: the error, relative to the task, at which a network has learned.
+    """
+
+    matrix: tuple[tuple[float, ...], ...] = TASKS
+    removed: str = "3"
+    watched: str = "8"
+    output: int = 5
+    depth: int = 2
+    scale: float = 1e-4
+    end: float = 10.0
+    points: int = 1000
+    release: float = 3.0
+    depths: tuple[int, ...] = (1, 2, 3, 4)
+    windows: int = 13
+    span: float = 1.5
+    within: float = 0.1
+
+    def run(self, progress: Callable[[float], None] | None = None) -> ModesResult:
+        """Return what the study finds; `progress` hears the share done, in [0, 1].
+
+        Raises:
+            ChiasmError: for a setting that cannot be.
+        """
+        what = task(self.matrix)
+        what.columns(self.watched)
+        if self.watched == self.removed:
+            raise ChiasmError(f"watched and removed are both source '{self.removed}'; watch another one")
+        for name, given, least in (("points", self.points, 2), ("windows", self.windows, 2), ("depth", self.depth, 2)):
+            if given < least:
+                raise ChiasmError(f"{name} is {given}; it must be {least} or more")
+        if not 1 <= self.output <= what.matrix.shape[0]:
+            raise ChiasmError(f"output is {self.output}; it must be one of 1 to {what.matrix.shape[0]}")
+        if not (self.end > 0 and self.span > 0 and np.isfinite([self.end, self.span]).all()):
+            raise ChiasmError(f"end is {self.end} and span {self.span}; both must be finite and above 0")
+        if not self.depths:
+            raise ChiasmError("depths is empty; give the depth of one plane at least, such as depths = [1, 2]")
+        without = what.without(self.removed)
+        back = {self.removed: (0.0, np.array([self.release, np.inf])[:, None])}
+        curves = partial(modes, times=np.linspace(0, self.end, self.points), depth=[1, self.depth], scale=self.scale)
+        whole, gone, away = curves(what), curves(without), curves(what, removed=back)
+        jobs = [(how, depth) for how in HOWS for depth in self.depths]
+        planes = {}
+        for done, (how, depth) in enumerate(jobs, 1):
+            planes[how, depth] = self._plane(what, how, depth)
+            if progress is not None:
+                progress(done / len(jobs))
+        return ModesResult(
+            self,
+            whole=whole,
+            without=gone,
+            away=away,
+            half=half_rise(what, depth=self.depth, scale=self.scale),
+            half_without=half_rise(without, depth=self.depth, scale=self.scale),
+            planes={how: tuple(planes[how, depth] for depth in self.depths) for how in HOWS},
+        )
+
+    def _plane(self, what: LinearTask, how: How, depth: int) -> Recovery:
+        follow = partial(recovery, what, source=self.removed, depth=depth, scale=self.scale, within=self.within)
+        finish = float(follow(onset=0, release=0, since=[0.0]).finish)
+        side = np.linspace(0, self.span * finish, self.windows)
+        onset, release = (each.ravel() for each in np.meshgrid(side, side, indexing="ij"))
+        window = release > onset
+        return follow(onset=onset[window], release=release[window], how=how)
+
+
+@dataclass(frozen=True)
+class ModesResult:
+    """What the study found.
+
+    Attributes:
+        settings: of the study.
+        whole: depths 1 and `settings.depth`, nothing removed: weights (2, times, outputs, inputs).
+        without: the same for the task without the source, which begins in that task's own modes, as the paper has it.
+        away: (2, 2): silent from 0 until `settings.release`, or for ever; by depth; beginning as `whole` does.
+        half: (modes,) times to half of each mode of the whole task, deep.
+        half_without: (modes,) the same without the source.
+        planes: for each way to be away, one plane of windows a depth, cells in a row.
+    """
+
+    settings: LinearModes
+    whole: Modes
+    without: Modes
+    away: Modes
+    half: Floats
+    half_without: Floats
+    planes: dict[How, tuple[Recovery, ...]]
+
+    def frame(self) -> dict[str, pl.DataFrame]:
+        """Return tidy tables: "results", a row a window of a plane; "modes", a row a mode; "weights", the curves."""
+        planes = [
+            plane.frame().select(pl.lit(how).alias("how"), pl.all())
+            for how in self.planes
+            for plane in self.planes[how]
+        ]
+        rises = [
+            pl.DataFrame({"removed": [removed] * len(values), "singular_value": values, "half_rise": half})
+            for removed, values, half in (
+                (False, self.whole.values, self.half),
+                (True, self.without.values, self.half_without),
+            )
+        ]
+        curves = [
+            made.frame().select(pl.lit(name).alias("task"), pl.all())
+            for name, made in (("whole", self.whole), ("without", self.without))
+        ]
+        return {"results": pl.concat(planes), "modes": pl.concat(rises), "weights": pl.concat(curves)}
+
+    @property
+    def change(self) -> Floats:
+        """(2, outputs, inputs): the largest change of each weight at any time by the source's absence; by depth."""
+        return np.asarray(np.abs(self.whole.weights - self.without.weights).max(1))
+
+    @property
+    def names(self) -> list[str]:
+        """(inputs,): the source of each column."""
+        owner = {int(c): name for name, columns in self.whole.task.sources.items() for c in columns}
+        return [owner[c] for c in range(len(owner))]
+
+    @property
+    def others(self) -> NDArray[np.bool_]:
+        """(inputs,): the columns of the sources that stay."""
+        task = self.whole.task
+        return ~np.isin(np.arange(task.matrix.shape[1]), task.columns(self.settings.removed))

@@ -1,0 +1,1 @@
+"""Parallel deep pathways that compete for the same modes."""
