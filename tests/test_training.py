@@ -15,7 +15,7 @@ from chiasm.objectives import Classify
 from chiasm.randomness import generator, seeded_globals
 from chiasm.sources import Batch
 from chiasm.tasks import Stereogram
-from chiasm.training import Leg, Row, Stack, State, Training, initial_state
+from chiasm.training import Leg, Row, Stack, State, Training, clean, initial_state
 
 TASK = Stereogram(size=8, disparities=(-1, 1), train=96, test=64)
 MLP = SplitMLP(depth=2, width=16, trunk=(8,))
@@ -258,12 +258,11 @@ def test_batch_norm_statistics_are_reestimated_on_the_side() -> None:
     stack.epoch()
     weights = stack.everything([0])
     before = {name: t.clone() for name, t in weights.items()}
-    clean: Batch = task.load(1).train
-    found = reestimated(stack.network, weights, [clean], 32)
+    found = reestimated(stack.network, weights, clean(stack.rows, 32))
     assert all(torch.equal(weights[name], before[name]) for name in weights)
     conv = weights["pathways.left.0.weight"][0]
     bias = weights["pathways.left.0.bias"][0]
-    maps = nn.functional.conv2d(clean.sources["left"], conv, bias, padding=1)
+    maps = nn.functional.conv2d(task.load(1).train.sources["left"], conv, bias, padding=1)
     # batches are of equal size, so the mean of their means is the mean of all
     torch.testing.assert_close(found["pathways.left.1.running_mean"][0], maps.mean((0, 2, 3)), rtol=1e-4, atol=1e-5)
 
@@ -280,3 +279,57 @@ def test_dissociation_reads_each_sample_by_the_head_of_its_label() -> None:
     assert not moved["heads.both.weight"]  # it reads no sample while sources are dissociated
     assert moved["heads.left.weight"]
     assert moved["heads.right.weight"]
+
+
+class Jittered:
+    """A feed: whole samples are twice as wide as what is shown, and every draw adds its own noise to them."""
+
+    def __init__(self, seed: int) -> None:
+        stream = torch.Generator().manual_seed(seed)
+        self.whole = torch.randn(96, 16, generator=stream)
+        self.target = torch.randint(2, (96,), generator=stream)
+        self.rest = {name: torch.zeros(16) for name in ("left", "right")}
+
+    def __len__(self) -> int:
+        return 96
+
+    def to(self, device: object) -> Jittered:
+        return self
+
+    def draw(self, index: torch.Tensor, generator: torch.Generator) -> Batch:
+        x = self.whole[index] + torch.randn(len(index), 16, generator=generator)
+        return Batch({"left": x, "right": x.clone()}, self.target[index], self.rest)
+
+    def present(self, batch: Batch, generator: torch.Generator) -> Batch:
+        heard = torch.rand(len(batch), 1, generator=generator) > 0.1
+        cut = {"left": batch.sources["left"][:, :8], "right": batch.sources["right"][:, 8:] * heard}
+        return Batch(cut, batch.target, {name: torch.zeros(8) for name in cut})
+
+
+def test_a_fed_row_draws_then_is_impaired_then_is_shown_whatever_its_company() -> None:
+    training, states = Training(batch=40, momentum=0.0, lr=0.1), []
+    leg = lambda seed: Leg(seed, 0, 9, (Noise("right", 0.5),), 0)  # noqa: E731
+    for seeds in ([1], [1, 2], [2, 1]):
+        stack = stack_of(seeds, training, leg)
+        for row in stack.rows:
+            row.data = Jittered(row.leg.seed)
+        for _ in range(2):
+            stack.epoch()
+        states.append(stack.state(seeds.index(1)))
+    assert equal(states[0], states[1])
+    assert equal(states[0], states[2])
+
+    network, feed = build(1), Jittered(1)
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.1)
+    for epoch in range(2):
+        order = torch.randperm(96, generator=generator(1, "order", epoch))
+        for step, chosen in enumerate(torch.split(order, 40)):
+            drawn = feed.draw(chosen, generator(1, "augment", epoch, step))
+            impaired = Noise("right", 0.5)(drawn, generator(1, "deficit", epoch, step))
+            shown = feed.present(impaired, generator(1, "present", epoch, step))
+            optimiser.zero_grad()
+            torch.autograd.backward(nn.functional.cross_entropy(network(shown.sources)["both"], shown.target))
+            optimiser.step()
+    for name, p in network.named_parameters():
+        # Six steps in float32, summed in another order.
+        torch.testing.assert_close(states[0].weights[name], p.detach(), rtol=0, atol=1e-5)

@@ -20,8 +20,8 @@ from chiasm.randomness import seeded_globals
 from chiasm.study.plan import Node, Plan, Root, stretch
 from chiasm.study.spec import Settings
 from chiasm.study.store import Record, Store, Stored
-from chiasm.tasks import Data
-from chiasm.training import Leg, Row, Stack, State, Trained, initial_state
+from chiasm.tasks import Data, Fed
+from chiasm.training import Leg, Row, Stack, State, Trained, clean, initial_state
 
 CHECKPOINT = 60.0  # seconds between checkpoints of unfinished edges: what a kill can cost at most
 
@@ -97,7 +97,7 @@ class Engine:
     only: frozenset[str] | None = None
     done: dict[str, Stored] = field(default_factory=dict)
     _states: dict[str, tuple[State, int]] = field(default_factory=dict)
-    _data: dict[tuple[str, int], Data] = field(default_factory=dict)
+    _data: dict[tuple[str, int], Data | Fed] = field(default_factory=dict)
     _ends: dict[str, int] = field(default_factory=dict)
 
     def run(self) -> dict[str, Stored]:
@@ -250,13 +250,13 @@ class Engine:
         root = node.path.root
         return Row(leg, root.settings.training, root.settings.task, self._load(root).train, leg.start)
 
-    def _load(self, root: Root) -> Data:
+    def _load(self, root: Root) -> Data | Fed:
         address = (repr(root.settings.task), root.seed)
         if address not in self._data:
             data = root.settings.task.load(root.seed)
             if not root.content.startswith(root.settings.task.content_key()):
                 raise ChiasmError("the task's data changed on disk while the study ran; run the same command again")
-            self._data[address] = Data(data.train.to(self.device), data.test.to(self.device))
+            self._data[address] = data.to(self.device)
         return self._data[address]
 
     def _measure(self, stack: Stack, edges: Sequence[_Edge], settings: Settings, everyone: bool) -> None:
@@ -273,8 +273,8 @@ class Engine:
     def _see(self, stack: Stack, due: Sequence[int], edges: Sequence[_Edge], settings: Settings) -> None:
         weights = stack.everything(due)
         if settings.training.bn_reestimate:
-            clean = [self._load(edge.node.path.root).train for edge in edges]
-            weights |= reestimated(stack.network, weights, clean, settings.training.batch)
+            rows = [stack.rows[i] for i in due] * (2 if stack.network.stackable and len(due) == 1 else 1)
+            weights |= reestimated(stack.network, weights, clean(rows, settings.training.batch))
         tests = [self._load(edge.node.path.root).test for edge in edges]
         seeds = [edge.node.path.root.seed for edge in edges]
         for i, edge, seen in zip(due, edges, look(stack.network, weights, tests, seeds, settings.probe), strict=True):

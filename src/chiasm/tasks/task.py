@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol, get_args, get_origin
 
 import msgspec
+import torch
+from torch import Tensor
 
 from chiasm.errors import ChiasmError
 from chiasm.sources import Batch, Source
@@ -32,12 +35,59 @@ class Description:
     note: str
 
 
+class Feed(Protocol):
+    """Training samples that are made ready batch by batch: too large to lie ready, or seen anew in every epoch.
+
+    A step draws whole samples, lets the deficits act on them, and shows the network what `present` leaves of them.
+
+    Attributes:
+        target: (samples,) integer class labels.
+        rest: what a silent source shows of a whole sample, one tensor a source.
+    """
+
+    @property
+    def target(self) -> Tensor: ...
+
+    @property
+    def rest(self) -> Mapping[str, Tensor]: ...
+
+    def __len__(self) -> int: ...
+
+    def to(self, device: torch.device | str) -> Feed:
+        """Return the feed on another device."""
+        ...
+
+    def draw(self, index: Tensor, generator: torch.Generator) -> Batch:
+        """Return whole samples, augmented by the generator's draws: (k,) integers in [0, samples)."""
+        ...
+
+    def present(self, batch: Batch, generator: torch.Generator) -> Batch:
+        """Return what the network is shown of whole samples, in float32 and in the shapes that `describe` tells."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Data:
     """The two sets of one seed: CPU tensors, sources and rest in float32, targets in int64."""
 
     train: Batch
     test: Batch
+
+    def to(self, device: torch.device | str) -> Data:
+        """Return the sets on another device."""
+        return Data(self.train.to(device), self.test.to(device))
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """The two sets of one seed where training samples are made ready batch by batch; the test set lies ready."""
+
+    train: Feed
+    test: Batch
+
+    def to(self, device: torch.device | str) -> Fed:
+        """Return the sets on another device."""
+        return Fed(self.train.to(device), self.test.to(device))
 
 
 class Task(Protocol):
@@ -47,7 +97,7 @@ class Task(Protocol):
         """Return what the task holds, equal for all seeds."""
         ...
 
-    def load(self, seed: int) -> Data:
+    def load(self, seed: int) -> Data | Fed:
         """Return the training and the test set of a seed; the same seed gives the same bits."""
         ...
 

@@ -1,0 +1,8 @@
+"""One phase of training, state -> state: what is trained, what it is shown, and the hot path."""
+
+from chiasm.training.batches import clean, deck
+from chiasm.training.settings import Clock, Training
+from chiasm.training.stack import Stack
+from chiasm.training.state import Leg, Row, State, Trained, initial_state
+
+__all__ = ["Clock", "Leg", "Row", "Stack", "State", "Trained", "Training", "clean", "deck", "initial_state"]

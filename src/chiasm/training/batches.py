@@ -1,0 +1,174 @@
+"""What rows are shown, step by step: samples gathered in each row's order, and what its deficits make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from chiasm.deficits import Deficit
+from chiasm.randomness import generator
+from chiasm.sources import Batch
+from chiasm.tasks import Feed
+from chiasm.training.state import Row
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What rows are shown in one step.
+
+    Attributes:
+        sources: (rows, samples, *shape) by source.
+        target: (rows, samples).
+        head: (rows, samples) which head reads each sample; None: "both" reads all.
+    """
+
+    sources: dict[str, Tensor]
+    target: Tensor
+    head: Tensor | None = None
+
+
+class Deck(Protocol):
+    """The training samples of some rows for one epoch.
+
+    Attributes:
+        samples: how many each row has.
+        device: where they are.
+    """
+
+    samples: int
+    device: torch.device
+
+    def step(self, chosen: Tensor, step: int) -> Shown:
+        """Return what the rows are shown: (rows, k) places in each row's own set."""
+        ...
+
+
+def deck(rows: Sequence[Row]) -> Deck:
+    """Lay out the training samples of some rows for their next epoch."""
+    if all(isinstance(row.data, Batch) for row in rows):
+        return _Pool(rows)
+    return _SideBySide([_Pool([row]) if isinstance(row.data, Batch) else _Fed(row, row.data) for row in rows])
+
+
+def clean(rows: Sequence[Row], size: int) -> Iterator[dict[str, Tensor]]:
+    """Yield the training samples of some rows in their order, without deficits, so many at a time: sources by name."""
+    laid = deck([replace(row, leg=replace(row.leg, deficits=())) for row in rows])
+    order = torch.arange(laid.samples, device=laid.device).expand(len(rows), -1)
+    for step, chosen in enumerate(torch.split(order, size, dim=1)):
+        yield laid.step(chosen, step).sources
+
+
+class _Pool:
+    """Sets that lie ready, end to end; rows that train on one set share it.
+
+    Deficits that treat every sample alike commute with drawing batches, so they act here, once an epoch.
+    """
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self.rows = rows
+        sets: dict[tuple[str, str], Batch] = {}
+        keys = []
+        for row in rows:
+            pointwise = row.leg.deficits if _all_pointwise(row) else ()
+            fresh = row.task.fresh
+            identity = repr((row.task, row.leg.seed, row.epoch)) if fresh else str(id(row.data))
+            key = (identity, " + ".join(map(str, pointwise)))
+            keys.append(key)
+            if key not in sets:
+                sets[key] = _set(row, pointwise)
+        places = list(sets)
+        self.offsets = [places.index(key) for key in keys]
+        self.pool = _end_to_end(list(sets.values()))
+        self.samples = len(self.pool) // len(sets)
+        self.device = self.pool.target.device
+
+    def step(self, chosen: Tensor, step: int) -> Shown:
+        count, size = chosen.shape
+        flat = torch.stack([own + o * self.samples for own, o in zip(chosen, self.offsets, strict=True)]).reshape(-1)
+        pool = self.pool
+        sources = {name: x.index_select(0, flat).view(count, size, *x.shape[1:]) for name, x in pool.sources.items()}
+        target = pool.target.index_select(0, flat).view(count, size)
+        head: Tensor | None = None
+        for i, row in enumerate(self.rows):
+            if not row.leg.deficits or _all_pointwise(row):
+                continue
+            batch = _impaired(Batch({name: x[i] for name, x in sources.items()}, target[i], row.data.rest), row, step)
+            for name, x in batch.sources.items():
+                sources[name][i] = x
+            target[i] = batch.target
+            if batch.head is not None:
+                head = torch.zeros_like(target) if head is None else head
+                head[i] = batch.head
+        return Shown(sources, target, head)
+
+
+class _Fed:
+    """One row whose samples are made ready batch by batch."""
+
+    def __init__(self, row: Row, feed: Feed) -> None:
+        self.row, self.feed = row, feed
+        self.samples, self.device = len(feed), feed.target.device
+
+    def step(self, chosen: Tensor, step: int) -> Shown:
+        row = self.row
+        streams = [
+            generator(row.leg.seed, purpose, row.epoch, step, device=self.device) for purpose in ("augment", "present")
+        ]
+        batch = self.feed.present(_impaired(self.feed.draw(chosen[0], streams[0]), row, step), streams[1])
+        head = None if batch.head is None else batch.head.unsqueeze(0)
+        return Shown({name: x.unsqueeze(0) for name, x in batch.sources.items()}, batch.target.unsqueeze(0), head)
+
+
+class _SideBySide:
+    """Rows that have a deck each."""
+
+    def __init__(self, decks: Sequence[Deck]) -> None:
+        self.decks = decks
+        self.samples, self.device = decks[0].samples, decks[0].device
+
+    def step(self, chosen: Tensor, step: int) -> Shown:
+        seen = [own.step(chosen[i : i + 1], step) for i, own in enumerate(self.decks)]
+        if len(seen) == 1:
+            return seen[0]
+        head = None
+        if any(one.head is not None for one in seen):
+            head = torch.cat([torch.zeros_like(one.target) if one.head is None else one.head for one in seen])
+        sources = {name: torch.cat([one.sources[name] for one in seen]) for name in seen[0].sources}
+        return Shown(sources, torch.cat([one.target for one in seen]), head)
+
+
+def _set(row: Row, pointwise: Sequence[Deficit]) -> Batch:
+    """Return a row's training set of this epoch, as deficits that draw nothing make it."""
+    if row.task.fresh:
+        batch = row.task.draw(row.leg.seed, row.epoch).to(row.data.target.device)
+    else:
+        assert isinstance(row.data, Batch)
+        batch = row.data
+    for deficit in pointwise:
+        batch = deficit(batch, torch.Generator())
+    return batch
+
+
+def _end_to_end(sets: Sequence[Batch]) -> Batch:
+    first = sets[0]
+    if len(sets) == 1:
+        return first
+    sources = {name: torch.cat([batch.sources[name] for batch in sets]) for name in first}
+    return Batch(sources, torch.cat([batch.target for batch in sets]), first.rest)
+
+
+def _all_pointwise(row: Row) -> bool:
+    return all(deficit.pointwise for deficit in row.leg.deficits)
+
+
+def _impaired(batch: Batch, row: Row, step: int) -> Batch:
+    """Let a row's deficits act on one batch."""
+    if row.leg.deficits:
+        draws = generator(row.leg.seed, "deficit", row.epoch, step, device=batch.target.device)
+        for deficit in row.leg.deficits:
+            batch = deficit(batch, draws)
+    return batch

@@ -1,0 +1,47 @@
+"""How a study trains: the keys of [training]."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
+Clock = Literal["absolute", "since_release", "constant"]
+
+
+class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How a study trains: the keys of [training].
+
+    Attributes:
+        optimiser: "sgd" (torch's form: momentum, no dampening) or "adamw" (decoupled decay).
+        lr: learning rate at tick 0 of the clock, after warm-up.
+        momentum: of SGD, in [0, 1).
+        betas: of AdamW, each in [0, 1).
+        weight_decay: L2 penalty of SGD, or decoupled decay of AdamW.
+        batch: samples a step.
+        decay: factor on the rate at every tick, in (0, 1].
+        warmup: ticks over which the rate rises linearly to `lr`.
+        clock: what ticks: "absolute" epochs, epochs "since_release" of the last deficit, or "constant" (no decay).
+        momentum_at_switch: "keep" the optimiser's memory where one phase ends and another begins, or "drop" it.
+        bn_reestimate: measure with BatchNorm statistics estimated anew on clean training data.
+    """
+
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    lr: Positive = 0.05
+    momentum: Share = 0.9
+    betas: tuple[Share, Share] = (0.9, 0.999)
+    weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.0
+    batch: Annotated[int, msgspec.Meta(ge=1)] = 128
+    decay: Annotated[float, msgspec.Meta(gt=0, le=1)] = 1.0
+    warmup: Annotated[int, msgspec.Meta(ge=0)] = 0
+    clock: Clock = "absolute"
+    momentum_at_switch: Literal["keep", "drop"] = "keep"
+    bn_reestimate: bool = False
+
+    def rate(self, tick: int | None, epoch: int) -> float:
+        """Return the learning rate at a tick of the clock (None: a constant clock, whose warm-up counts epochs)."""
+        counted = epoch if tick is None else tick
+        warm = min(1.0, (counted + 1) / self.warmup) if self.warmup else 1.0
+        return self.lr * warm * (1.0 if tick is None else self.decay**tick)

@@ -1,0 +1,146 @@
+"""One phase of training: state -> state. The hot path.
+
+    for every epoch of the leg, for every row at once:
+        order      <- generator(seed, "order", epoch)
+        for every step:
+            batch  <- the row's samples, in that order
+            batch  <- the phase's deficits, drawing from generator(seed, "deficit", epoch, step)
+            loss   <- objective(network(batch))
+            update <- optimiser, at the rate of the row's clock; frozen pathways keep their weights
+
+Nothing else is drawn and nothing is remembered: an epoch is a pure function of the state before it. Rows are runs that
+share an architecture, each with its own data, order, deficits and rate; they never touch one another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from math import isfinite
+
+import torch
+from torch import Tensor
+
+from chiasm.errors import ChiasmError
+from chiasm.networks import Stacked
+from chiasm.objectives import Objective, read
+from chiasm.optimiser import Optimiser
+from chiasm.randomness import generator, seeded_globals
+from chiasm.training.batches import deck
+from chiasm.training.state import Row, State, Trained
+
+
+@dataclass
+class Stack:
+    """Rows that train together, a row axis in front of every tensor.
+
+    A stackable network with one row left is padded by a copy of it, so that a row's bits never depend on its company.
+    """
+
+    network: Stacked
+    objective: Objective
+    rows: list[Row] = field(default_factory=list)
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    buffers: dict[str, Tensor] = field(default_factory=dict)
+    slots: dict[str, Tensor] = field(default_factory=dict)
+
+    def refill(self, keep: Sequence[int], joining: Sequence[tuple[Row, State]]) -> None:
+        """Keep the rows at these places, let others join behind them, and drop the rest."""
+        rows = [self.rows[i] for i in keep] + [row for row, _ in joining]
+        pick = [*keep, *(keep[:1] if self.network.stackable and len(rows) == 1 else [])]
+        pad = 1 if self.network.stackable and len(rows) == 1 and not keep else 0
+        for kind in ("weights", "buffers", "slots"):
+            held: dict[str, Tensor] = getattr(self, kind)
+            names = list(held) if keep else list(getattr(joining[0][1], kind)) if joining else []
+            made = {}
+            for name in names:
+                new = [getattr(state, kind)[name] for _, state in joining] * (1 + pad)
+                parts = [held[name].detach()[list(pick)]] if keep else []
+                made[name] = torch.cat([*parts, torch.stack(new)] if new else parts)
+            setattr(self, kind, made)
+        self.rows = rows
+
+    def state(self, i: int) -> State:
+        """Return a copy of one row's state."""
+        return State(
+            {name: w[i].detach().clone() for name, w in self.weights.items()},
+            {name: b[i].clone() for name, b in self.buffers.items()},
+            {name: s[i].clone() for name, s in self.slots.items()},
+        )
+
+    def everything(self, rows: Sequence[int]) -> dict[str, Tensor]:
+        """Return weights and buffers of some rows, as `Stacked` takes them; a lone row is padded as in training."""
+        index = list(rows) * (2 if self.network.stackable and len(rows) == 1 else 1)
+        return {name: t.detach()[index] for name, t in (self.weights | self.buffers).items()}
+
+    def epoch(self, limit: int | None = None) -> list[Trained]:
+        """Train every row for one epoch and advance it; returns one record a row.
+
+        `limit` stops after so many steps, for timing.
+        """
+        count = len(self.rows)
+        rows = self.rows * 2 if self.network.stackable and count == 1 else self.rows
+        laid = deck(rows)
+        device, samples = laid.device, laid.samples
+        order = torch.stack([_order(row, samples, device) for row in rows])
+        rates = [row.leg.rate(row.training, row.epoch) for row in rows]
+        optimiser = _optimiser(rows, rates, self.weights, device)
+        batch = rows[0].training.batch
+        seen = torch.zeros(2, len(rows), device=device)
+        self.network.template.train()
+        for step, chosen in enumerate(torch.split(order, batch, dim=1)[:limit]):
+            shown = laid.step(chosen, step)
+            weights = {name: w.requires_grad_() for name, w in self.weights.items()}
+            alone = not self.network.stackable
+            with seeded_globals(rows[0].leg.seed, "forward", rows[0].epoch, step) if alone else nullcontext():
+                answer = self.network(weights | self.buffers, shown.sources)
+                logits = read(answer.logits, shown.head, list(shown.sources))
+            loss = self.objective.loss(logits, shown.target)
+            grads = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
+            optimiser.update(self.weights, self.slots, grads)
+            right = (logits.detach().argmax(-1) == shown.target).float().mean(1)
+            seen += torch.stack([loss.detach(), right]) * chosen.shape[1]
+        loss_of, accuracy_of = (seen / samples).tolist()
+        said: list[Trained] = []
+        for row, loss_, accuracy, rate in zip(self.rows, loss_of, accuracy_of, rates, strict=False):
+            row.epoch += 1
+            row.diverged = row.diverged or not isfinite(loss_)
+            said.append(Trained(row.epoch, loss_, accuracy, rate))
+        return said
+
+
+def _order(row: Row, samples: int, device: torch.device) -> Tensor:
+    return torch.randperm(samples, generator=generator(row.leg.seed, "order", row.epoch)).to(device)
+
+
+def _optimiser(
+    rows: Sequence[Row], rates: Sequence[float], weights: Mapping[str, Tensor], device: torch.device
+) -> Optimiser:
+    frozen: dict[str, list[int]] = {}
+    for i, row in enumerate(rows):
+        for name in _frozen(row, weights):
+            frozen.setdefault(name, []).append(i)
+    settings = [row.training for row in rows]
+    return Optimiser(
+        settings[0].optimiser,
+        rates,
+        [t.momentum for t in settings],
+        [t.weight_decay for t in settings],
+        [t.betas for t in settings],
+        frozen,
+        device,
+    )
+
+
+def _frozen(row: Row, weights: Mapping[str, Tensor]) -> list[str]:
+    names = []
+    for deficit in row.leg.deficits:
+        for source in deficit.frozen:
+            own = [name for name in weights if name.startswith(f"pathways.{source}.")]
+            if not own:
+                raise ChiasmError(
+                    f"freeze({source}): the network has no parameters named 'pathways.{source}.*' to freeze"
+                )
+            names += own
+    return names
