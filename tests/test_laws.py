@@ -55,6 +55,7 @@ EVERYTHING = {
     "measures": ["accuracy", "units", "usable", "fisher", "rank"],
     "layers": ["fusion", "trunk"],
     "every": 3,
+    "tail": 2,
     "fisher_samples": 8,
 }
 
@@ -348,3 +349,20 @@ def test_import_is_lazy_and_nothing_needs_a_network(tmp_path: Path) -> None:
 def test_the_public_face_is_whole() -> None:
     for name in chiasm.__all__:
         assert getattr(chiasm, name) is not None
+
+
+def test_final_accuracy_is_the_mean_of_the_last_epochs_however_the_tree_is_cut(tiny: Make, tmp_path: Path) -> None:
+    every = quiet(tiny(probe={"layers": [], "every": 1}), tmp_path / "every").frame()
+    last = quiet(tiny(probe={"layers": [], "every": 100, "tail": 3}), tmp_path / "tail").frame()
+    compared = 0
+    for (run_, quantity, source), rows in last.filter(final=True).group_by("run", "quantity", "source"):
+        if quantity not in ("accuracy", "loss"):
+            continue
+        (value,) = rows["value"]
+        (end,) = rows["epoch"]
+        own = every.filter(pl.col("run") == run_, quantity=quantity, source=source)
+        three = own.filter(pl.col("epoch") > end - 3)["value"]
+        assert len(three) == min(3, end + 1)
+        assert value == pytest.approx(three.mean(), rel=1e-12)
+        compared += 1
+    assert compared == 6 * last["run"].n_unique()

@@ -387,3 +387,31 @@ def test_a_study_of_any_measures_and_sources_has_a_whole_report(
     assert ("mean RSV of a and b" in html) == (len(names) > 2)
     shapley = made.frame().filter(pl.col("quantity").str.starts_with("shapley"))
     assert bool(len(shapley)) == ("usable" in probe["measures"] and len(names) <= 5)
+
+
+def test_units_at_each_place_are_those_that_measure_sees(tmp_path: Path) -> None:
+    task = Stereogram(dims=2, size=6, disparities=(-1, 1), train=32, test=64)
+    spec = SplitCNN(channels=(4, 3), trunk=(5,))
+    network, test = built(spec, task, 1), task.load(1).test
+    probe = Probe(layers=("fusion", "trunk.0"), positions=("fusion",), anchors=16)
+    (seen,) = look(Stacked(network), stack([network]), [test], [3], probe)
+    whole = chiasm.measure(
+        network, test.sources, layers=["fusion"], anchors=16, seed=3, per="position", check_dependence=False
+    )["fusion"]
+    assert seen.units["fusion per position"]["rsv"].shape == (3 * 6 * 6,)
+    # Two ways through the same sums: the probe's are kept in float32.
+    np.testing.assert_allclose(seen.units["fusion per position"]["rsv"], whole.rsv(), atol=1e-5)
+    told = numbers(seen)
+    for factor in ("position", "column"):
+        found = told[f"explained_by_{factor}", "fusion per position", None]
+        assert found == pytest.approx(whole.explained_by(factor), abs=1e-5)
+    assert ("explained_by_column", "fusion", None) not in told
+
+
+def test_places_are_asked_of_layers_that_have_them() -> None:
+    task = Stereogram(size=8, disparities=(-1, 1), train=32, test=32)
+    network, test = built(SplitMLP(depth=1, width=4, trunk=()), task, 1), task.load(1).test
+    with pytest.raises(ChiasmError, match="'fusion' have no positions"):
+        look(Stacked(network), stack([network]), [test], [0], Probe(positions=("fusion",)))
+    with pytest.raises(ChiasmError, match="'trunk' is not among"):
+        check_layers(Stacked(network), Probe(positions=("trunk",)), ["left", "right"], 32)

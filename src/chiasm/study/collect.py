@@ -33,6 +33,7 @@ def collect(plan: Plan, nodes: Mapping[str, Stored], folder: Path, device: str) 
         records = [record for node in chain for record in node.records]
         if _blown_up(records, last):
             records.append((last, "diverged", None, None, 1.0))
+        records = _settled(records, last, run.cell.settings.probe.tail)
         for epoch, quantity, layer, source, value in records:
             by_epoch = quantity in ("train_loss", "train_accuracy", "learning_rate", "diverged")
             if not (by_epoch or epoch in wanted or epoch % every == 0):
@@ -105,6 +106,20 @@ def _blown_up(records: list[Record], last: int) -> bool:
     marked = any(quantity == "diverged" for _, quantity, _, _, _ in records)
     ends = [v for epoch, quantity, _, source, v in records if (epoch, source) == (last, "all") and quantity in OF_LOSS]
     return not marked and any(not isfinite(v) for v in ends)
+
+
+def _settled(records: list[Record], last: int, tail: int) -> list[Record]:
+    """Let a run's final accuracies and losses be means over its last epochs."""
+    settled: dict[tuple[str, str | None], list[float]] = {}
+    for epoch, quantity, _, source, value in records:
+        if quantity in ("accuracy", "loss") and epoch > last - tail:
+            settled.setdefault((quantity, source), []).append(value)
+    return [
+        (epoch, quantity, layer, source, sum(values) / len(values))
+        if epoch == last and (values := settled.get((quantity, source)))
+        else (epoch, quantity, layer, source, value)
+        for epoch, quantity, layer, source, value in records
+    ]
 
 
 def _in_order(node: Stored) -> list[tuple[int, str, str, Any]]:

@@ -8,12 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
+import msgspec
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.probe import check_layers, look
+from chiasm.measuring.probe import Probe, check_layers, look
 from chiasm.networks import Stacked, reestimated
 from chiasm.optimiser import empty_slots
 from chiasm.randomness import seeded_globals
@@ -199,7 +200,7 @@ class Engine:
         lone = Stack(network, root.settings.objective)
         lone.refill([], [(self._row(node, Leg(root.seed, 0, 0, (), None)), state)])
         edge = _Edge(node, "", 0)
-        self._see(lone, [0], [edge], root.settings)
+        self._see(lone, [0], [edge], root.settings, root.settings.probe)
         self._keep(Stored(node.key, None, 0, 0, False, edge.records, edge.units, state), node)
 
     def _offer(self, node: Node, queue: _Queue) -> None:
@@ -260,24 +261,33 @@ class Engine:
         return self._data[address]
 
     def _measure(self, stack: Stack, edges: Sequence[_Edge], settings: Settings, everyone: bool) -> None:
-        """Let the probe look at the rows whose turn it is: every so many epochs, and wherever an edge ends."""
-        every = settings.probe.every
-        due = [
-            i
-            for i, row in enumerate(stack.rows)
-            if not row.diverged and (everyone or row.epoch % every == 0 or row.epoch == row.leg.stop)
-        ]
-        if due:
-            self._see(stack, due, [edges[i] for i in due], settings)
+        """Let the probe look at the rows whose turn it is: every so many epochs, and wherever an edge ends.
 
-    def _see(self, stack: Stack, due: Sequence[int], edges: Sequence[_Edge], settings: Settings) -> None:
+        In the last epochs before an edge ends, only their accuracy: a run may end there, and settle on their mean.
+        """
+        probe = settings.probe
+        whole, brief = [], []
+        for i, row in enumerate(stack.rows):
+            if row.diverged:
+                continue
+            if everyone or row.epoch % probe.every == 0 or row.epoch == row.leg.stop:
+                whole.append(i)
+            elif row.epoch > row.leg.stop - probe.tail:
+                brief.append(i)
+        if whole:
+            self._see(stack, whole, [edges[i] for i in whole], settings, probe)
+        if brief and "accuracy" in probe.measures:
+            only = msgspec.structs.replace(probe, measures=("accuracy",))
+            self._see(stack, brief, [edges[i] for i in brief], settings, only)
+
+    def _see(self, stack: Stack, due: Sequence[int], edges: Sequence[_Edge], settings: Settings, probe: Probe) -> None:
         weights = stack.everything(due)
         if settings.training.bn_reestimate:
             rows = [stack.rows[i] for i in due] * (2 if stack.network.stackable and len(due) == 1 else 1)
             weights |= reestimated(stack.network, weights, clean(rows, settings.training.batch))
         tests = [self._load(edge.node.path.root).test for edge in edges]
         seeds = [edge.node.path.root.seed for edge in edges]
-        for i, edge, seen in zip(due, edges, look(stack.network, weights, tests, seeds, settings.probe), strict=True):
+        for i, edge, seen in zip(due, edges, look(stack.network, weights, tests, seeds, probe), strict=True):
             epoch = stack.rows[i].epoch
             edge.records += [(epoch, *number) for number in seen.numbers]
             for layer, fields in seen.units.items():

@@ -28,7 +28,11 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             "rank": `effective_rank` and `participation_ratio` of each of `layers` on test samples as they are (2048 at
             most), and how many of its units are dead there, `rank_dead`.
         layers: names of layers that "units" (of two sources or more) and "rank" look at; may be empty.
+        positions: layers of maps or tokens whose units are measured at each place as well, as the layer "<name> per
+            position"; `explained_by_position` and, of maps, `explained_by_column` say how much of the spread of RSV
+            the place alone explains.
         every: epochs between measurements; starts, ends of phases and the end of the run are always measured.
+        tail: a run's final accuracy and loss are means over so many last epochs (the paper's code: 5).
         anchors: samples of each source whose combinations "units" shows (all of the test set if it has fewer).
         fisher_samples: test samples whose gradients "fisher" takes, with one label each drawn from the network (all of
             the test set if it has fewer).
@@ -36,7 +40,9 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     measures: tuple[str, ...] = ("accuracy", "units")
     layers: tuple[str, ...] = ("fusion",)
+    positions: tuple[str, ...] = ()
     every: Annotated[int, msgspec.Meta(ge=1)] = 10
+    tail: Annotated[int, msgspec.Meta(ge=1)] = 1
     anchors: Annotated[int, msgspec.Meta(ge=8)] = 512
     fisher_samples: Annotated[int, msgspec.Meta(ge=2)] = 256
 
@@ -56,6 +62,9 @@ def check_layers(network: Stacked, probe: Probe, sources: Sequence[str], test: i
     for layer in probe.layers:
         if layer and layer not in names:
             raise unknown("layer", layer, names, "probe.layers")
+    for layer in probe.positions:
+        if layer not in probe.layers:
+            raise ChiasmError(f"probe.positions = {list(probe.positions)}: '{layer}' is not among probe.layers; add it")
     if len(set(probe.layers)) < len(probe.layers):
         raise ChiasmError(f"{given}: a layer is named twice")
     if "rank" in probe.measures and not probe.layers:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from chiasm.errors import ChiasmError
 from chiasm.measuring.guest.units import to_units
 from chiasm.measuring.plan import plan
 from chiasm.measuring.probe.number import CHUNK, Number
@@ -41,6 +43,9 @@ def summary(layer: str, one: LayerMeasurement) -> list[Number]:
         "units": float(len(one)),
     }
     told: list[Number] = [(quantity, layer, None, value) for quantity, value in values.items()]
+    if len(one.shape) > 1:
+        for factor in ("position", "column")[: len(one.shape) - 1]:
+            told.append((f"explained_by_{factor}", layer, None, one.explained_by(factor)))
     for quantity, shares in (("first_mean", one.first()), ("share_mean", one.share())):
         told += [(quantity, layer, s, _mean(x[live])) for s, x in zip(one.sources, shares, strict=True)]
     return told
@@ -53,7 +58,11 @@ def _mean(x: NDArray[np.float64]) -> float:
 def units(
     network: Stacked, weights: Mapping[str, Tensor], tests: Sequence[Batch], seeds: Sequence[int], probe: Probe
 ) -> dict[str, list[LayerMeasurement]]:
-    """Measure every unit of the probe's layers, a measurement a row; anchors are those that `measure` would take."""
+    """Measure every unit of the probe's layers, a measurement a row; anchors are those that `measure` would take.
+
+    Raises:
+        ChiasmError: units of a layer whose output has no positions are asked for at each place.
+    """
     if not probe.layers:
         return {}
     names = list(tests[0])
@@ -65,6 +74,7 @@ def units(
         held = network.encode(weights, held)
     device = tests[0].target.device
     sums: dict[str, list[Accumulator]] = {}
+    shapes: dict[str, tuple[int, ...]] = {}
     step = max(1, CHUNK // points)
     for start in range(0, how.blocks, step):
         blocks = min(step, how.blocks - start)
@@ -79,13 +89,20 @@ def units(
         for layer in probe.layers:
             # A row at a time: the order of the sums, and so their last bits, must not depend on a row's company.
             for row, response in enumerate(answer.layers[layer]):
-                pooled = to_units(response, "channel")
-                answers = pooled.reshape(blocks, points, *pooled.shape[1:])
-                if layer not in sums:
-                    sums[layer] = [Accumulator(design, how.blocks, tuple(answers.shape[2:]), device) for _ in tests]
-                sums[layer][row].add(start, answers)
+                for per in ("channel", "position") if layer in probe.positions else ("channel",):
+                    name = layer if per == "channel" else f"{layer} per position"
+                    answers = to_units(response, per)
+                    if name not in sums:
+                        shapes[name] = tuple(answers.shape[1:])
+                        flat = (prod(shapes[name]),)
+                        sums[name] = [Accumulator(design, how.blocks, flat, device) for _ in tests]
+                    sums[name][row].add(start, answers.reshape(blocks, points, -1))
+    for name in probe.positions:
+        if len(shapes[f"{name} per position"]) < 2:
+            raise ChiasmError(f"probe.positions = {list(probe.positions)}: units of layer '{name}' have no positions")
     return {
-        layer: [LayerMeasurement(layer, tuple(names), one.result()) for one in rows] for layer, rows in sums.items()
+        name: [LayerMeasurement(name, tuple(names), one.result(), shapes[name]) for one in rows]
+        for name, rows in sums.items()
     }
 
 
