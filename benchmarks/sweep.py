@@ -50,6 +50,7 @@ def plain(seeds: int) -> dict[str, float]:
     """Train every run alone, as a person would write it; returns the final test accuracy of each."""
     from chiasm.deficits import Silence
     from chiasm.randomness import generator, seeded_globals
+    from chiasm.sources import Batch
     from chiasm.study.plan import make_plan
     from chiasm.study.spec import Study
 
@@ -63,6 +64,7 @@ def plain(seeds: int) -> dict[str, float]:
             network = settings.network.build(about.sources, len(about.classes))
         optimiser = torch.optim.SGD(network.parameters(), lr=0.05, momentum=0.9)
         train, test = data[run.seed].train, data[run.seed].test
+        assert isinstance(train, Batch)
         silent = Silence("right")(train, torch.Generator())
         for epoch in range(run.cell.timeline.epochs):
             shown = silent if run.cell.timeline.at(epoch) else train

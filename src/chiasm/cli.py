@@ -318,6 +318,8 @@ def _doctor() -> None:
         ("matplotlib", "matplotlib", "the report"),
         ("pytorch_lightning", "pytorch-lightning", "chiasm.adapters.lightning"),
         ("transformers", "transformers accelerate", "chiasm.adapters.transformers"),
+        ("PIL", "pillow", "the task 'halves' with a folder of pictures"),
+        ("datasets", "datasets", "the task 'halves' with format = 'hf'"),
     ):
         there = importlib.util.find_spec(module) is not None
         print(f"{package:14} {'installed' if there else f'missing: pip install {package}'} ({use})")

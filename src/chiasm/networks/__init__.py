@@ -1,16 +1,19 @@
 """Networks of several sources: pathways that only one source reaches, a fusion, a trunk, heads."""
 
+from chiasm.networks.all_conv import AllConv
 from chiasm.networks.batchnorm import reestimated
 from chiasm.networks.custom import Custom
 from chiasm.networks.deep_linear import DeepLinear
 from chiasm.networks.fusion import Fusion, FusionNetwork
 from chiasm.networks.split_cnn import SplitCNN
 from chiasm.networks.split_mlp import SplitMLP
+from chiasm.networks.split_resnet import SplitResNet
 from chiasm.networks.stacked import Response, Stacked
 
-Network = SplitMLP | SplitCNN | DeepLinear | Custom
+Network = SplitMLP | SplitCNN | SplitResNet | AllConv | DeepLinear | Custom
 
 __all__ = [
+    "AllConv",
     "Custom",
     "DeepLinear",
     "Fusion",
@@ -19,6 +22,7 @@ __all__ = [
     "Response",
     "SplitCNN",
     "SplitMLP",
+    "SplitResNet",
     "Stacked",
     "reestimated",
 ]

@@ -2,38 +2,97 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Literal
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from chiasm.errors import ChiasmError
+from chiasm.errors import ChiasmError, unknown
 
-Operation = Literal["sum", "mean", "concat"]
+Operation = Literal["sum", "mean", "concat", "gate", "attention"]
+OPERATIONS: tuple[str, ...] = get_args(Operation)
+LEARNED = ("gate", "attention")
 
 
 class Fusion(nn.Module):
-    """Where pathways meet: their outputs are summed, averaged or concatenated, then rectified.
+    """Where pathways meet: their outputs are combined, then rectified.
+
+    "sum", "mean", "gate" and "attention" need outputs of equal shape, "concat" lays them along the first axis after
+    samples, whose entries are the channels. The learned ones weigh each source's output z_j before they sum:
+
+    - "gate": a weight in (0, 1) a source and channel, sigmoid(W [z_1; z_2; ...] + b), of outputs averaged over
+      positions (the gated multimodal unit of Arevalo et al. 2017, per channel as Hu et al. 2018 squeeze and excite).
+    - "attention": weights that sum to 1 over sources, softmax(W [z_1; z_2; ...] + b), at each position by itself.
 
     Args:
-        operation: "sum", "mean" (both need equal shapes), or "concat" along the first axis after samples.
+        operation: one of those.
         activation: what follows the meeting; its output is what a probe of the layer "fusion" sees.
+        sources: how many pathways meet; only a learned operation needs it.
+        channels: channels of each pathway's output; only a learned operation needs it.
+
+    Attributes:
+        scores: the linear layer of a learned operation (W and b), else None.
+
+    Raises:
+        ChiasmError: an unknown operation, or a learned one without the number of sources or channels.
+
+    >>> [name for name, _ in Fusion("attention", sources=2, channels=8).named_parameters()]
+    ['scores.weight', 'scores.bias']
     """
 
-    def __init__(self, operation: Operation, activation: nn.Module | None = None) -> None:
+    scores: nn.Linear | None
+
+    def __init__(
+        self, operation: Operation, activation: nn.Module | None = None, sources: int = 0, channels: int = 0
+    ) -> None:
         super().__init__()
+        if operation not in OPERATIONS:
+            raise unknown("fusion", operation, OPERATIONS)
+        if operation in LEARNED and (sources < 1 or channels < 1):
+            raise ChiasmError(
+                f"a fusion by {operation} has weights to learn, so it needs to know how many sources meet and how many "
+                f"channels each has; given: {sources} sources of {channels} channels"
+            )
         self.operation = operation
         self.activation = nn.ReLU() if activation is None else activation
+        wide = sources * channels
+        self.scores = nn.Linear(wide, wide if operation == "gate" else sources) if operation in LEARNED else None
 
     def meet(self, encoded: Sequence[Tensor], axis: int = 1) -> Tensor:
         """Combine one tensor a source; `axis` is the first axis after samples."""
+        if self.scores is not None:
+            return self.weighed(encoded, self.scores(self.asked(encoded, axis)), axis)
         if self.operation == "concat":
             return torch.cat(list(encoded), dim=axis)
         met = encoded[0]
         for z in encoded[1:]:
             met = met + z
         return met / len(encoded) if self.operation == "mean" else met
+
+    def asked(self, encoded: Sequence[Tensor], axis: int = 1) -> Tensor:
+        """Return what `scores` reads: all sources' channels on the last axis, for "gate" averaged over positions."""
+        together = torch.cat(list(encoded), dim=axis)
+        places = list(range(axis + 1, together.dim()))
+        if self.operation == "gate":
+            return together.mean(places) if places else together
+        return together.movedim(axis, -1)
+
+    def weighed(self, encoded: Sequence[Tensor], scores: Tensor, axis: int = 1) -> Tensor:
+        """Sum one tensor a source with the weights that the scores give, learned operations only."""
+        shares = list(self._shares(scores, len(encoded), axis, encoded[0].dim()))
+        met = encoded[0] * shares[0]
+        for z, share in zip(encoded[1:], shares[1:], strict=True):
+            met = met + z * share
+        return met
+
+    def _shares(self, scores: Tensor, sources: int, axis: int, axes: int) -> Iterable[Tensor]:
+        if self.operation == "attention":
+            return (share.unsqueeze(axis) for share in scores.softmax(-1).unbind(-1))
+        # A sigmoid. Torch's own gives an element other bits by its place in the tensor, and so by a row's company.
+        open_by = 0.5 + 0.5 * (0.5 * scores).tanh()
+        gates = open_by.reshape(*scores.shape[:-1], sources, -1).unbind(-2)
+        return (gate.reshape(*gate.shape, *[1] * (axes - gate.dim())) for gate in gates)
 
     def forward(self, encoded: Sequence[Tensor]) -> Tensor:
         """Map one (samples, ...) tensor a source to one (samples, ...) tensor."""

@@ -11,6 +11,7 @@ from torch import nn
 
 from chiasm.errors import ChiasmError
 from chiasm.networks.fusion import Fusion, FusionNetwork, Operation
+from chiasm.networks.images import check_images
 from chiasm.networks.split_mlp import he_init
 from chiasm.sources import Source
 
@@ -24,7 +25,7 @@ class SplitCNN(
 
     Attributes:
         channels: channels of each convolution of a pathway; a rectifier between them but not after the last.
-        fusion: "sum", "mean" (maps of equal size) or "concat" (along channels).
+        fusion: "sum", "mean", "concat" (along channels), "gate" or "attention" (learned; see `Fusion`).
         trunk: channels of the convolutions after the fusion, each normalised and rectified.
         stride: stride of the last convolution of each pathway.
         padding: "zeros", or "circular" for sources on a torus.
@@ -44,15 +45,7 @@ class SplitCNN(
         """Make the network with He-normal weights and zero biases, drawn from torch's global generator."""
         if not self.channels:
             raise ChiasmError("network.channels: a pathway needs one convolution or more; an empty list was given")
-        for source in sources:
-            if source.kind != "image" or len(source.shape) != 3:
-                raise ChiasmError(
-                    f"split_cnn needs images of shape (channels, height, width); source '{source.name}' is a "
-                    f"{source.kind} of shape {source.shape}; network.kind = 'split_mlp' takes any shape"
-                )
-        shapes = {source.shape[1:] for source in sources}
-        if len(shapes) > 1:
-            raise ChiasmError(f"split_cnn needs sources of equal height and width; given: {sorted(shapes)}")
+        check_images("split_cnn", sources)
         fused = self.channels[-1] * (len(sources) if self.fusion == "concat" else 1)
         pathways = {s.name: nn.Sequential(*self._convolutions((s.shape[0], *self.channels))) for s in sources}
         trunk: list[nn.Module] = []
@@ -62,7 +55,7 @@ class SplitCNN(
         names = ["both", *([s.name for s in sources] if self.heads == "per_source" else [])]
         network = FusionNetwork(
             pathways,
-            Fusion(self.fusion),
+            Fusion(self.fusion, None, len(sources), self.channels[-1]),
             nn.Sequential(*trunk, nn.AdaptiveAvgPool2d(1), nn.Flatten()),
             {name: nn.Linear(end, classes) for name in names},
         )

@@ -27,7 +27,8 @@ class SplitMLP(
         depth: linear layers a pathway (1 or more), the activation between them but not after the last.
         width: units of each of those layers.
         pathways: widths of one source's layers, where they differ from `depth` times `width`.
-        fusion: "sum" or "mean" (pathways must end equally wide), or "concat".
+        fusion: "concat", or one for which pathways must end equally wide: "sum", "mean", or, learned, "gate" or
+            "attention" (see `Fusion`).
         trunk: widths of the layers after the fusion, each followed by the activation.
         heads: "one" (named "both"), or "per_source": "both" and one head a source.
         activation: "relu", "tanh" or "identity"; also applied to the fused sum.
@@ -64,7 +65,7 @@ class SplitMLP(
         end = self.trunk[-1] if self.trunk else fused
         network = FusionNetwork(
             pathways,
-            Fusion(self.fusion, act()),
+            Fusion(self.fusion, act(), len(names), fused),
             nn.Sequential(*trunk),
             {name: nn.Linear(end, classes) for name in heads},
         )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -20,9 +21,11 @@ from chiasm.networks.calling import Arguments, Manner, manners_of
 from chiasm.networks.fusion import Fusion, FusionNetwork
 from chiasm.randomness import seeded_globals
 
-ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.GELU, nn.Sigmoid, nn.Identity)
+# Not nn.Sigmoid: its bits depend on an element's place in memory, and so on a row's company.
+ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.GELU, nn.Identity)
 STACKABLE = (nn.Linear, nn.Flatten, nn.Sequential, Fusion, *ELEMENTWISE)
 Weights = Mapping[str, Tensor]
+Place = tuple[dict[str, Tensor], str, str]  # a module's tensors, which of them, the name that the weights have for it
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +62,15 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     return out[:, :samples, :N].contiguous() if wide or long else out
 
 
+def _row(x: Tensor, row: int) -> Tensor:
+    # The gradient of an index is a copy of the whole, that of a squeeze is a view.
+    return x.squeeze(0) if len(x) == 1 else x[row]
+
+
+def _together(rows: list[Tensor]) -> Tensor:
+    return rows[0].unsqueeze(0) if len(rows) == 1 else torch.stack(rows)
+
+
 class Stacked:
     """Evaluate a network template with weights that carry a row axis.
 
@@ -76,6 +88,18 @@ class Stacked:
         leaves = [m for m in template.modules() if not isinstance(m, FusionNetwork | nn.ModuleDict)]
         self.stackable = self.separable and all(isinstance(m, STACKABLE) for m in leaves)
         self.names = {module: name for name, module in template.named_modules()}
+        # By the tensor, as modules may share one: the weights know it by its first name alone.
+        names = {id(t): name for name, t in (*template.named_parameters(), *template.named_buffers())}
+        self._own: dict[nn.Module, list[Place]] = {
+            module: [
+                (cast(dict[str, Tensor], held), key, names[id(t)])
+                for held in (module._parameters, module._buffers)
+                for key, t in held.items()
+                if t is not None
+            ]
+            for module in template.modules()
+        }
+        self._found: dict[nn.Module, list[Place]] = {}
         self._manner: Manner | None = None
 
     def __call__(self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str] = ()) -> Response:
@@ -106,8 +130,8 @@ class Stacked:
         """
         network = self.template
         assert isinstance(network, FusionNetwork)
-        met = network.fusion.meet([encoded[name] for name in network.pathways], axis=2)
         kept: dict[str, Tensor] = {}
+        met = self._meet(network.fusion, weights, [encoded[name] for name in network.pathways], layers, kept)
         ours = len(network.pathways) > 1  # of several sources, what met is a new tensor
         z = self._run(network.fusion.activation, weights, met, layers, kept, ours)
         if "fusion" in layers:
@@ -119,6 +143,32 @@ class Stacked:
         if "" in layers:
             kept[""] = out["both"]
         return Response(out, kept)
+
+    def _meet(
+        self,
+        fusion: Fusion,
+        weights: Weights,
+        encoded: list[Tensor],
+        layers: Collection[str],
+        kept: dict[str, Tensor],
+    ) -> Tensor:
+        if fusion.operation in ("sum", "mean"):
+            return fusion.meet(encoded)
+        # Without the axis of a lone row torch sees that maps lie channels last, and keeps them so.
+        lone = len(encoded[0]) == 1
+        axis, z = (1, [x.squeeze(0) for x in encoded]) if lone else (2, encoded)
+        if fusion.scores is None:
+            met = fusion.meet(z, axis)
+        else:
+            asked = fusion.asked(z, axis)
+            asked = asked.unsqueeze(0) if lone else asked
+            # Positions count as samples, so that the layer's product is one a row, as all the others are.
+            told = self._leaf(fusion.scores, "fusion.scores", weights, asked.flatten(1, -2), (), {})
+            scores = told.reshape(*asked.shape[:-1], -1)
+            if "fusion.scores" in layers:
+                kept["fusion.scores"] = scores
+            met = fusion.weighed(z, scores.squeeze(0) if lone else scores, axis)
+        return met.unsqueeze(0) if lone else met
 
     def _encode(
         self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str], kept: dict[str, Tensor]
@@ -146,12 +196,20 @@ class Stacked:
         elif ours and isinstance(module, nn.ReLU):
             out = torch.relu_(x)
         else:
-            out = self._leaf(module, name, weights, x)
+            out = self._leaf(module, name, weights, x, layers, kept)
         if name in layers:
             kept[name] = out
         return out
 
-    def _leaf(self, module: nn.Module, name: str, weights: Weights, x: Tensor) -> Tensor:
+    def _leaf(
+        self,
+        module: nn.Module,
+        name: str,
+        weights: Weights,
+        x: Tensor,
+        layers: Collection[str],
+        kept: dict[str, Tensor],
+    ) -> Tensor:
         out: Tensor
         if isinstance(module, nn.Linear) and x.dim() == 3:
             return _linear(x, weights[f"{name}.weight"], weights.get(f"{name}.bias"))
@@ -160,12 +218,49 @@ class Stacked:
         if isinstance(module, ELEMENTWISE):
             out = module(x)
             return out
-        own = {key[len(name) + 1 :]: w for key, w in weights.items() if key.startswith(f"{name}.")}
-        if len(x) == 1:  # alone: no vmap, so that any module works, in place or random
-            out = functional_call(module, {key: w[0] for key, w in own.items()}, (x[0],))
-            return out.unsqueeze(0)
-        out = vmap(lambda w, z: functional_call(module, w, (z,)), randomness="different")(own, x)
-        return out
+        if self.stackable and len(x) > 1:
+            own = {key[len(name) + 1 :]: w for key, w in weights.items() if key.startswith(f"{name}.")}
+            out = vmap(lambda w, z: functional_call(module, w, (z,)))(own, x)
+            return out
+        # A row at a time, so that any module works, in place or random.
+        inside = [layer for layer in layers if layer.startswith(f"{name}.")]
+        answers = [self._alone(module, weights, x, row, inside) for row in range(len(x))]
+        kept.update({layer: _together([held[layer] for _, held in answers]) for layer in inside})
+        return _together([answer for answer, _ in answers])
+
+    def _alone(
+        self, module: nn.Module, weights: Weights, x: Tensor, row: int, inside: Collection[str]
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Run a module with one row's weights; returns its answer, and the layers asked for that lie inside of it."""
+        kept: dict[str, Tensor] = {}
+        hooks = [
+            self.template.get_submodule(layer).register_forward_hook(
+                lambda _m, _i, out, layer=layer: kept.__setitem__(layer, out.clone())  # as others may work in place
+            )
+            for layer in inside
+        ]
+        own = [
+            (held, attribute, _row(weights[key], row))
+            for held, attribute, key in self._places(module)
+            if key in weights
+        ]
+        before = [(held, attribute, held[attribute]) for held, attribute, _ in own]
+        # What torch's functional_call does, which takes twice as long as the Python of a block itself.
+        try:
+            for held, attribute, w in own:
+                held[attribute] = w
+            return module(_row(x, row)), kept
+        finally:
+            for held, attribute, w in before:
+                held[attribute] = w
+            for hook in hooks:
+                hook.remove()
+
+    def _places(self, module: nn.Module) -> list[Place]:
+        """Return where a module and those inside it hold their tensors, and by what names the weights know them."""
+        if module not in self._found:
+            self._found[module] = [place for inner in module.modules() for place in self._own[inner]]
+        return self._found[module]
 
     def _whole(self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str]) -> Response:
         rows = [

@@ -149,7 +149,7 @@ class Engine:
         with seeded_globals(0, "template"):
             network = Stacked(settings.network.build(about.sources, len(about.classes)))
         network.template.to(self.device)
-        stack = Stack(network, settings.objective)
+        stack = missing[0].path.root.stack(network)
         capacity = self.rows if network.stackable else 1
         wanted = {node.key: i for i, node in enumerate(missing)}
         queue = _Queue(wanted)
@@ -197,7 +197,7 @@ class Engine:
         with seeded_globals(root.seed, "init"):
             made = Stacked(root.settings.network.build(about.sources, len(about.classes)).to(self.device))
         state = initial_state(made, root.settings.training)
-        lone = Stack(network, root.settings.objective)
+        lone = root.stack(network)
         lone.refill([], [(self._row(node, Leg(root.seed, 0, 0, (), None)), state)])
         edge = _Edge(node, "", 0)
         self._see(lone, [0], [edge], root.settings, root.settings.probe)

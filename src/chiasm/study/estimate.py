@@ -88,7 +88,7 @@ def _sample(nodes: list[Node], rows: int, device: torch.device) -> tuple[Stack, 
     train, test = data.train.to(device), data.test.to(device)
     state = initial_state(network, settings.training)
     legs = [node.leg for node in nodes if node.leg][: rows if network.stackable else 1]
-    stack = Stack(network, settings.objective)
+    stack = nodes[0].path.root.stack(network)
     joining = [(Row(leg, settings.training, settings.task, train, leg.start), state) for leg in legs]
     stack.refill([], joining)
     return stack, [test] * len(joining)

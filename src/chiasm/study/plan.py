@@ -13,15 +13,17 @@ import msgspec
 import torch
 
 from chiasm.errors import ChiasmError
-from chiasm.networks import Custom
+from chiasm.networks import Custom, Stacked
 from chiasm.networks.custom import source_key
 from chiasm.study.spec import Cell, Settings, Study
 from chiasm.tasks import Description
 from chiasm.timeline import Timeline
-from chiasm.training import Leg, Training
+from chiasm.training import Leg, Precision, Stack, Training, resolved
 
 #: Bumped whenever the code changes what a node holds for the same settings; old nodes are then computed again.
 FORMAT = 2
+#: Keys of tasks that say only where their data lie and how they are read.
+WHEREABOUTS = ("path", "format", "dataset", "limit")
 
 
 @dataclass(frozen=True)
@@ -48,11 +50,23 @@ class Root:
         plain = _builtins(self.settings)
         for acts_in_legs in ("clock", "momentum_at_switch"):
             plain["training"].pop(acts_in_legs)
+        plain["training"]["precision"] = self.precision
         if self.content:
-            plain["task"].pop("path", None)  # a file is known by what it holds, not by where it lies
+            for key in WHEREABOUTS:  # data are known by what they hold, not by where they lie
+                plain["task"].pop(key, None)
         torch_version = torch.__version__.split("+", maxsplit=1)[0]
         told = [FORMAT, torch_version, self.device, self.seed, self.content, plain]
         return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+    @cached_property
+    def precision(self) -> Precision:
+        """In which numbers the runs are trained on this machine."""
+        return resolved(self.settings.training.precision, self.settings.network, self.device)
+
+    def stack(self, network: Stacked) -> Stack:
+        """Return an empty stack that trains as these settings say."""
+        large = getattr(self.settings.network, "large", False)
+        return Stack(network, self.settings.objective, self.precision, channels_last=large)
 
     @cached_property
     def signature(self) -> str:
@@ -64,7 +78,7 @@ class Root:
             (
                 (shapes, about.classes, about.train, about.test),
                 (plain["network"], plain["objective"], plain["probe"]),
-                (training.optimiser, training.batch, training.bn_reestimate),
+                (training.optimiser, training.batch, training.bn_reestimate, self.precision),
             )
         )
 

@@ -16,18 +16,25 @@ import torch
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.probe import Probe
-from chiasm.networks import Custom, DeepLinear, Network, SplitCNN, SplitMLP
+from chiasm.networks import AllConv, Custom, DeepLinear, Network, SplitCNN, SplitMLP, SplitResNet
 from chiasm.objectives import Classify, Objective, Squares
 from chiasm.study.decode import as_struct, known_keys
-from chiasm.tasks import Arrays, Digits, Linear, Stereogram
+from chiasm.study.published import known_published, published
+from chiasm.tasks import Arrays, Digits, Halves, Linear, Stereogram, Task
 from chiasm.timeline import Timeline
 from chiasm.training import Training
 
 Role = Literal["duration", "onset", "mirror", "deficit", "fresh", "alone", "longer", "total", "other"]
 ROLES: tuple[str, ...] = get_args(Role)
-TASKS = {"stereogram": Stereogram, "digits": Digits, "linear": Linear, "arrays": Arrays}
+TASKS = {"stereogram": Stereogram, "digits": Digits, "linear": Linear, "arrays": Arrays, "halves": Halves}
 NAME = re.compile(r"[^\W\d][\w-]*")
-NETWORKS = {"split_mlp": SplitMLP, "split_cnn": SplitCNN, "deep_linear": DeepLinear}
+NETWORKS = {
+    "split_mlp": SplitMLP,
+    "split_cnn": SplitCNN,
+    "split_resnet": SplitResNet,
+    "all_conv": AllConv,
+    "deep_linear": DeepLinear,
+}
 OBJECTIVES = {"classify": Classify, "squares": Squares}
 SECTIONS = ("task", "network", "training", "objective", "probe")
 
@@ -35,7 +42,7 @@ SECTIONS = ("task", "network", "training", "objective", "probe")
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that one cell of a study trains and measures with, apart from its timeline and seed."""
 
-    task: Stereogram | Digits | Linear | Arrays
+    task: Stereogram | Digits | Linear | Arrays | Halves
     network: Network
     training: Training
     objective: Objective
@@ -73,6 +80,8 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
         title: one line for people.
         values: the lists that fill the placeholders.
         settings: other keys of the study, by dotted name ("training.clock"), each with the list of its values.
+        published: the published numbers that the report lays beside an arm of role duration (`known_published`); empty:
+            none. It is no part of any run's identity.
     """
 
     name: str
@@ -81,6 +90,7 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     values: dict[str, list[Any]] = {}
     settings: dict[str, list[Any]] = {}
+    published: str = ""
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,6 +202,8 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
             entry: dict[str, Any] = {"name": arm.name, "role": arm.role, "timeline": arm.timeline}
             if arm.title:
                 entry["title"] = arm.title
+            if arm.published:
+                entry["published"] = arm.published
             entry |= arm.values
             for dotted, values in arm.settings.items():
                 section, key = dotted.split(".", 1)
@@ -243,11 +255,17 @@ def _cells(arm: Arm, sections: Mapping[str, Mapping[str, Any]], known: dict[str,
             changed[section][key] = values[dotted]
         settings = settings_of(changed)
         if repr(settings.task) not in known:
-            known[repr(settings.task)] = checked_names([source.name for source in settings.task.describe().sources])
+            known[repr(settings.task)] = checked_names(_names(settings.task))
         names = known[repr(settings.task)]
         text = arm.timeline.format(**{name: values[name] for name in arm.values})
         cells.append(Cell(arm.name, values, Timeline.parse(text, names), settings))
     return cells
+
+
+def _names(task: Task) -> list[str]:
+    """Return the names of a task's sources; of one that knows them without its data, the data may be missing."""
+    known: Sequence[str] = getattr(task, "names", ())
+    return list(known) or [source.name for source in task.describe().sources]
 
 
 def checked_names(names: list[str]) -> list[str]:
@@ -277,7 +295,7 @@ def _arm(entry: Any, index: int) -> Arm:
     values: dict[str, list[Any]] = {}
     settings: dict[str, list[Any]] = {}
     for key, given in entry.items():
-        if key in ("name", "timeline", "role", "title"):
+        if key in ("name", "timeline", "role", "title", "published"):
             continue
         if key in SECTIONS and isinstance(given, Mapping):
             for name, value in given.items():
@@ -291,8 +309,28 @@ def _arm(entry: Any, index: int) -> Arm:
         for i, value in enumerate(listed):
             if value in listed[:i]:
                 raise ChiasmError(f"{where}: {name} = {listed}: {value!r} is listed twice")
-    title = str(entry.get("title", ""))
-    return Arm(name=entry["name"], timeline=timeline, role=role, title=title, values=values, settings=settings)
+    return Arm(
+        name=entry["name"],
+        timeline=timeline,
+        role=role,
+        title=str(entry.get("title", "")),
+        values=values,
+        settings=settings,
+        published=_published(entry.get("published", ""), role, where),
+    )
+
+
+def _published(name: Any, role: str, where: str) -> str:
+    if name == "":
+        return ""
+    if not isinstance(name, str):
+        raise ChiasmError(f"{where}: published = {name!r}; the name of a set would do: {', '.join(known_published())}")
+    if role != "duration":
+        raise ChiasmError(
+            f"{where}: published = '{name}' with role = '{role}'; published curves are over durations, so "
+            "role = 'duration' would do"
+        )
+    return published(name, where).name
 
 
 def _check_placeholders(timeline: str, values: Mapping[str, Any], where: str) -> None:
@@ -311,7 +349,7 @@ def _check_placeholders(timeline: str, values: Mapping[str, Any], where: str) ->
             f"{where}: timeline = \"{timeline}\" has the placeholder {{{name}}} but no list '{name} = [...]'"
         )
     for name in set(values) - wanted:
-        known = ["name", "timeline", "role", "title", *SECTIONS, *wanted]
+        known = ["name", "timeline", "role", "title", "published", *SECTIONS, *wanted]
         raise unknown("key", name, known, where)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +20,10 @@ KINDS = {
     "linear-pathways": ("chiasm.theory.pathway.study", "LinearPathways"),
     "matrix-completion": ("chiasm.theory.completion.study", "MatrixCompletion"),
 }
+
+
+#: No setting counts further; larger numbers are slips of the pen that no computer could act on.
+LARGEST = 10**9
 
 
 class Theory(Protocol):
@@ -72,13 +76,28 @@ def load_theory(name_or_path: str | Path, changes: Sequence[str] = ()) -> tuple[
 def decode_theory(raw: Mapping[str, Any]) -> tuple[str, str, Theory]:
     """Build settings from the plain content of a file; raises ChiasmError naming the key at fault."""
     settings = {key: value for key, value in raw.items() if key != "question"}
+    for key, value in settings.items():
+        if any(abs(number) > LARGEST for number in _whole(value)):
+            raise ChiasmError(f"theory.{key} = {value!r}: whole numbers up to {LARGEST} would do")
     kind = settings.get("kind")
     structs = {}
     if isinstance(kind, str) and kind in KINDS:
         module, name = KINDS[kind]
         structs = {kind: getattr(import_module(module), name)}
+        for field in msgspec.structs.fields(structs[kind]):
+            if field.type is str and type(settings.get(field.name)) is int:
+                settings[field.name] = str(settings[field.name])  # sources are known by their numbers
     made: Theory = as_struct(settings, structs or dict.fromkeys(KINDS, msgspec.Struct), "theory")
     return str(kind), str(raw.get("question", "")), made
+
+
+def _whole(value: Any) -> Iterator[int]:
+    """All whole numbers in a plain value."""
+    if isinstance(value, int):
+        yield value
+    elif isinstance(value, list):
+        for part in value:
+            yield from _whole(part)
 
 
 def _value(text: str) -> Any:

@@ -1,8 +1,22 @@
 """One phase of training, state -> state: what is trained, what it is shown, and the hot path."""
 
 from chiasm.training.batches import clean, deck
-from chiasm.training.settings import Clock, Training
+from chiasm.training.precision import resolved
+from chiasm.training.settings import Clock, Precision, Training
 from chiasm.training.stack import Stack
 from chiasm.training.state import Leg, Row, State, Trained, initial_state
 
-__all__ = ["Clock", "Leg", "Row", "Stack", "State", "Trained", "Training", "clean", "deck", "initial_state"]
+__all__ = [
+    "Clock",
+    "Leg",
+    "Precision",
+    "Row",
+    "Stack",
+    "State",
+    "Trained",
+    "Training",
+    "clean",
+    "deck",
+    "initial_state",
+    "resolved",
+]

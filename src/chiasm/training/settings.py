@@ -9,6 +9,7 @@ import msgspec
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, lt=1)]
 Clock = Literal["absolute", "since_release", "constant"]
+Precision = Literal["auto", "float32", "bfloat16"]
 
 
 class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -25,6 +26,8 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         warmup: ticks over which the rate rises linearly to `lr`.
         clock: what ticks: "absolute" epochs, epochs "since_release" of the last deficit, or "constant" (no decay).
         momentum_at_switch: "keep" the optimiser's memory where one phase ends and another begins, or "drop" it.
+        precision: of products in training: "float32", "bfloat16" (weights, sums and everything measured stay float32),
+            or "auto": bfloat16 for large convolutional networks where the machine is made for it.
         bn_reestimate: measure with BatchNorm statistics estimated anew on clean training data.
     """
 
@@ -38,6 +41,7 @@ class Training(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     warmup: Annotated[int, msgspec.Meta(ge=0)] = 0
     clock: Clock = "absolute"
     momentum_at_switch: Literal["keep", "drop"] = "keep"
+    precision: Precision = "auto"
     bn_reestimate: bool = False
 
     def rate(self, tick: int | None, epoch: int) -> float:

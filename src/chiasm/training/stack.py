@@ -28,6 +28,8 @@ from chiasm.objectives import Objective, read
 from chiasm.optimiser import Optimiser
 from chiasm.randomness import generator, seeded_globals
 from chiasm.training.batches import deck
+from chiasm.training.precision import channels_last, mixed
+from chiasm.training.settings import Precision
 from chiasm.training.state import Row, State, Trained
 
 
@@ -35,11 +37,15 @@ from chiasm.training.state import Row, State, Trained
 class Stack:
     """Rows that train together, a row axis in front of every tensor.
 
-    A stackable network with one row left is padded by a copy of it, so that a row's bits never depend on its company.
+    `precision` is that of products in training, "auto" resolved; `channels_last` lays pictures out as convolutions like
+    them best. A stackable network with one row left is padded by a copy of it, so that a row's bits never depend on its
+    company.
     """
 
     network: Stacked
     objective: Objective
+    precision: Precision = "float32"
+    channels_last: bool = False
     rows: list[Row] = field(default_factory=list)
     weights: dict[str, Tensor] = field(default_factory=dict)
     buffers: dict[str, Tensor] = field(default_factory=dict)
@@ -89,13 +95,16 @@ class Stack:
         batch = rows[0].training.batch
         seen = torch.zeros(2, len(rows), device=device)
         self.network.template.train()
+        alone = not self.network.stackable
         for step, chosen in enumerate(torch.split(order, batch, dim=1)[:limit]):
             shown = laid.step(chosen, step)
+            sources = channels_last(shown.sources) if self.channels_last else shown.sources
             weights = {name: w.requires_grad_() for name, w in self.weights.items()}
-            alone = not self.network.stackable
             with seeded_globals(rows[0].leg.seed, "forward", rows[0].epoch, step) if alone else nullcontext():
-                answer = self.network(weights | self.buffers, shown.sources)
-                logits = read(answer.logits, shown.head, list(shown.sources))
+                with mixed(self.precision, device):
+                    answer = self.network(weights | self.buffers, sources)
+                logits = read(answer.logits, shown.head, list(sources))
+                logits = logits.float() if self.precision == "bfloat16" else logits
             loss = self.objective.loss(logits, shown.target)
             grads = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
             optimiser.update(self.weights, self.slots, grads)

@@ -1,0 +1,203 @@
+"""The two halves of images: left and right columns of a labelled set, as in the original experiments on CIFAR-10."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Annotated, ClassVar, final
+
+import torch
+from msgspec import Meta, Struct
+
+from chiasm.errors import ChiasmError
+from chiasm.randomness import generator
+from chiasm.sources import Batch, Source
+from chiasm.tasks.images.album import Album, Split
+from chiasm.tasks.images.feed import Colours, ImageFeed
+from chiasm.tasks.images.opening import Format, open_album
+from chiasm.tasks.images.pictures import Pictures, pictures_of, shape_of
+from chiasm.tasks.images.pixels import CHUNK
+from chiasm.tasks.images.subset import quotas, subset
+from chiasm.tasks.images.window import SOURCES, Layout, Windows
+from chiasm.tasks.task import Description, Fed, settle
+
+Count = Annotated[int, Meta(ge=1)]
+
+
+@final
+class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="halves"):
+    """Classify images of which one source shows the left columns and the other one the right columns.
+
+    The task of Kleinman, Achille & Soatto (CVPR 2023) with its defaults: CIFAR-10, halves in place, crops and flips
+    that both sources share. Images are bytes that lie on the device once; batches are cropped, flipped and normalised
+    there; deficits act on whole images, before the columns are cut.
+
+    Attributes:
+        path: the folder of the data, or the one that holds an official folder of CIFAR-10 or CIFAR-100; empty: the
+            folder in the variable CHIASM_DATA, or "data". Relative paths count from the working directory.
+        format: "cifar-py" and "cifar-bin", the official layouts; "folder", train/<class>/*.png and test/<class>/*.png
+            or jpg; "auto", the first of "cifar-bin", "cifar-py" and "folder" that is there; "hf", `dataset` of the
+            Hugging Face hub, which may use the network.
+        dataset: the name on the hub, for "hf" only.
+        train: training images, as many of each class as can be, drawn by seed; None: all.
+        test: test images, likewise.
+        width: columns of each source; None: half of the image (the smaller half). Less leaves a gap, more overlaps.
+        layout: "in_place": images of full width whose other columns are 0, the mean colour; "cropped": the columns
+            alone, (channels, height, width).
+        size: average the centre square of each image down to size x size, once; None: as they are.
+        augment: crop and flip training images at random. A flip comes before the cut, so the left source then shows
+            the mirrored right half.
+        pad: pixels of padding before a crop; None: an eighth of the height (4 of 32).
+        shared_augment: both sources show one crop and flip (the published code), or each its own.
+        mask: the chance of each source to be blank in a training sample, in [0, .5); never both.
+        limit: bytes of images beyond which they are not kept in memory: they are decoded once into a file in the
+            folder of the variable CHIASM_CACHE (~/.cache/chiasm) and read from there. It changes no number.
+
+    Raises:
+        ChiasmError: a field is out of its range.
+
+    >>> Halves(width=14, mask=0.1).layout
+    'in_place'
+    """
+
+    names: ClassVar[tuple[str, ...]] = SOURCES  # known before the data are
+
+    path: str = ""
+    format: Format = "auto"
+    dataset: str = ""
+    train: Count | None = None
+    test: Count | None = None
+    width: Count | None = None
+    layout: Layout = "in_place"
+    size: Annotated[int, Meta(ge=2)] | None = None
+    augment: bool = True
+    pad: Annotated[int, Meta(ge=0)] | None = None
+    shared_augment: bool = True
+    mask: Annotated[float, Meta(ge=0, lt=0.5)] = 0.0
+    limit: Annotated[int, Meta(ge=0)] = 2**31
+
+    def __post_init__(self) -> None:
+        settle(self)
+        if (self.format == "hf") != bool(self.dataset):
+            given = "format = 'hf'" if self.format == "hf" else f"dataset = '{self.dataset}'"
+            raise ChiasmError(f"{given}: format = 'hf' and a dataset of the Hugging Face hub go together; give both")
+
+    @property
+    def fresh(self) -> bool:
+        """False: the images are a fixed set; their crops are drawn by the feed."""
+        return False
+
+    def describe(self) -> Description:
+        """Return two sources, "left" and "right", images; no pixel is decoded but those of one image.
+
+        Raises:
+            ChiasmError: the data are missing or will not do, or have fewer images or columns than asked for.
+        """
+        album = self._album()
+        shape = shape_of(album, self.size)
+        windows = self._windows(shape)
+        taken = self._quotas(album, "test")
+        return Description(
+            sources=tuple(Source(name, windows.shape(shape), "image") for name in SOURCES),
+            classes=album.classes,
+            train=sum(self._quotas(album, "train")),
+            test=sum(taken),
+            chance=max(taken) / sum(taken),
+            note=f"Left and right columns of images, {windows.width} of {shape[2]} each: {album.name}.",
+        )
+
+    def load(self, seed: int) -> Fed:
+        """Return the sets of a seed: a feed of training images, and the test images as they are shown.
+
+        Args:
+            seed: the replicate's seed; it decides which images where not all are taken.
+
+        Returns:
+            Images normalised channel by channel: by CIFAR-10's published means and deviations for a set with its
+            classes and shape, else by those of all training images at `size`. Rest is 0. Test images are not
+            augmented or masked; a whole test set is one and the same tensors for all seeds of the process.
+
+        Raises:
+            ChiasmError: see `describe`; an image cannot be read, or images differ in size where none is asked for.
+        """
+        album = self._album()
+        windows = self._windows(shape_of(album, self.size))
+        wanted = {split: sum(self._quotas(album, split)) for split in album.target}
+        pictures = pictures_of(album, self.size, self.limit)
+        # One step a split: how many training images are asked for leaves the test images as they are.
+        rows = {
+            split: subset(pictures.target[split], len(album.classes), count, generator(seed, "task split", 0, step))
+            for step, (split, count) in enumerate(wanted.items())
+        }
+        pad = self.pad if self.pad is not None else pictures.shape[1] // 8
+        feed = ImageFeed(
+            pixels=pictures.pixels["train"],
+            rows=rows["train"],
+            target=pictures.target["train"][rows["train"]],
+            rest={name: torch.zeros(pictures.shape) for name in SOURCES},
+            colours=Colours.of(pictures.palette),
+            windows=windows,
+            pad=pad if self.augment else None,
+            shared=self.shared_augment,
+            mask=self.mask,
+        )
+        whole = len(rows["test"]) == len(pictures.target["test"])
+        test = _whole_test(pictures, windows) if whole else _test(pictures, windows, rows["test"])
+        return Fed(feed, test)
+
+    def draw(self, seed: int, epoch: int) -> Batch:
+        """Raise ChiasmError: images cannot be generated."""
+        raise ChiasmError("the images are a fixed set; new ones cannot be drawn")
+
+    def content_key(self) -> str:
+        """Return a sha256 of the images and labels, once a process as long as no file changes.
+
+        Both layouts of CIFAR are one set and have one key. A folder is known by the names and bytes of its images, a
+        set of the hub by its name and fingerprints.
+
+        Raises:
+            ChiasmError: the data are missing or will not do.
+        """
+        return _digest(self._album())
+
+    def _album(self) -> Album:
+        return open_album(self.path, self.format, self.dataset)
+
+    def _windows(self, shape: tuple[int, int, int]) -> Windows:
+        columns = shape[2]
+        width = columns // 2 if self.width is None else self.width
+        if not 1 <= width <= columns:
+            raise ChiasmError(f"width = {width}: the images have {columns} columns; 1 to {columns} would do")
+        return Windows(width, self.layout)
+
+    def _quotas(self, album: Album, split: Split) -> list[int]:
+        counts = [int((album.target[split] == c).sum()) for c in range(len(album.classes))]
+        asked = self.train if split == "train" else self.test
+        if asked is None:
+            return counts
+        if asked > sum(counts):
+            raise ChiasmError(
+                f"{split} = {asked}: {album.where} has {sum(counts)} images to {split}; that many or fewer would do"
+            )
+        return quotas(counts, asked)
+
+
+@lru_cache(maxsize=8)
+def _digest(album: Album) -> str:
+    return album.digest()
+
+
+@lru_cache(maxsize=1)
+def _whole_test(pictures: Pictures, windows: Windows) -> Batch:
+    return _test(pictures, windows, torch.arange(len(pictures.target["test"])))
+
+
+def _test(pictures: Pictures, windows: Windows, rows: torch.Tensor) -> Batch:
+    """Return test images as they are shown, made in chunks: whole ones of all of them are never held in float32."""
+    colours = Colours.of(pictures.palette)
+    shape = windows.shape(pictures.shape)
+    sources = {name: torch.empty(len(rows), *shape) for name in SOURCES}
+    for start, chunk in zip(range(0, len(rows), CHUNK), torch.split(rows, CHUNK), strict=True):
+        whole = colours.normalised(pictures.pixels["test"].take(chunk))
+        for name, x in windows(dict.fromkeys(SOURCES, whole)).items():
+            sources[name][start : start + len(chunk)] = x
+    return Batch(sources, pictures.target["test"][rows], {name: torch.zeros(shape) for name in SOURCES})

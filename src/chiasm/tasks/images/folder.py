@@ -1,0 +1,105 @@
+"""Images in folders: train/<class>/*.png and test/<class>/*.png, or jpg."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chiasm.errors import ChiasmError
+from chiasm.tasks.images.album import SPLITS, Album, Split
+from chiasm.tasks.images.photo import Channels, channels_of, photo
+from chiasm.tasks.images.shrinking import shrunk
+
+SUFFIXES = (".png", ".jpg", ".jpeg")
+
+
+def listed(path: Path) -> dict[Split, dict[str, list[Path]]]:
+    """Return the images by split and class, both sorted by name; hidden files and folders do not count.
+
+    Raises:
+        ChiasmError: train or test is missing or holds no folders; a file in a class is no png or jpg.
+    """
+    found: dict[Split, dict[str, list[Path]]] = {}
+    for split in SPLITS:
+        inside = _visible(path / split) if (path / split).is_dir() else []
+        classes = {folder.name: _visible(folder) for folder in inside if folder.is_dir()}
+        if not classes:
+            raise ChiasmError(f"'{path / split}' has no folders of images, one a class; {split}/<class>/*.png would do")
+        for files in classes.values():
+            for file in files:
+                if file.suffix.lower() not in SUFFIXES:
+                    raise ChiasmError(f"'{file}' is no image; files that end in {', '.join(SUFFIXES)} would do")
+        found[split] = classes
+    return found
+
+
+def read_folder(path: Path) -> Album:
+    """Return a folder of images as an album; they are decoded when they are asked for.
+
+    The first training image decides how many channels all have: 1 if it is grey, else 3.
+
+    Args:
+        path: the folder that holds train and test; classes are the names of the folders in them, in sorted order.
+
+    Raises:
+        ChiasmError: see `listed`; a class is in only one of the two; and on reading: a file cannot be decoded, or is
+            of another size than the first where no size is asked for.
+
+    >>> read_folder(Path("nowhere"))
+    Traceback (most recent call last):
+    chiasm.errors.ChiasmError: 'nowhere/train' has no folders of images, one a class; train/<class>/*.png would do
+    """
+    found = listed(path)
+    classes = tuple(sorted({*found["train"], *found["test"]}))
+    target, files = {}, {}
+    for split in SPLITS:
+        by_class = [found[split].get(name, []) for name in classes]
+        files[split] = [file for group in by_class for file in group]
+        target[split] = np.repeat(np.arange(len(classes)), [len(group) for group in by_class])
+    if not files["train"]:
+        raise ChiasmError(f"'{path / 'train'}' holds no images; train/<class>/*.png would do")
+    channels, first = _opened(files["train"][0])
+
+    def pieces(split: Split, size: int | None) -> Iterator[NDArray[np.uint8]]:
+        for file in files[split]:
+            _, image = _opened(file, channels)
+            if size is None and image.shape != first.shape:
+                high, wide = image.shape[-2:]
+                raise ChiasmError(
+                    f"'{file}' is {wide} x {high} pixels and '{files['train'][0].name}' {first.shape[-1]} x "
+                    f"{first.shape[-2]}; images of one size would do, or size = n, which averages all to n x n"
+                )
+            yield from shrunk(image[None], size, f"'{file}'")
+
+    def digest() -> str:
+        told = hashlib.sha256()
+        for split in SPLITS:
+            for file in files[split]:
+                told.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
+                told.update(file.read_bytes())
+        return told.hexdigest()
+
+    _, high, wide = first.shape
+    return Album(f"the folder {path.name}", f"'{path}'", classes, (channels, high, wide), target, pieces, digest)
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def _opened(file: Path, channels: Channels | None = None) -> tuple[Channels, NDArray[np.uint8]]:
+    from PIL import Image
+
+    try:
+        with Image.open(file) as image:
+            image.load()
+            known = channels or channels_of(image)
+            return known, photo(image, known, f"'{file}'")
+    except ChiasmError:
+        raise
+    except Exception as error:  # Pillow's decoders fail in many ways
+        raise ChiasmError(f"'{file}' is no image that Pillow can read ({error})") from None
