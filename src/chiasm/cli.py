@@ -36,6 +36,8 @@ class Run:
     """How many runs train at once in a process; changes the time, never the numbers."""
     workers: int | None = None
     """How many processes; one a processor by default, where the work is worth it."""
+    threads: int = 1
+    """How many threads a process computes with; more pay for a single large run."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
     store: Path | None = None
@@ -170,6 +172,7 @@ def act(command: Run | Report | Measure | Theory | Studies | Doctor) -> None:
 
 def _run(command: Run) -> None:
     from chiasm.study.spec import Study
+    from chiasm.training import first_rank
     from chiasm.verbs import run
 
     study = Study.load(command.study, command.set, command.seeds)
@@ -182,10 +185,13 @@ def _run(command: Run) -> None:
         out,
         rows=command.rows,
         workers=command.workers,
+        threads=command.threads,
         device=command.device,
         store=command.store,
         report=command.report,
     )
+    if not first_rank():
+        return
     from chiasm.report import read_results
 
     for finding in read_results(results):
@@ -243,13 +249,13 @@ def _dry_run(study: Study, command: Run, out: Path) -> None:
     from chiasm.study.store import Store
 
     device = pick_device(command.device)
-    check_counts(command.rows, command.workers)
+    check_counts(command.rows, command.workers, command.threads)
     check_folder(out, study)
     plan = make_plan(study, device.type)
     store = Store(command.store or out / "store")
     missing = {key for key in plan.nodes if not store.path(key).exists()}
     left = sum(node.leg.stop - node.leg.start for key, node in plan.nodes.items() if node.leg and key in missing)
-    cost = estimate(plan, missing, command.rows, command.workers, device)
+    cost = estimate(plan, missing, command.rows, command.workers, command.threads, device)
     console = _console()
     console.print(f"study {study.name}: {study.question}", markup=False)
     console.print(_plan_table(plan))

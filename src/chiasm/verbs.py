@@ -23,6 +23,7 @@ from chiasm.study.results import Results
 from chiasm.study.run import ROWS, run_study
 from chiasm.study.spec import Study
 from chiasm.study.theories import load_theory
+from chiasm.training import first_rank
 
 
 def run(
@@ -33,6 +34,7 @@ def run(
     seeds: int | None = None,
     rows: int = ROWS,
     workers: int | None = None,
+    threads: int = 1,
     device: str = "auto",
     store: str | Path | None = None,
     report: bool = True,
@@ -50,10 +52,15 @@ def run(
         seeds: number of replicates, instead of the study's.
         rows: how many runs train at once in a process (2 or more); changes the time, never the numbers.
         workers: how many processes; by default one a processor where the work is worth it. Never changes the numbers.
+        threads: how many threads a process computes with; more pay for a single large run. Numbers are the same at
+            equal threads; other threads add up in another order.
         device: "cpu", "cuda", or "auto" for a GPU where there is one.
         store: another folder for the nodes, to be shared by studies; `out`/store by default.
         report: whether to write the report.
         progress: whether to show progress on standard error.
+
+    Started several times by torchrun, the processes train every run together, each on its part of every batch, one
+    GPU each; all return the results, the first one writes them.
 
     Returns:
         The results, also on disk.
@@ -79,9 +86,11 @@ def run(
     else:
         raise ChiasmError(f"a study is a name, a path or a Study, not a {type(study).__name__}; see Study.from_dict")
     where = Path(store) if store else None
-    found = run_study(study, Path(out), rows=rows, workers=workers, device=device, store=where, progress=progress)
+    found = run_study(
+        study, Path(out), rows=rows, workers=workers, threads=threads, device=device, store=where, progress=progress
+    )
     results = replace(found, writer=write_report)
-    if report:
+    if report and first_rank():
         results.report()
     return results
 

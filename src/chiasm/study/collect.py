@@ -20,7 +20,7 @@ from chiasm.study.store import Record, Stored
 OF_LOSS = ("loss", "usable_bits")
 
 
-def collect(plan: Plan, nodes: Mapping[str, Stored], folder: Path, device: str) -> Results:
+def collect(plan: Plan, nodes: Mapping[str, Stored], folder: Path, device: str, threads: int = 1) -> Results:
     """Assemble the results of a plan whose nodes are all there."""
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA}
     units: dict[str, dict[str, list[Any]]] = {}
@@ -59,10 +59,10 @@ def collect(plan: Plan, nodes: Mapping[str, Stored], folder: Path, device: str) 
                         held.setdefault("epoch", []).append(epoch)
     frame = pl.DataFrame(columns, schema=SCHEMA)
     layers = _layers(units, plan)
-    return Results(plan.study, frame, layers, environment(device), folder)
+    return Results(plan.study, frame, layers, environment(device, threads), folder)
 
 
-def environment(device: str) -> dict[str, Any]:
+def environment(device: str, threads: int = 1) -> dict[str, Any]:
     """Return the versions, the device and the threads that the numbers were made with."""
     from importlib.metadata import version
 
@@ -71,7 +71,7 @@ def environment(device: str) -> dict[str, Any]:
     return {
         "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
         "device": gpu or f"{platform.machine()} ({platform.system()})",
-        "threads": 1,  # of each process; see `workers.train`
+        "threads": threads,  # of each process; see `workers.train`
     }
 
 

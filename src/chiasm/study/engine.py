@@ -22,7 +22,7 @@ from chiasm.study.plan import Node, Plan, Root, stretch
 from chiasm.study.spec import Settings
 from chiasm.study.store import Record, Store, Stored
 from chiasm.tasks import Data, Fed
-from chiasm.training import Leg, Row, Stack, State, Trained, clean, initial_state
+from chiasm.training import ALONE, Leg, Ranks, Row, Stack, State, Trained, clean, initial_state
 
 CHECKPOINT = 60.0  # seconds between checkpoints of unfinished edges: what a kill can cost at most
 
@@ -87,6 +87,7 @@ class Engine:
         watcher: told how it goes.
         checkpoint: seconds after which unfinished edges are cut and stored; the cut changes no number.
         only: keys of the nodes to train and to count, where other workers train the rest; None: all.
+        ranks: the processes that train the same rows together; the first one measures and writes.
     """
 
     plan: Plan
@@ -96,6 +97,7 @@ class Engine:
     watcher: Watcher
     checkpoint: float = CHECKPOINT
     only: frozenset[str] | None = None
+    ranks: Ranks = ALONE
     done: dict[str, Stored] = field(default_factory=dict)
     _states: dict[str, tuple[State, int]] = field(default_factory=dict)
     _data: dict[tuple[str, int], Data | Fed] = field(default_factory=dict)
@@ -106,6 +108,7 @@ class Engine:
         nodes = self.plan.nodes
         for key in nodes:
             self._recall(key)
+        self.ranks.wait()  # all have read before one writes
         ends = [run.path.key(run.cell.timeline.epochs) for run in self.plan.runs]
         ends = [key for key in ends if self.only is None or key in self.only]
         cached = sum(n.leg.stop - n.leg.start for key, n in nodes.items() if n.leg and key in self.done)
@@ -150,6 +153,7 @@ class Engine:
             network = Stacked(settings.network.build(about.sources, len(about.classes)))
         network.template.to(self.device)
         stack = missing[0].path.root.stack(network)
+        stack.ranks = self.ranks
         capacity = self.rows if network.stackable else 1
         wanted = {node.key: i for i, node in enumerate(missing)}
         queue = _Queue(wanted)
@@ -169,7 +173,7 @@ class Engine:
             said = stack.epoch()
             for edge, row, trained in zip(edges, stack.rows, said, strict=True):
                 edge.records += _numbers(trained, row)
-            cut = time.monotonic() - last > self.checkpoint
+            cut = self.ranks.first and time.monotonic() - last > self.checkpoint
             last = time.monotonic() if cut else last
             self._measure(stack, edges, settings, everyone=cut)
             keep, edges = self._harvest(stack, edges, queue, cut)
@@ -281,6 +285,8 @@ class Engine:
             self._see(stack, brief, [edges[i] for i in brief], settings, only)
 
     def _see(self, stack: Stack, due: Sequence[int], edges: Sequence[_Edge], settings: Settings, probe: Probe) -> None:
+        if not self.ranks.first:
+            return
         weights = stack.everything(due)
         if settings.training.bn_reestimate:
             rows = [stack.rows[i] for i in due] * (2 if stack.network.stackable and len(due) == 1 else 1)
@@ -310,7 +316,8 @@ class Engine:
         return _Edge(edge.node, key, row.epoch)
 
     def _keep(self, stored: Stored, node: Node) -> None:
-        self.store.put(stored)
+        if self.ranks.first:
+            self.store.put(stored)
         self.done[node.key] = replace(stored, state=None)
         wanted = sum(self._mine(child) for child in node.children)
         if stored.state is not None and wanted:

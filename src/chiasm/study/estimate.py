@@ -27,7 +27,7 @@ class Cost:
     processes: int
 
 
-def estimate(plan: Plan, missing: set[str], rows: int, workers: int | None, device: torch.device) -> Cost:
+def estimate(plan: Plan, missing: set[str], rows: int, workers: int | None, threads: int, device: torch.device) -> Cost:
     """Time a few steps and one look of each kind of stack in the plan, and count.
 
     Args:
@@ -35,16 +35,17 @@ def estimate(plan: Plan, missing: set[str], rows: int, workers: int | None, devi
         missing: keys of the nodes that are still to be computed.
         rows: how many runs train at once in a process.
         workers: how many processes; None: as many as `train` would take.
+        threads: of each process.
         device: where.
     """
     processes = len(shares(plan, missing, workers or default_workers(device)))
-    threads = torch.get_num_threads()
+    before = torch.get_num_threads()
     if device.type == "cpu":
-        torch.set_num_threads(1)
+        torch.set_num_threads(threads)
     try:
         seconds, size = _count(plan, missing, rows, device)
     finally:
-        torch.set_num_threads(threads)
+        torch.set_num_threads(before)
     return Cost(seconds / processes, size, processes)
 
 

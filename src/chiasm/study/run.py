@@ -19,6 +19,7 @@ from chiasm.study.results import Results
 from chiasm.study.spec import Study
 from chiasm.study.store import Store
 from chiasm.study.workers import train
+from chiasm.training import joined
 
 ROWS = 32  # runs trained at once: more gave nothing on two cores (0.24 ms a row and step at 32, 0.25 at 64)
 
@@ -29,6 +30,7 @@ def run_study(
     *,
     rows: int = ROWS,
     workers: int | None = None,
+    threads: int = 1,
     device: str = "auto",
     store: Path | None = None,
     progress: bool = False,
@@ -38,23 +40,29 @@ def run_study(
     Raises:
         ChiasmError: an impossible study, or a folder that cannot be used; nothing there is lost.
     """
-    check_counts(rows, workers)
+    check_counts(rows, workers, threads)
     where = pick_device(device)
     plan = make_plan(study, where.type)
     check_networks(plan)
-    claim(folder, study)
     if store is not None and store.exists() and not store.is_dir():
         raise ChiasmError(f"'{store}' is a file; --store needs a folder")
-    shown = watcher_for(study.name) if progress else Silent()
-    with Store(store or folder / "store", say=shown.say) as kept, shown:
-        nodes = train(plan, kept, where, rows, workers, shown).done
-    results = collect(plan, nodes, folder, str(where))
-    results.save(folder)
-    return results
+    with joined(where) as (ranks, own):
+        if ranks.first:
+            claim(folder, study)
+        shown = watcher_for(study.name) if progress and ranks.first else Silent()
+        with Store(store or folder / "store", say=shown.say) as kept, shown:
+            nodes = train(plan, kept, own, rows, workers, shown, threads, ranks).done
+        if ranks.first:
+            results = collect(plan, nodes, folder, str(where), threads)
+            results.save(folder)
+        ranks.wait()
+        return results if ranks.first else Results.load(folder)
 
 
-def check_counts(rows: int, workers: int | None) -> None:
-    """Refuse numbers of rows or workers that cannot be."""
+def check_counts(rows: int, workers: int | None, threads: int) -> None:
+    """Refuse numbers of rows, workers or threads that cannot be."""
+    if threads < 1:
+        raise ChiasmError(f"threads = {threads}: one thread or more computes")
     if rows < 2:
         raise ChiasmError(f"rows = {rows}: two rows or more train together")
     if workers is not None and workers < 1:

@@ -47,7 +47,7 @@ def main() -> None:
     VOICE = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     order = json.load(sys.stdin)
-    torch.set_num_threads(1)
+    torch.set_num_threads(order["threads"])
     try:
         study = Study.from_toml(order["study"])
         plan = make_plan(study, order["device"])

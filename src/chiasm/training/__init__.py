@@ -2,14 +2,17 @@
 
 from chiasm.training.batches import clean, deck
 from chiasm.training.precision import resolved
+from chiasm.training.ranks import ALONE, Ranks, first_rank, joined
 from chiasm.training.settings import Clock, Precision, Training
 from chiasm.training.stack import Stack
 from chiasm.training.state import Leg, Row, State, Trained, initial_state
 
 __all__ = [
+    "ALONE",
     "Clock",
     "Leg",
     "Precision",
+    "Ranks",
     "Row",
     "Stack",
     "State",
@@ -17,6 +20,8 @@ __all__ = [
     "Training",
     "clean",
     "deck",
+    "first_rank",
     "initial_state",
+    "joined",
     "resolved",
 ]

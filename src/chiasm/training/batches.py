@@ -13,6 +13,7 @@ from chiasm.deficits import Deficit
 from chiasm.randomness import generator
 from chiasm.sources import Batch
 from chiasm.tasks import Feed
+from chiasm.training.ranks import ALONE, Ranks
 from chiasm.training.state import Row
 
 
@@ -47,11 +48,13 @@ class Deck(Protocol):
         ...
 
 
-def deck(rows: Sequence[Row]) -> Deck:
-    """Lay out the training samples of some rows for their next epoch."""
+def deck(rows: Sequence[Row], ranks: Ranks = ALONE) -> Deck:
+    """Lay out the training samples of some rows for their next epoch, as this one of `ranks` is shown them."""
     if all(isinstance(row.data, Batch) for row in rows):
-        return _Pool(rows)
-    return _SideBySide([_Pool([row]) if isinstance(row.data, Batch) else _Fed(row, row.data) for row in rows])
+        return _Pool(rows, ranks)
+    return _SideBySide(
+        [_Pool([row], ranks) if isinstance(row.data, Batch) else _Fed(row, row.data, ranks) for row in rows]
+    )
 
 
 def clean(rows: Sequence[Row], size: int) -> Iterator[dict[str, Tensor]]:
@@ -68,8 +71,8 @@ class _Pool:
     Deficits that treat every sample alike commute with drawing batches, so they act here, once an epoch.
     """
 
-    def __init__(self, rows: Sequence[Row]) -> None:
-        self.rows = rows
+    def __init__(self, rows: Sequence[Row], ranks: Ranks) -> None:
+        self.rows, self.ranks = rows, ranks
         sets: dict[tuple[str, str], Batch] = {}
         keys = []
         for row in rows:
@@ -96,7 +99,9 @@ class _Pool:
         for i, row in enumerate(self.rows):
             if not row.leg.deficits or _all_pointwise(row):
                 continue
-            batch = _impaired(Batch({name: x[i] for name, x in sources.items()}, target[i], row.data.rest), row, step)
+            batch = _impaired(
+                Batch({name: x[i] for name, x in sources.items()}, target[i], row.data.rest), row, step, self.ranks
+            )
             for name, x in batch.sources.items():
                 sources[name][i] = x
             target[i] = batch.target
@@ -109,16 +114,18 @@ class _Pool:
 class _Fed:
     """One row whose samples are made ready batch by batch."""
 
-    def __init__(self, row: Row, feed: Feed) -> None:
-        self.row, self.feed = row, feed
+    def __init__(self, row: Row, feed: Feed, ranks: Ranks) -> None:
+        self.row, self.feed, self.ranks = row, feed, ranks
         self.samples, self.device = len(feed), feed.target.device
 
     def step(self, chosen: Tensor, step: int) -> Shown:
         row = self.row
-        streams = [
-            generator(row.leg.seed, purpose, row.epoch, step, device=self.device) for purpose in ("augment", "present")
-        ]
-        batch = self.feed.present(_impaired(self.feed.draw(chosen[0], streams[0]), row, step), streams[1])
+        augment, present = (
+            generator(row.leg.seed, self.ranks.purpose(purpose), row.epoch, step, device=self.device)
+            for purpose in ("augment", "present")
+        )
+        drawn = self.feed.draw(chosen[0], augment)
+        batch = self.feed.present(_impaired(drawn, row, step, self.ranks), present)
         head = None if batch.head is None else batch.head.unsqueeze(0)
         return Shown({name: x.unsqueeze(0) for name, x in batch.sources.items()}, batch.target.unsqueeze(0), head)
 
@@ -165,10 +172,10 @@ def _all_pointwise(row: Row) -> bool:
     return all(deficit.pointwise for deficit in row.leg.deficits)
 
 
-def _impaired(batch: Batch, row: Row, step: int) -> Batch:
+def _impaired(batch: Batch, row: Row, step: int, ranks: Ranks) -> Batch:
     """Let a row's deficits act on one batch."""
     if row.leg.deficits:
-        draws = generator(row.leg.seed, "deficit", row.epoch, step, device=batch.target.device)
+        draws = generator(row.leg.seed, ranks.purpose("deficit"), row.epoch, step, device=batch.target.device)
         for deficit in row.leg.deficits:
             batch = deficit(batch, draws)
     return batch

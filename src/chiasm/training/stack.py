@@ -29,6 +29,7 @@ from chiasm.optimiser import Optimiser
 from chiasm.randomness import generator, seeded_globals
 from chiasm.training.batches import deck
 from chiasm.training.precision import channels_last, mixed
+from chiasm.training.ranks import ALONE, Ranks
 from chiasm.training.settings import Precision
 from chiasm.training.state import Row, State, Trained
 
@@ -39,13 +40,14 @@ class Stack:
 
     `precision` is that of products in training, "auto" resolved; `channels_last` lays pictures out as convolutions like
     them best. A stackable network with one row left is padded by a copy of it, so that a row's bits never depend on its
-    company.
+    company. `ranks` are the processes that train these rows together.
     """
 
     network: Stacked
     objective: Objective
     precision: Precision = "float32"
     channels_last: bool = False
+    ranks: Ranks = ALONE
     rows: list[Row] = field(default_factory=list)
     weights: dict[str, Tensor] = field(default_factory=dict)
     buffers: dict[str, Tensor] = field(default_factory=dict)
@@ -87,7 +89,7 @@ class Stack:
         """
         count = len(self.rows)
         rows = self.rows * 2 if self.network.stackable and count == 1 else self.rows
-        laid = deck(rows)
+        laid = deck(rows, self.ranks)
         device, samples = laid.device, laid.samples
         order = torch.stack([_order(row, samples, device) for row in rows])
         rates = [row.leg.rate(row.training, row.epoch) for row in rows]
@@ -95,22 +97,23 @@ class Stack:
         batch = rows[0].training.batch
         seen = torch.zeros(2, len(rows), device=device)
         self.network.template.train()
-        alone = not self.network.stackable
+        alone, forward = not self.network.stackable, self.ranks.purpose("forward")
         for step, chosen in enumerate(torch.split(order, batch, dim=1)[:limit]):
-            shown = laid.step(chosen, step)
+            own = self.ranks.part(chosen)
+            shown = laid.step(own, step)
             sources = channels_last(shown.sources) if self.channels_last else shown.sources
             weights = {name: w.requires_grad_() for name, w in self.weights.items()}
-            with seeded_globals(rows[0].leg.seed, "forward", rows[0].epoch, step) if alone else nullcontext():
+            with seeded_globals(rows[0].leg.seed, forward, rows[0].epoch, step) if alone else nullcontext():
                 with mixed(self.precision, device):
                     answer = self.network(weights | self.buffers, sources)
                 logits = read(answer.logits, shown.head, list(sources))
                 logits = logits.float() if self.precision == "bfloat16" else logits
             loss = self.objective.loss(logits, shown.target)
             grads = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
-            optimiser.update(self.weights, self.slots, grads)
+            optimiser.update(self.weights, self.slots, self.ranks.mean(grads, own.shape[1] / chosen.shape[1]))
             right = (logits.detach().argmax(-1) == shown.target).float().mean(1)
-            seen += torch.stack([loss.detach(), right]) * chosen.shape[1]
-        loss_of, accuracy_of = (seen / samples).tolist()
+            seen += torch.stack([loss.detach(), right]) * own.shape[1]
+        loss_of, accuracy_of = (self.ranks.total(seen) / samples).tolist()
         said: list[Trained] = []
         for row, loss_, accuracy, rate in zip(self.rows, loss_of, accuracy_of, rates, strict=False):
             row.epoch += 1
