@@ -25,6 +25,8 @@ from chiasm.study.progress import Silent
 from chiasm.study.store import Store
 from chiasm.training import ALONE, Ranks
 
+#: Lets glibc keep the memory of one step for the next (steps of convolutions are 8 to 20 % shorter); elsewhere ignored.
+MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 WORTH_A_PROCESS = 20_000  # steps of one row, some 5 s of work: about twice what a new process takes to begin
 
 
