@@ -11,6 +11,9 @@ from chiasm.report.finding import Finding
 from chiasm.report.harvest import harvest
 from chiasm.report.motion import motion
 from chiasm.report.page import page
+from chiasm.report.published.pairing import pairings
+from chiasm.report.published.panels import panels as published_panels
+from chiasm.report.published.section import section as published_section
 from chiasm.report.reading import reading
 from chiasm.report.theory.beside import Beside
 from chiasm.report.theory.prediction import panels as theory_panels
@@ -48,7 +51,11 @@ def write_report(results: Results, folder: str | Path) -> Path:
     if not outcomes.cells:
         raise ChiasmError(f"study '{results.study.name}' has no results to report: its table is empty")
     theory = companion(results)
-    wanted = figures(results, outcomes) | {"theory": theory_panels(theory) if isinstance(theory, Beside) else []}
+    beside = pairings(results, outcomes)
+    wanted = figures(results, outcomes) | {
+        "theory": theory_panels(theory) if isinstance(theory, Beside) else [],
+        "published": published_panels(results, outcomes, beside),
+    }
     drawn = {}
     for key, panels in wanted.items():
         with theme():
@@ -58,9 +65,11 @@ def write_report(results: Results, folder: str | Path) -> Path:
                 write_whole(folder / "figures" / f"{panel.name}.png", png(panel.figure))
     shown = [(name, cell) for name, cell in main_cells(outcomes) if name != "latest onset"]
     moving = motion(results, outcomes, shown)
-    html = page(
-        results, outcomes, reading(outcomes), drawn, moving, command(results.study), section(theory, drawn["theory"])
-    )
+    extra = [
+        *section(theory, drawn["theory"]),
+        *published_section(results, outcomes, beside, drawn["published"]),
+    ]
+    html = page(results, outcomes, reading(outcomes), drawn, moving, command(results.study), extra)
     if isinstance(theory, Beside):
         write_predictions(theory, folder)
     path = folder / "report.html"

@@ -1,0 +1,1 @@
+"""Published curves and histograms beside a study's own, point by point."""

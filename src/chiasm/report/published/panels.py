@@ -1,0 +1,120 @@
+"""The figures beside the paper: accuracy lost, RSV of every unit, usable bits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from chiasm.pictures.style import INK, MARKERS, SOURCES, Panel, shorten, theme
+from chiasm.pictures.words import count
+from chiasm.report.figures import CLOCK_LOOKS
+from chiasm.report.outcomes import Outcomes
+from chiasm.report.published.courses import Course, courses, extent
+from chiasm.report.published.histograms import Pair, histograms
+from chiasm.report.published.pairing import PLACES, Pairing, rsv_layer
+from chiasm.report.published.quantity import SHOWN, Quantity, accuracy, bits
+from chiasm.report.units import live_units
+from chiasm.report.wording import capital, clock_words
+from chiasm.study.published import PAPER
+
+if TYPE_CHECKING:
+    from chiasm.study.results import Results
+
+
+def panels(results: Results, outcomes: Outcomes, pairs: Sequence[Pairing]) -> list[Panel]:
+    """Draw every figure that there is data for; their names begin with the key of their pairing."""
+    made = []
+    with theme():
+        for pair in pairs:
+            alike = [other for other in pairs if other.arm == pair.arm]
+            made += _lost(pair, outcomes, alike)
+            made += _units(pair, results, outcomes)
+            made += _bits(pair, outcomes, alike)
+    return made
+
+
+def _lost(pair: Pairing, outcomes: Outcomes, alike: Sequence[Pairing]) -> list[Panel]:
+    drawn = {other.key: _course(other, accuracy(other, outcomes)) for other in alike}
+    one = drawn[pair.key]
+    if not one.here:
+        return []
+    # One range for the clocks of an arm, so that they compare.
+    ylim = extent(list(drawn.values()), True)
+    figure = courses(pair, [one], "Accuracy lost", "drop in accuracy (points)", ylim, True)
+    paper = pair.published
+    said = f"Against no deficit. {_whose(pair)} {_seeds(one)}{_cut(one, ylim)}"
+    if lost := sum(len(cell.diverged) for cell in pair.cells):
+        said += f" {capital(count(lost, 'diverged run'))} in no mean."
+    if paper.runs:
+        said += f" In the paper {count(len(paper.runs), 'run')}."
+    return [Panel(f"{pair.key}-accuracy", figure, said)]
+
+
+def _course(pair: Pairing, quantity: Quantity) -> Course:
+    """Points lost, there and here; the point without a deficit is 0 by definition and not drawn for ours."""
+    paper = pair.published
+    colour, marker = CLOCK_LOOKS.get(pair.clock, (INK, "o"))
+    here = [(line.there, line.change) for line in quantity.lines if line.change is not None]
+    return Course("", [(paper.durations, run) for run in paper.drops], here, colour, marker=marker)
+
+
+def _units(pair: Pairing, results: Results, outcomes: Outcomes) -> list[Panel]:
+    layer = rsv_layer(outcomes)
+    if layer is None or len(outcomes.sources) != 2:
+        return []
+    drawn = []
+    for cell in pair.cells:
+        near = pair.histogram(cell)
+        seeds = tuple(rsv for rsv, _ in live_units(results, layer, cell) if rsv.size)
+        if near is not None and seeds:
+            label = f"{cell.duration} ({near[0]})" if pair.scaled else str(cell.duration)
+            drawn.append(Pair(label, seeds, near[1]))
+    if not drawn:
+        return []
+    ylabel = "epochs here (paper)" if pair.scaled else "length (epochs)"
+    figure = histograms(drawn, outcomes.sources, shorten(f"RSV, {layer}", 44), ylabel)
+    said = f"Filled: the live units of {count(len(drawn[-1].seeds), 'seed')} here; dashed: the published histogram of "
+    said += "one network, its sign turned. Marks and numbers: means."
+    if not layer.endswith(PLACES):
+        said += " Published units are channels at positions; these are not, so compare means rather than widths."
+    return [Panel(f"{pair.key}-rsv", figure, f"{said} {_whose(pair)}")]
+
+
+def _bits(pair: Pairing, outcomes: Outcomes, alike: Sequence[Pairing]) -> list[Panel]:
+    drawn = {other.key: _bit_courses(other, outcomes) for other in alike}
+    mine = drawn[pair.key]
+    if not any(one.here for one in mine):
+        return []
+    ylim = extent([one for some in drawn.values() for one in some], False)
+    figure = courses(pair, mine, "Usable bits in the end", "usable bits", ylim, False)
+    return [Panel(f"{pair.key}-bits", figure, f"{_whose(pair)} {_seeds(mine[0])}{_cut(mine[0], ylim)}")]
+
+
+def _bit_courses(pair: Pairing, outcomes: Outcomes) -> list[Course]:
+    labels = ("both sources", *(f"{source} alone" for source in outcomes.sources))
+    looks = zip((INK, *SOURCES[:2]), MARKERS, strict=False)
+    held = pair.published.bits
+    made = []
+    for shown, label, (colour, marker), quantity in zip(SHOWN, labels, looks, bits(pair, outcomes), strict=False):
+        there = [(tuple(held), [told[shown] for told in held.values()])]
+        here = [(line.there, line.level) for line in quantity.lines if line.level is not None]
+        made.append(Course(label, there, here, colour, colour, marker))
+    return made
+
+
+def _whose(pair: Pairing) -> str:
+    return f"{PAPER}, {pair.published.source}; here {clock_words(pair.clock)}."
+
+
+def _seeds(course: Course) -> str:
+    counts = sorted({made.n for _, made in course.here})
+    if not counts:
+        return "No run here came to its end."
+    if counts[-1] < 2:
+        return "One seed here: no interval."
+    return f"{counts[0]} to {counts[-1]} seeds here." if len(counts) > 1 else f"{counts[0]} seeds here."
+
+
+def _cut(course: Course, ylim: tuple[float, float]) -> str:
+    ends = [end for _, made in course.here for end in (made.low, made.high) if end is not None]
+    return " Intervals reach beyond the axes." if any(not ylim[0] <= end <= ylim[1] for end in ends) else ""
