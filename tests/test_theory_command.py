@@ -42,6 +42,34 @@ def test_a_page_its_figures_and_its_tables(tmp_path: Path) -> None:
     assert len(list((tmp_path / "out" / "figures").glob("*.png"))) == page.count("<figure id")
 
 
+QUICK = ("--set", "depths=[1]", "--set", "points=60", "--set", "windows=3", "--set", "large_steps=[]")
+
+
+def test_a_source_may_be_named_by_its_number(tmp_path: Path) -> None:
+    code, said = chiasm("theory", "linear-modes", "--out", str(tmp_path / "out"), "--set", "removed=4", *QUICK)
+    assert code == 0, said
+    assert "source 4" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_a_folder_of_a_trained_study_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "study.toml").write_text("name = 'mine'")
+    (tmp_path / "results.parquet").write_bytes(b"precious")
+    code, said = chiasm("theory", "linear-modes", "--out", str(tmp_path), *QUICK)
+    assert code == 2
+    assert "holds a study that chiasm run has trained" in said
+    assert (tmp_path / "results.parquet").read_bytes() == b"precious"
+
+
+def test_what_cannot_be_drawn_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(result: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("chiasm.report.theory.mode.page.panels", broken)
+    code, _ = chiasm("theory", "linear-modes", "--out", str(tmp_path / "out"), *QUICK)
+    assert code != 0
+    assert not list(tmp_path.rglob("*.*"))
+
+
 @pytest.mark.parametrize(
     ("words", "told"),
     [
@@ -49,6 +77,15 @@ def test_a_page_its_figures_and_its_tables(tmp_path: Path) -> None:
         (("linear-modes", "--set", "dept=2"), "unknown key 'dept'"),
         (("linear-modes", "--set", "scale"), "give key=value"),
         (("none.toml",), "'none.toml' cannot be read"),
+        (("linear-modes", "--set", "matrix=[[nan, 1], [1, 1]]", "--set", "watched=2"), "holds nan at row 0"),
+        (("linear-modes", "--set", "release=11"), "last time, 10"),
+        (("linear-modes", "--set", "points=99999999999999999999"), "whole numbers up to 1000000000"),
+        (("linear-pathways", "--set", "step=-1"), "must be above 0"),
+        (("linear-pathways", "--set", "step=0.3"), "diverges at depth"),
+        (("linear-fusion", "--set", "depths=[0]"), "1 layer or more"),
+        (("linear-fusion", "--set", "step=5"), "diverge at 1 layers"),
+        (("matrix-completion", "--set", "durations=[]"), "durations is empty"),
+        (("matrix-completion", "--set", "step=1e6", "--set", "after=50", "--set", "durations=[0]"), "diverge"),
     ],
 )
 def test_a_mistake_is_one_sentence(

@@ -280,6 +280,12 @@ def test_a_study_runs_reports_its_progress_and_tells_tidy_tables() -> None:
     assert not [text for text in said if "nan" in text]
 
 
+def test_tiny_starts_and_tiny_steps_have_a_mismatch_too() -> None:
+    # Speeds of 1e-200 and of 1e200 have no squares.
+    for small in ({"scale": 1e-200, "depth": 3}, {"step": 1e-300, "depth": 2}):
+        assert np.isfinite(complete(draws(1), steps=200, **small).mismatch()).all()  # type: ignore[arg-type]
+
+
 def test_cells_of_one_draw_share_the_control_whatever_the_switch() -> None:
     result = tiny(depths=(2,)).run()
     control = result.planes[0].error[:, 0]
@@ -349,6 +355,19 @@ MISTAKES: list[tuple[Any, str]] = [
     (lambda: complete(ONE, release=2, earlier=2), "earlier task 2 of draw 0"),
     (lambda: complete(ONE, draw=[0, 0], steps=[1, 2, 3]), "do not broadcast"),
     (lambda: complete(ONE, depth=3, step=400.0, steps=400), "diverge"),
+    # One layer swings out by 5 % a step, and does not overflow within 4000.
+    (lambda: complete(ONE, depth=1, step=49.2, steps=4000), "diverge"),
+    (lambda: complete(ONE, depth=1.5), "depth = 1.5"),  # type: ignore[arg-type]
+    (lambda: complete(ONE, every=1.5), "every = 1.5"),  # type: ignore[arg-type]
+    (lambda: CompletionTask.of("x", [[1]]), "equal length"),
+    (lambda: CompletionTask.of(np.eye(2), [[2, 0], [0, 1]]), "of 1 and 0"),
+    (lambda: CompletionTask.of(np.eye(2), np.diag([np.nan, 1])), "of 1 and 0"),
+    (lambda: spectral_rates(np.eye(2), np.eye(2), 0), "depth = 0"),
+    (lambda: spectral_rates(np.eye(2), np.eye(3), 2), "one shape"),
+    (lambda: spectral_rates(np.eye(2) * np.nan, np.eye(2), 2), "finite"),
+    (lambda: tiny(first_rank=0).draw(0), "rank = 0"),
+    (lambda: tiny(observed=64).draw(0), "nothing is left to complete"),
+    (lambda: tiny(pattern="given", mask=((2,) * 8,) * 8).run(), "0 or 1"),
     (lambda: tiny(depths=()), "depths is empty"),
     (lambda: tiny(seeds=0), "seeds = 0"),
     (lambda: tiny(durations=(-5,)), "durations"),

@@ -544,6 +544,35 @@ def test_the_words_and_figures_of_a_study_without_decay_or_extras() -> None:
     assert findings(result)
 
 
+@pytest.mark.parametrize(
+    ("changes", "gone"),
+    [
+        ({"durations": (0,)}, "fusion-recovery"),
+        ({"depths": (5,)}, "fusion-landscape"),
+        ({"scale": 1e-300}, ""),
+        ({"large_steps": (2.0,)}, ""),
+    ],
+)
+def test_a_study_of_little_is_drawn_and_told_too(changes: dict[str, Any], gone: str) -> None:
+    from chiasm.pictures.style import svg, theme
+    from chiasm.report.theory.fusion.page import findings, panels
+
+    result = tiny(**changes).run()
+    with theme():
+        drawn = {panel.name: svg(panel.figure) for panel in panels(result)}
+    assert gone not in drawn
+    assert not [text for text in findings(result) if "nan" in text]
+
+
+def test_a_delay_beyond_what_was_followed_is_not_called_none() -> None:
+    from chiasm.report.theory.fusion.findings import findings
+
+    (said,) = [text for text in findings(tiny(free_after=1).run()) if text.startswith("Without weight decay")]
+    assert "nothing is permanent" not in said
+    (said,) = [text for text in findings(tiny(free_after=600).run()) if text.startswith("Without weight decay")]
+    assert "nothing is permanent" in said
+
+
 def test_settings_come_from_a_file_and_refuse_what_they_do_not_know() -> None:
     text = b'{"kind": "linear-fusion", "depths": [2], "noise": [0.2, 0.4]}'
     assert msgspec.json.decode(text, type=LinearFusion).problem.noise == (0.2, 0.4)
@@ -581,6 +610,23 @@ MISTAKES: list[tuple[Any, str]] = [
     (lambda: run(step=3.0, steps=400), "diverge"),
     (lambda: run(decay=90.0, steps=400), "diverge"),
     (lambda: run(scale=1e4, steps=400), "diverge"),
+    # One layer swings out by 5 % a step: 1e42 after 2000, and still no overflow.
+    (lambda: fuse(PLAIN, FusionLayers(1), step=0.88, steps=2000), "diverge"),
+    (lambda: run(diverging="x"), "diverging = 'x'"),
+    (lambda: run(every=1.5), "every = 1.5"),
+    (lambda: run(decay="x"), "decay = x"),
+    (lambda: FusionLayers(own=1.5), "whole numbers"),  # type: ignore[arg-type]
+    (lambda: FusionProblem(noise=("x", 1.0)), "noise"),  # type: ignore[arg-type]
+    (lambda: penalty(0.1, 0), "depth = 0"),
+    (lambda: fuse_by_steps(PLAIN, FusionLayers(1), steps=[0.1, 900.0]), "no longer than"),
+    (lambda: fuse_by_steps(FusionProblem(noise=(0.0, 0.3)), FusionLayers(1), steps=[0.1]), "as good as both"),
+    (lambda: tiny(noise=(0.0, 0.3)), "both above 0"),
+    (lambda: tiny(threshold=float("nan")), "threshold"),
+    (lambda: tiny(late_onset=-1), "late_onset"),
+    (lambda: tiny(late_factors=(float("nan"),)), "late_factors"),
+    (lambda: tiny(late_factors=()), "late_factors is empty"),
+    (lambda: tiny(large_steps=()), "large_steps is empty"),
+    (lambda: tiny(swinging_steps=(0.0,)), "swinging_steps"),
     (lambda: Landscape(PLAIN, 0, 0.03), "depth = 0"),
     (lambda: Landscape(PLAIN, 3, -1.0), "decay = -1"),
     (lambda: Landscape(PLAIN, 3, 2.0).rests(), "lets nothing be learned"),

@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 import polars as pl
 import pytest
+import torch
 from numpy.typing import NDArray
 from scipy.integrate import solve_ivp
 
@@ -15,6 +16,7 @@ from chiasm.errors import ChiasmError
 from chiasm.pictures.style import png, theme
 from chiasm.report.theory.mode.page import findings, panels
 from chiasm.theory.mode.curve import rise, strength
+from chiasm.theory.mode.descent import mode_descent
 from chiasm.theory.mode.examples import PROPERTIES, TASKS, hierarchy
 from chiasm.theory.mode.flow import State, advance, balanced
 from chiasm.theory.mode.modes import Modes, half_rise, modes
@@ -272,6 +274,66 @@ def test_gradient_descent_on_matrices_follows(depth: int) -> None:
     assert np.abs(product).max() > 1
 
 
+@pytest.mark.parametrize("depth", [1, 2, 3])
+@pytest.mark.parametrize("how", ["silence", "unrelated"])
+def test_large_steps_are_those_of_plain_matrices(depth: int, how: Any) -> None:
+    matrix, step, away = np.array(TASKS), 0.09, (4, 12)
+    left, values, right = task(matrix).modes()
+    factors = [f[0].copy() for f in balanced(left, np.full((1, len(values)), 0.05), right, depth, 0.05).factors]
+    for k in range(60):
+        below, shown, there = [np.eye(8)], np.ones(8), np.ones(8)
+        gone = away[0] <= k < away[1]
+        shown[2], there[2] = not (gone and how == "unrelated"), not (gone and how == "silence")
+        for factor in factors:
+            below.append(factor @ below[-1])
+        back, slopes = (matrix * shown - below[-1]) * there, []
+        for j in range(depth - 1, -1, -1):
+            slopes.append(back @ below[j].T)
+            back = factors[j].T @ back
+        factors = [factor + step * slope for factor, slope in zip(factors, slopes[::-1], strict=True)]
+    product = np.linalg.multi_dot(factors[::-1]) if depth > 1 else factors[0]
+    removed = {"3": (away[0] * step, away[1] * step)}
+    made = mode_descent(TASKS, steps=[0.02, step], end=60 * step, depth=depth, scale=0.05, removed=removed, how=how)
+    np.testing.assert_allclose(made.weights[1], product, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(made.end, 60 * step)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_large_steps_leave_flow_at_two_over_the_sharpness(depth: int) -> None:
+    edge = mode_descent(BLOCK, steps=[0.01], end=0.02, depth=depth).edge
+    left, values, right = task(BLOCK).modes()
+    state = balanced(left, values[None], right, depth, 1.0)
+    sizes = [rows * columns for rows, columns in state.shapes]
+
+    def loss(flat: torch.Tensor) -> torch.Tensor:
+        ends = np.cumsum([0, *sizes]).tolist()
+        cut = [flat[a:b].reshape(shape) for a, b, shape in zip(ends, ends[1:], state.shapes, strict=False)]
+        product = cut[0]
+        for layer in cut[1:]:
+            product = layer @ product
+        made: torch.Tensor = 0.5 * ((product - torch.tensor(BLOCK)) ** 2).sum()
+        return made
+
+    hessian = torch.autograd.functional.hessian(loss, torch.tensor(state.flat[0]))  # type: ignore[no-untyped-call]
+    assert edge == pytest.approx(2 / float(torch.linalg.eigvalsh(hessian)[-1]), rel=1e-9)
+    steps = edge * np.array([0.025, 0.05, 0.95, 1.05])
+    made = mode_descent(BLOCK, steps=steps, end=max(30.0, 200 * edge), depth=depth, scale=0.01, removed={"3": (0, 2)})
+    assert made.left.tolist() == [False, False, False, True]
+    # The distance is of first order in the step, so half of it at half; the next order is a share of some 0.05.
+    assert made.gap[0] / made.gap[1] == pytest.approx(0.5, abs=0.1)
+    alone = modes(BLOCK, times=[0, made.end[0]], depth=depth, scale=0.01, removed={"3": (0, made.steps[0] * 80)})
+    if steps[0] * 80 == pytest.approx(2):
+        np.testing.assert_allclose(made.flow[0], alone.weights[1], atol=1e-6)
+
+
+def test_deep_networks_that_begin_at_zero_stay_there() -> None:
+    start = np.array([[0.1, 0.0], [0.0, 0.0]])
+    made = modes(np.diag([2.0, 1.0]), times=[0, 20], depth=3, start=start).weights[1]
+    np.testing.assert_allclose(made, np.diag([2.0, 0.0]), atol=1e-6)
+    shallow = modes(np.diag([2.0, 1.0]), times=[0, 20], depth=1, start=start).weights[1]
+    np.testing.assert_allclose(shallow, np.diag([2.0, 1.0]), atol=1e-6)
+
+
 def test_cells_are_as_they_are_alone() -> None:
     onset, release, depth = np.array([0.0, 1.0]), np.array([2.0, np.inf])[:, None], np.array([1, 2, 3])[:, None, None]
     times = np.linspace(0, 4, 9)
@@ -407,6 +469,12 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"sources": {"a": []}}, "none of the 2 columns"),
     ({"start": [[1.0]]}, r"shape \(1, 1\)"),
     ({"matrix": [[1e9, 1.0]], "depth": 3, "removed": {"2": (0, 5)}}, "cannot be followed"),
+    ({"matrix": [[1e200, 1.0]], "depth": 3, "removed": {"2": (0, 5)}}, "mode = 1e\\+200"),
+    ({"scale": 1e90, "depth": 3, "removed": {"2": (0, 5)}}, "cannot be followed"),
+    ({"depth": 10**20}, "whole number of weight matrices"),
+    ({"removed": ["1"]}, "by source"),
+    ({"removed": {"1": ([], [])}}, "hold no cell"),
+    ({"start": "x"}, "rows of numbers"),
 ]
 
 
@@ -421,8 +489,14 @@ def test_a_mistake_is_told_in_one_sentence(given: dict[str, Any], said: str) -> 
 def test_mistakes_of_a_plane() -> None:
     with pytest.raises(ChiasmError, match="not finite; use `modes`"):
         recovery(TASKS, source="3", onset=0, release=np.inf)
-    with pytest.raises(ChiasmError, match=r"within is 1\.5"):
-        recovery(TASKS, source="3", onset=0, release=1, within=1.5)
+    for within in (1.5, 1e-300):
+        with pytest.raises(ChiasmError, match=f"within is {within}"):
+            recovery(TASKS, source="3", onset=0, release=1, within=within)
+    # From above a mode there is no rise to wait for: it used to be told that all was learned at once.
+    with pytest.raises(ChiasmError, match="below the weakest mode, 1"):
+        recovery(TASKS, source="3", onset=0, release=1, scale=10.0)
+    with pytest.raises(ChiasmError, match="must be a number"):
+        recovery(TASKS, source="3", onset=0, release="x")
     with pytest.raises(ChiasmError, match="says nothing of any output"):
         recovery([[1.0, 0.0]], source="2", onset=0, release=1)
     with pytest.raises(ChiasmError, match="share is 1"):
@@ -435,9 +509,56 @@ def test_mistakes_of_a_plane() -> None:
         ({"depths": ()}, "depths is empty"),
         ({"release": 11.0}, "last time, 10"),
         ({"span": 0.0}, "above 0"),
+        ({"span": 1e-300}, "above 0"),
+        ({"large_steps": (0.1, 0.0)}, "finite shares above 0"),
+        ({"matrix": ((1.0, 0.0), (0.0, 0.0)), "removed": "1", "watched": "2", "output": 1}, "nothing to learn"),
     ):
         with pytest.raises(ChiasmError, match=said):
             LinearModes(**changed).run()
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"depth": 0}, "depth = 0"),
+        ({"depth": 1.5}, "depth = 1.5"),
+        ({"mode": np.nan}, "mode = nan"),  # an answer used to come back, from memory that nobody had written
+        ({"mode": -1.0}, "mode = -1"),
+        ({"scale": 0.0}, "scale = 0"),
+        ({"scale": [0.1, -0.1]}, "scale = -0.1 to 0.1"),
+        ({"times": [-1.0]}, "times = -1"),
+        ({"times": [1.0, np.inf]}, "times = 1 to inf"),
+        ({"mode": [1.0, 2.0], "times": [1.0, 2.0, 3.0]}, "broadcast"),
+        ({"mode": "x"}, "broadcast"),
+    ],
+)
+def test_curves_refuse_what_is_out_of_range(given: dict[str, Any], said: str) -> None:
+    settings: dict[str, Any] = {"mode": 1.0, "scale": 1e-4, "depth": 3, "times": [0.0, 1.0], **given}
+    with pytest.raises(ChiasmError, match=said):
+        strength(**settings)
+    if "times" not in given:
+        settings.pop("times")
+        with pytest.raises(ChiasmError):
+            rise(**settings, share=0.5 if given.get("mode") != 1.0 else 1.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"steps": []}, "one or more"),
+        ({"steps": [0.1, -0.1]}, "above 0"),
+        ({"steps": [np.nan]}, "above 0"),
+        ({"steps": [20.0]}, "at most the end, 10"),
+        ({"steps": [1e-9]}, "give longer ones"),
+        ({"steps": ["x"]}, "row of numbers"),
+        ({"end": 0.0}, "end is 0"),
+        ({"depth": [1, 2]}, "one number each"),
+        ({"removed": {"3": (0, 11)}}, "last time, 10"),
+    ],
+)
+def test_descent_refuses_what_is_out_of_range(given: dict[str, Any], said: str) -> None:
+    with pytest.raises(ChiasmError, match=said):
+        mode_descent(TASKS, **{"steps": [0.1], "end": 10.0, **given})
 
 
 # The study ------------------------------------------------------------------------------------------------------------
@@ -446,7 +567,7 @@ def test_mistakes_of_a_plane() -> None:
 @pytest.fixture(scope="module")
 def studied() -> ModesResult:
     said: list[float] = []
-    result = LinearModes(depths=(1, 2), windows=4).run(said.append)
+    result = LinearModes(depths=(1, 2), windows=4, large_steps=(0.1, 0.95, 1.05)).run(said.append)
     assert said == sorted(said)
     assert said[-1] == 1
     return result
@@ -462,6 +583,8 @@ def test_the_study_finds_delay_without_permanence(studied: ModesResult) -> None:
         "121, 281, 308, 460 and 460; without source 3 at step 281, 281, 460, 460 and 460",
         "Outputs 3 and 4",
         "none of 24 windows",
+        "with steps of 1.900, and does not from 2.100 on (2 / sharpness: 2.000)",
+        "with steps of 0.215, and does not from 0.238 on (2 / sharpness: 0.226)",
     ):
         assert number in told
     assert studied.change.shape == (2, 5, 8)
@@ -469,6 +592,20 @@ def test_the_study_finds_delay_without_permanence(studied: ModesResult) -> None:
     assert tables["results"].height == 2 * 2 * 6
     assert tables["results"]["difference"].max() < 1e-5  # type: ignore[operator]
     assert tables["modes"].height == 10
+    assert tables["steps"].height == 6
+
+
+def test_a_fast_task_is_drawn_like_a_slow_one() -> None:
+    # All is learned within 1e-9 units of time: windows used to be told apart by their first nine decimals.
+    fast = LinearModes(
+        matrix=((2e10, 1e10), (0.0, 2e10)), removed="1", watched="2", output=1, scale=1.0, end=1e-8, points=20,
+        release=1e-9, depths=(1,), windows=4, span=1e-10, large_steps=(),
+    )  # fmt: skip
+    with pytest.raises(ChiasmError, match=r"from 0\.01"):
+        fast.run()
+    result = msgspec.structs.replace(fast, matrix=((2e9, 1e9), (0.0, 2e9)), depths=(2,), span=1.5).run()
+    assert panels(result)
+    assert "steps" not in result.frame()
 
 
 def test_the_study_is_read_from_plain_values() -> None:
@@ -482,7 +619,7 @@ def test_the_figures_are_drawn(studied: ModesResult) -> None:
     with theme():
         drawn = panels(studied)
         pictures = [png(panel.figure) for panel in drawn]
-    assert len({panel.name for panel in drawn}) == len(drawn) == 10
+    assert len({panel.name for panel in drawn}) == len(drawn) == 11
     assert all(picture.startswith(b"\x89PNG") for picture in pictures)
     assert all(panel.caption.endswith(".") for panel in drawn)
     deep = drawn[1].figure.axes[0]

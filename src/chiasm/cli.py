@@ -145,7 +145,8 @@ def main(arguments: list[str] | None = None) -> None:
         )
         sys.exit(2)
     except KeyboardInterrupt:
-        print("\nchiasm: interrupted; the same command goes on where it was", file=sys.stderr)
+        what = "goes on where it was" if isinstance(command, Run) else "begins anew; nothing is half-written"
+        print(f"\nchiasm: interrupted; the same command {what}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: no complaint at exit

@@ -18,7 +18,7 @@ from chiasm.measuring.measure import Per
 from chiasm.measuring.shown.blocks import Pairing
 from chiasm.report import write_report
 from chiasm.report.measured import write_measured
-from chiasm.report.theory.page import write_theory
+from chiasm.report.theory.page import check_folder, write_theory
 from chiasm.study.results import Results
 from chiasm.study.run import ROWS, run_study
 from chiasm.study.spec import Study
@@ -173,6 +173,7 @@ def theory_files(
     """
     kind, question, settings = load_theory(study, changes)
     check_writable(out)
+    check_folder(out)
     result = settings.run(progress)
     return write_theory(kind, question, msgspec.to_builtins(settings), result, out)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import msgspec
 
@@ -47,7 +47,7 @@ def as_struct(table: Mapping[str, Any], into: type[Any] | Mapping[str, type[Any]
     except ChiasmError:
         raise
     except msgspec.ValidationError as error:
-        raise ChiasmError(_sentence(str(error), given, section)) from error
+        raise ChiasmError(_sentence(str(error), given, section, struct)) from error
 
 
 def known_keys(raw: Mapping[str, Any], section: str, *structs: Any) -> list[str]:
@@ -68,7 +68,7 @@ def known_keys(raw: Mapping[str, Any], section: str, *structs: Any) -> list[str]
     return ["kind", *(field.encode_name for field in msgspec.structs.fields(struct))]
 
 
-def _sentence(text: str, given: Mapping[str, Any], section: str) -> str:
+def _sentence(text: str, given: Mapping[str, Any], section: str, struct: type[Any]) -> str:
     found = PLACE.search(text)
     path = found["path"].removeprefix("$").removeprefix(".") if found else ""
     said = PLACE.sub("", text).replace("`", "")
@@ -78,4 +78,16 @@ def _sentence(text: str, given: Mapping[str, Any], section: str) -> str:
     if not path:
         return f"[{section}]: {said}"
     key = re.split(r"[.\[]", path)[0]
+    if "invalid enum value" in said and (known := _words(struct, key)):
+        said = f"what would do: {', '.join(map(repr, known))}"
     return f"{section}.{path} = {given.get(key)!r}: {said}"
+
+
+def _words(struct: type[Any], key: str) -> tuple[str, ...]:
+    """Return the words that a key of a struct, or a member of its list, may be; empty where it chooses no word."""
+    for field in msgspec.structs.fields(struct):
+        if field.encode_name == key:
+            for type_ in (field.type, *get_args(field.type)):
+                if get_origin(type_) is Literal:
+                    return get_args(type_)
+    return ()

@@ -11,6 +11,7 @@ from chiasm.theory.fusion.problem import FusionProblem
 from chiasm.theory.fusion.steps import FusionSteps, fuse_by_steps
 from chiasm.theory.fusion.study import LinearFusion
 from chiasm.theory.mode.curve import rise, strength
+from chiasm.theory.mode.descent import ModeDescent, mode_descent
 from chiasm.theory.mode.examples import PROPERTIES, TASKS, hierarchy
 from chiasm.theory.mode.modes import Modes, half_rise, modes
 from chiasm.theory.mode.recovery import Recovery, recovery
@@ -43,6 +44,7 @@ __all__ = [
     "LinearTask",
     "MatrixCompletion",
     "MatrixDescent",
+    "ModeDescent",
     "Modes",
     "ModesResult",
     "PathwayDeficit",
@@ -62,6 +64,7 @@ __all__ = [
     "hierarchy",
     "low_rank",
     "matrix_descent",
+    "mode_descent",
     "modes",
     "pathway_descent",
     "pathway_flow",

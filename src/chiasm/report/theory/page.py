@@ -12,6 +12,7 @@ from typing import Any
 
 import polars as pl
 
+from chiasm.errors import ChiasmError
 from chiasm.pictures.style import Panel, png, svg, theme
 from chiasm.report.frame import asset, bullets, frame, gallery, item
 from chiasm.study.files import write_whole
@@ -39,25 +40,35 @@ def write_theory(kind: str, question: str, settings: Mapping[str, Any], result: 
         What was found, a sentence each.
 
     Raises:
-        ChiasmError: a folder that cannot be written.
+        ChiasmError: a folder that cannot be written, or that holds a study that was trained.
     """
+    check_folder(folder)
     module = import_module(f"chiasm.report.theory.{ROOMS[kind]}.page")
     findings: list[str] = module.findings(result)
     frames = result.frame()
     tables: dict[str, pl.DataFrame] = frames if isinstance(frames, dict) else {"results": frames}
+    # All of it is made before any of it is written: what cannot be drawn leaves the folder as it was.
+    files: dict[str, bytes] = {}
     for name, table in tables.items():
         buffer = io.BytesIO()
         table.write_parquet(buffer)
-        write_whole(folder / f"{name}.parquet", buffer.getvalue())
+        files[f"{name}.parquet"] = buffer.getvalue()
     drawn: list[tuple[Panel, str]] = []
     with theme():
         for panel in module.panels(result):
             drawn.append((panel, svg(panel.figure)))
-            write_whole(folder / "figures" / f"{panel.name}.svg", drawn[-1][1].encode())
-            write_whole(folder / "figures" / f"{panel.name}.png", png(panel.figure))
-    page = _page(kind, question, settings, findings, drawn, list(tables))
-    write_whole(folder / "report.html", page.encode())
+            files[f"figures/{panel.name}.svg"] = drawn[-1][1].encode()
+            files[f"figures/{panel.name}.png"] = png(panel.figure)
+    files["report.html"] = _page(kind, question, settings, findings, drawn, list(tables)).encode()
+    for name, content in files.items():
+        write_whole(folder / name, content)
     return findings
+
+
+def check_folder(folder: Path) -> None:
+    """Raise a ChiasmError where a folder holds a study that was trained: its files have the same names."""
+    if (folder / "study.toml").exists() or (folder / "store").exists():
+        raise ChiasmError(f"'{folder}' holds a study that chiasm run has trained; choose another --out")
 
 
 def _page(

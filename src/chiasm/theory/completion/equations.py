@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
 
 Floats = NDArray[np.float64]
@@ -60,12 +61,19 @@ def spectral_rates(product: Floats, gradient: Floats, depth: int) -> tuple[Float
     Returns:
         Two arrays (..., n): sigma, from the largest down, and d sigma / dt.
 
+    Raises:
+        ChiasmError: a depth below 1, shapes that differ, or a product that is not finite.
+
     Source: Arora, Cohen, Hu & Luo 2019 (arXiv:1905.13655), theorem 3; tested against gradient descent on the layers.
 
     >>> sigma, rate = spectral_rates(np.diag([4.0, 1.0]), np.diag([-1.0, 0.5]), depth=2)
     >>> sigma.tolist(), rate.tolist()
     ([4.0, 1.0], [8.0, -1.0])
     """
+    if depth < 1:
+        raise ChiasmError(f"depth = {depth}: a factorisation has 1 layer or more")
+    if np.shape(product) != np.shape(gradient) or not np.isfinite(product).all():
+        raise ChiasmError("product and gradient: two arrays of one shape, (..., n, n), and finite, would do")
     u, sigma, vh = np.linalg.svd(product)
     along = np.einsum("...ir,...ij,...rj->...r", u, gradient, vh)
     return sigma, -depth * sigma ** (2 - 2 / depth) * along

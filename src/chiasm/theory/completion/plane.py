@@ -17,6 +17,8 @@ from chiasm.theory.histories import Leg, legs
 
 Ints = NDArray[np.int64]
 
+#: A cell whose entries end so many times larger than the largest that it was shown, or began with, has diverged.
+FAR = 1e3
 INITS = ("gaussian", "balanced")
 #: Entries of a block of rows that descends together: below the number from which torch shares elementwise work among
 #: threads, which wait for each other longer than these steps take.
@@ -91,8 +93,11 @@ class CompletionPlane:
             (*cells,): |measured - equation| / |measured|, norms over records and singular values; 0 where it holds.
         """
         paths = (self.measured_path - self.equation_path)[..., 1:, :], self.measured_path[..., 1:, :]
-        away, whole = (np.sqrt(np.nansum(path**2, (-2, -1))) for path in paths)
-        return np.asarray(away / whole)
+        # In units of the largest: speeds of a tiny start are too small to be squared, of tiny steps too large.
+        unit = np.nanmax(np.abs(paths[1]), (-2, -1), keepdims=True, initial=0.0)
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+            away, whole = (np.sqrt(np.nansum((path / unit) ** 2, (-2, -1))) for path in paths)
+            return np.asarray(away / whole)
 
     def frame(self) -> Any:
         """Return a polars table, a row a cell: depth, onset, duration, steps, draw, earlier, error."""
@@ -171,8 +176,11 @@ def complete(
                 spectra[:, here, at // every] = _spectra(blocks, made, depth, step, top)[:, leg.row[here]]
             ends = here & (flat["steps"] == at)
             products[ends] = made[leg.row[ends]]
-    if not np.isfinite(products).all():
-        lost = int((~np.isfinite(products)).any((1, 2)).sum())
+    # Descent that does not diverge stays near what it is shown; one layer that does takes long to overflow.
+    largest = max(scale, *(np.abs(task.shown[task.mask]).max() for one in draws for task in (one.final, *one.earlier)))
+    there = np.abs(products).max((1, 2)) <= FAR * largest
+    if not there.all():
+        lost = int((~there).sum())
         raise ChiasmError(f"step = {step:g} with scale {scale:g}: {lost} of {n} cells diverge; a smaller step would do")
     shape = cells["draw"].shape
     error = np.array([draws[d].final.error(w) for d, w in zip(flat["draw"].tolist(), products, strict=True)])
@@ -190,14 +198,12 @@ def _check(
         raise ChiasmError("no draw is given; give one or more")
     if len({draw.final.size for draw in draws}) > 1:
         raise ChiasmError("the draws' matrices differ in size; all draws of a plane have one size")
-    if depth < 1:
-        raise ChiasmError(f"depth = {depth}: a factorisation has 1 layer or more")
     for name, value in (("step", step), ("scale", scale)):
         if not (np.isfinite(value) and value > 0):
             raise ChiasmError(f"{name} = {value}: a finite number above 0 would do")
-    for name, least in (("every", every), ("top", top)):
-        if least < 1:
-            raise ChiasmError(f"{name} = {least}: 1 or more would do")
+    for name, least in (("depth", depth), ("every", every), ("top", top)):
+        if not isinstance(least, int | np.integer) or least < 1:
+            raise ChiasmError(f"{name} = {least}: a whole number, 1 or more, would do")
     if init not in INITS:
         raise unknown("init", init, INITS)
 

@@ -132,12 +132,19 @@ class MatrixCompletion(
         if min(self.durations) < 0:
             raise ChiasmError(f"durations = {list(self.durations)}: steps of 0 or more would do")
 
+    @property
+    def other_rank(self) -> int:
+        """Rank of the matrix before a "matrix" switch."""
+        return self.rank if self.first_rank is None else self.first_rank
+
     def draw(self, seed: int) -> CompletionDraw:
         """Return the tasks of a seed: the final one, and an earlier one a switch, in their order."""
         truth, mask = low_rank(self.size, self.rank, seed), self._mask(seed)
+        if mask.all():
+            raise ChiasmError(f"all {mask.size} entries are shown: nothing is left to complete; show fewer")
         earlier: dict[str, Callable[[], CompletionTask]] = {
             "matrix": lambda: CompletionTask.of(
-                low_rank(self.size, self.first_rank or self.rank, seed, "completion other matrix"), mask
+                low_rank(self.size, self.other_rank, seed, "completion other matrix"), mask
             ),
             "observations": lambda: CompletionTask.of(truth, thin(mask, self.few, seed)),
             "noise": lambda: CompletionTask.of(truth, mask, self.noise, seed),
@@ -177,6 +184,7 @@ class MatrixCompletion(
             return random_mask(self.size, self.observed, seed)
         if self.pattern == "blocks":
             return block_mask(self.size, self.blocks)
-        if [len(row) for row in self.mask] != [self.size] * self.size:
+        right = [len(row) for row in self.mask] == [self.size] * self.size
+        if not right or any(entry not in (0, 1) for row in self.mask for entry in row):
             raise ChiasmError(f"mask: the given pattern needs {self.size} rows of {self.size} numbers 0 or 1")
         return np.array(self.mask, bool)

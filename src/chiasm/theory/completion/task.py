@@ -61,9 +61,15 @@ class CompletionTask:
         Raises:
             ChiasmError: as the class, or the noise is negative.
         """
+        picked = np.asarray(mask)
+        if picked.dtype.kind not in "biuf" or not np.isin(picked, (0, 1)).all():
+            raise ChiasmError("mask: an array of true and false, or of 1 and 0, would do")
         if not (np.isfinite(noise) and noise >= 0):
             raise ChiasmError(f"noise = {noise}: a standard deviation is 0 or more")
-        matrix = np.array(truth, np.float64)
+        try:
+            matrix = np.array(truth, np.float64)
+        except (TypeError, ValueError):
+            raise ChiasmError("truth: rows of numbers of equal length, as many as there are, would do") from None
         drawn = _normal(matrix.shape, seed, "completion noise") if noise else 0.0
         return CompletionTask(matrix, np.array(mask, bool), matrix + noise * drawn)
 

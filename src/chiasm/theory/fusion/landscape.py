@@ -31,9 +31,14 @@ HALVINGS = 80
 def penalty(w: ArrayLike, depth: int) -> Floats:
     """Return the least half sum of squares of `depth` weights whose product is w: depth / 2 |w|^(2 / depth).
 
+    Raises:
+        ChiasmError: a depth below 1.
+
     >>> penalty(0.25, 1).item(), penalty(0.25, 2).item(), penalty(0.125, 3).item()
     (0.03125, 0.25, 0.375)
     """
+    if depth < 1:
+        raise ChiasmError(f"depth = {depth}: a product has 1 weight or more")
     return np.asarray(depth / 2 * np.abs(np.asarray(w, float)) ** (2 / depth))
 
 
@@ -83,8 +88,8 @@ class Landscape:
     decay: float
 
     def __post_init__(self) -> None:
-        if self.depth < 1:
-            raise ChiasmError(f"depth = {self.depth}: a pathway has 1 layer or more")
+        if not (isinstance(self.depth, int | np.integer) and self.depth >= 1):
+            raise ChiasmError(f"depth = {self.depth}: a pathway has a whole number of layers, 1 or more")
         if not (np.isfinite(self.decay) and self.decay >= 0):
             raise ChiasmError(f"decay = {self.decay}: a finite number, 0 or more, would do")
 

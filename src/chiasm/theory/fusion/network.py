@@ -40,6 +40,8 @@ class FusionLayers:
     width: int = 24
 
     def __post_init__(self) -> None:
+        if not all(isinstance(n, int | np.integer) for n in (self.own, self.shared, self.width)):
+            raise ChiasmError(f"own, shared and width = {self.own}, {self.shared}, {self.width}: give whole numbers")
         if self.own < 1:
             raise ChiasmError(f"own = {self.own}: a pathway has 1 layer or more of its own")
         if self.shared < 0:

@@ -16,6 +16,8 @@ from chiasm.theory.fusion.states import states
 
 Ints = NDArray[np.int64]
 
+#: A cell whose weights end so many times larger than both its start and the best ones has diverged.
+FAR = 1e3
 NAMES = ("onset", "release", "steps", "decay", "scale", "step", "seed")
 
 
@@ -132,7 +134,7 @@ def fuse(
     ([0.0014, 0.0014], [20.0, 80.0])
     """
     cells = _cells(onset, release, steps, decay, scale, step, seed)
-    _check(cells, every, by)
+    _check(cells, every, by, diverging)
     if layers.width < problem.features:
         raise ChiasmError(f"width = {layers.width}: hidden layers must hold {problem.features} features")
     flat = {name: values.ravel() for name, values in cells.items()}
@@ -149,8 +151,10 @@ def fuse(
             ends = here & (flat["steps"] == at)
             maps[ends] = made[row[ends]]
     excess = problem.excess(maps)
-    if diverging == "refuse" and not np.isfinite(maps).all():
-        lost = int((~np.isfinite(maps)).any((1, 2, 3)).sum())
+    # The best weights are 1 at most. One layer that swings out takes thousands of steps to overflow.
+    there = np.abs(maps).max((1, 2, 3)) <= FAR * np.maximum(flat["scale"], 1)
+    if diverging == "refuse" and not there.all():
+        lost = int((~there).sum())
         raise ChiasmError(
             f"step up to {flat['step'].max():g}, decay to {flat['decay'].max():g}, scale to {flat['scale'].max():g}: "
             f"{lost} of {n} cells diverge at {layers.name} layers; a smaller step would do"
@@ -165,6 +169,9 @@ def fuse(
 
 def _cells(*given: ArrayLike) -> dict[str, Any]:
     arrays = {name: np.asarray(value) for name, value in zip(NAMES, given, strict=True)}
+    for name in ("decay", "scale", "step"):
+        if arrays[name].dtype.kind not in "iuf":
+            raise ChiasmError(f"{name} = {arrays[name].tolist()}: give numbers")
     for name in ("onset", "release", "steps", "seed"):
         if arrays[name].dtype.kind not in "iu":
             raise ChiasmError(f"{name} = {arrays[name].tolist()}: give whole numbers")
@@ -179,9 +186,11 @@ def _cells(*given: ArrayLike) -> dict[str, Any]:
     return {name: np.array(array, types[name]) for name, array in zip(NAMES, made, strict=True)}
 
 
-def _check(cells: dict[str, Any], every: int, by: str) -> None:
-    if every < 1:
+def _check(cells: dict[str, Any], every: int, by: str, diverging: str) -> None:
+    if not (isinstance(every, int | np.integer) and every >= 1):
         raise ChiasmError(f"every = {every}: record each so many steps, 1 or more")
+    if diverging not in ("refuse", "keep"):
+        raise ChiasmError(f"diverging = '{diverging}': 'refuse' or 'keep' would do")
     if by not in ("descent", "flow"):
         raise ChiasmError(f"by = '{by}': 'descent' or 'flow' would do")
     for name, ok, wanted in (

@@ -43,9 +43,11 @@ class FusionProblem:
     deficit: Literal["zero", "decorrelate"] = "zero"
 
     def __post_init__(self) -> None:
-        if self.features < 1:
+        if not (isinstance(self.features, int | np.integer) and self.features >= 1):
             raise ChiasmError(f"features = {self.features}: a signal has 1 feature or more")
-        if len(self.noise) != 2 or not all(math.isfinite(n) and n >= 0 for n in self.noise):
+        if len(self.noise) != 2 or not all(
+            isinstance(n, int | float | np.number) and math.isfinite(n) and n >= 0 for n in self.noise
+        ):
             raise ChiasmError(f"noise = {self.noise}: give the variance of the noise of source a and b, 0 or more")
         if self.deficit not in KINDS:
             raise unknown("deficit", self.deficit, KINDS)

@@ -84,6 +84,12 @@ def fuse_by_steps(
         raise ChiasmError(f"steps = {list(steps)}: give one finite number above 0 or more")
     if not durations or not all(np.isfinite(d) and d >= 0 for d in durations) or not (np.isfinite(after) and after > 0):
         raise ChiasmError(f"durations = {list(durations)}, after = {after}: times of 0 or more, and above 0, would do")
+    if max(steps) > after:
+        raise ChiasmError(f"steps = {list(steps)}: no longer than the time after the release, {after:g}, would do")
+    if problem.single < 1e-12:
+        raise ChiasmError(
+            f"noise = {problem.noise}: one source is as good as both, so there is no excess loss to follow"
+        )
     long = np.array(durations, float)[:, None]
 
     def windows(step: Floats) -> dict[str, Any]:

@@ -172,8 +172,27 @@ class LinearFusion(
         for name in ("durations", "onsets"):
             if min(getattr(self, name)) < 0:
                 raise ChiasmError(f"{name} = {list(getattr(self, name))}: steps of 0 or more would do")
-        if self.onset_duration < 0:
-            raise ChiasmError(f"onset_duration = {self.onset_duration}: 0 or more would do")
+        for name in ("onset_duration", "late_onset"):
+            if getattr(self, name) < 0:
+                raise ChiasmError(f"{name} = {getattr(self, name)}: 0 or more would do")
+        if not 0 < self.threshold < 1:
+            raise ChiasmError(f"threshold = {self.threshold}: an excess loss inside (0, 1) would do")
+        self._check_numbers()
+
+    def _check_numbers(self) -> None:
+        for name in ("large_steps", "swinging_steps"):
+            if not all(np.isfinite(step) and step > 0 for step in getattr(self, name)):
+                raise ChiasmError(f"{name} = {list(getattr(self, name))}: finite numbers above 0 would do")
+        if not all(np.isfinite(factor) and factor >= 0 for factor in self.late_factors):
+            raise ChiasmError(f"late_factors = {list(self.late_factors)}: finite numbers, 0 or more, would do")
+        for name, layers in (("late_factors", self.late_depths), ("large_steps", self.steps_depths)):
+            if layers and not getattr(self, name):
+                raise ChiasmError(f"{name} is empty: give one or more, or no depths that they are for")
+        if min(self.noise) <= 0:
+            raise ChiasmError(
+                f"noise = {list(self.noise)}: both above 0 would do; a source without noise needs no other, so there "
+                "is no excess loss to follow"
+            )
 
     @property
     def timelines(self) -> tuple[tuple[int, int], ...]:

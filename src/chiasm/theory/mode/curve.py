@@ -10,8 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from chiasm.errors import ChiasmError
+
 Floats = NDArray[np.float64]
 
+#: A mode or a scale that is larger cannot be followed in float64.
+LARGEST = 1e100
 #: Logit from which the integral is taken to grow by 1 a logit: 1 - z < 1e-13 there, and the error is that, squared.
 FAR = 30.0
 #: From this z on the series in 1 - z is used: SciPy's Gauss function is wrong near 1 where its arguments round.
@@ -25,12 +29,15 @@ def strength(mode: ArrayLike, scale: ArrayLike, depth: int, times: ArrayLike) ->
 
     Args:
         mode: s, its strength in the task: a singular value, 0 or more.
-        scale: a(0) > 0, the product of its weights at time 0; may lie above s, from where it falls.
+        scale: a(0) > 0, the product of its weights at time 0; may lie above s, from where it falls. Up to 1e100.
         depth: N, the number of weight matrices, 1 or more.
         times: t >= 0, in units of 1 / learning rate.
 
     Returns:
         a(t), of the shape that the three broadcast to.
+
+    Raises:
+        ChiasmError: an argument is out of its range or not a finite number, or shapes do not broadcast.
 
     Source: Saxe, McClelland, Ganguli 2014 (arXiv:1312.6120), equations 9 and 19, for N = 2 and their limit of N; tested
     against numerical integration for N from 1 to 6.
@@ -38,7 +45,7 @@ def strength(mode: ArrayLike, scale: ArrayLike, depth: int, times: ArrayLike) ->
     >>> strength(2.0, 1e-4, 2, [0.0, 2.475859, 10.0]).round(5).tolist()
     [0.0001, 1.0, 2.0]
     """
-    s, start, t = np.broadcast_arrays(*(np.asarray(given, np.float64) for given in (mode, scale, times)))
+    s, start, t = _checked(depth, mode=mode, scale=scale, times=times)
     if depth == 1:
         return np.asarray(s + (start - s) * np.exp(-t))
     power = 2 - 2 / depth
@@ -70,17 +77,44 @@ def rise(mode: ArrayLike, scale: ArrayLike, depth: int, share: float = 0.5) -> F
     Returns:
         t in units of 1 / learning rate, of the shape that mode and scale broadcast to; 0 where a(0) is there already.
 
+    Raises:
+        ChiasmError: an argument is out of its range or not a finite number, or shapes do not broadcast.
+
     Source: the inverse of `strength`; at depth 2 it is ln((s / a0 - 1) share / (1 - share)) / (2 s).
 
     >>> rise(2.0, 1e-4, 2).round(6).item()
     2.475859
     """
-    s, start = np.broadcast_arrays(*(np.asarray(given, np.float64) for given in (mode, scale)))
+    s, start = _checked(depth, mode=mode, scale=scale)
+    if (s == 0).any() or not 0 < share < 1:
+        raise ChiasmError(f"share = {share} of modes of {_ends(s)}: a share inside (0, 1) of modes above 0 would do")
     z = np.minimum(start / s, share)
     if depth == 1:
         return np.asarray(np.log((1 - z) / (1 - share)))
     ends = [np.log(part) - np.log1p(-part) for part in (z, np.asarray(share, np.float64))]
     return np.asarray((_clock(ends[1], depth, True) - _clock(ends[0], depth, True)) / (depth * s ** (2 - 2 / depth)))
+
+
+def _checked(depth: int, **given: ArrayLike) -> list[Floats]:
+    """The numbers asked for, broadcast; times and modes from 0, scales above it."""
+    if not (isinstance(depth, int | np.integer) and depth >= 1):
+        raise ChiasmError(f"depth = {depth!r}: a whole number of weight matrices, 1 or more, would do")
+    try:
+        made = np.broadcast_arrays(*(np.asarray(value, np.float64) for value in given.values()))
+    except (TypeError, ValueError):
+        raise ChiasmError(f"{', '.join(given)}: numbers or arrays of shapes that broadcast would do") from None
+    for name, values in zip(given, made, strict=True):
+        # Beyond LARGEST powers of the numbers overflow.
+        most = np.isfinite(values) if name == "times" else values <= LARGEST
+        if not (most & ((values > 0) if name == "scale" else (values >= 0))).all():
+            least = "above 0" if name == "scale" else "0 or more"
+            raise ChiasmError(f"{name} = {_ends(values)}: finite numbers, {least} and up to {LARGEST:g}, would do")
+    return list(made)
+
+
+def _ends(values: Floats) -> str:
+    low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
+    return f"{low:g}" if low == high or np.isnan(low) else f"{low:g} to {high:g}"
 
 
 def _sigmoid(logit: Floats) -> Floats:

@@ -130,7 +130,10 @@ def advance(state: State, target: Floats, present: NDArray[np.bool_], length: Fl
     flat, step = state.flat.copy(), state.step
     for which, move in ((exact, _riccati), (~exact, _dormand_prince)):
         cells = np.flatnonzero(which & (length > 0))
-        if len(cells):
+        if not len(cells):
+            continue
+        # What overflows is too fast to be followed, and refused as that.
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             flat[cells], step = move(state.taken(cells), target[cells], present[cells], length[cells])
     return State(flat, state.shapes, state.unit, step)
 
@@ -172,8 +175,10 @@ def _dormand_prince(state: State, target: Floats, present: NDArray[np.bool_], le
     """Any depth, any input: every cell runs through its own length, in steps of equal shares of it."""
     pace = present[:, None] * length[:, None, None]
     longest, depth = float(length.max()), len(state.shapes)
-    # The rate at which the strongest mode settles, and how much of it an explicit step can span.
-    rate = depth * float(np.linalg.norm(target, axis=(1, 2)).max()) ** (2 - 2 / depth)
+    # The rate at which the strongest mode settles, and how much of it an explicit step can span. Weights of a silent
+    # input do not fall, so large ones keep the rate that they begin with.
+    held = target if present.all() else np.concatenate([target, state.product])
+    rate = depth * float(np.linalg.norm(held, axis=(1, 2)).max()) ** (2 - 2 / depth)
     if longest * rate / STABLE > LONGEST:
         raise _hopeless(longest)
     # Two buffers that trade places, and views of every factor in them: cutting costs as much as multiplying.
@@ -182,16 +187,17 @@ def _dormand_prince(state: State, target: Floats, present: NDArray[np.bool_], le
     slopes = np.empty((len(ERROR), *flat.shape))
     rows, views = slopes.reshape(len(ERROR), -1), [parts(slope, state.shapes) for slope in slopes]
     done, step, tried = 0.0, min(state.step / longest, 1.0), 0
-    _slope(at, target, pace, views[0])
+    slope(at, target, pace, views[0])
+    if not np.isfinite(slopes[0]).all():
+        raise _hopeless(longest)
     while done < 1:
         tried += 1
         taken = min(step, 1 - done)
         # A step that is too long may overflow; it is told by its error, and tried again shorter.
-        with np.errstate(over="ignore", invalid="ignore"):
-            for stage, weights in enumerate(WEIGHTS, 1):
-                np.add(flat, (taken * weights @ rows[:stage]).reshape(flat.shape), out=moved)
-                _slope(there, target, pace, views[stage])
-            wrong = taken * float(np.abs(ERROR @ rows).max()) / (TOLERANCE * state.unit)
+        for stage, weights in enumerate(WEIGHTS, 1):
+            np.add(flat, (taken * weights @ rows[:stage]).reshape(flat.shape), out=moved)
+            slope(there, target, pace, views[stage])
+        wrong = taken * float(np.abs(ERROR @ rows).max()) / (TOLERANCE * state.unit)
         if tried > LONGEST:
             raise _hopeless(longest)
         if not np.isfinite(wrong):
@@ -214,7 +220,7 @@ def _hopeless(length: float) -> ChiasmError:
     )
 
 
-def _slope(factors: list[Floats], target: Floats, pace: Floats, out: list[Floats]) -> None:
+def slope(factors: list[Floats], target: Floats, pace: Floats, out: list[Floats]) -> None:
     """Write -dL/dW_l of every factor times `pace` into `out`."""
     below = [factors[0]]
     for factor in factors[1:]:

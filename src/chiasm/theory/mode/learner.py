@@ -90,7 +90,11 @@ class Learner:
     def arrived(self, scale: Floats, times: Floats) -> State:
         """Return the networks that have learned undisturbed, each until a time of its own, (cells,)."""
         strengths = strength(self.block.values, scale[:, None], self.depth, times[:, None])
-        return balanced(self.block.left, strengths, self.block.right, self.depth, float(scale.min()))
+        return balanced(self.block.left, strengths, self.block.right, self.depth, self._least(float(scale.min())))
+
+    def _least(self, start: float) -> float:
+        """The least strength that matters, which errors are held against: of the start, or of what it falls to."""
+        return min(start, float(self.block.values[-1]))
 
     def target(self, away: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
         """Return what is learned, (cells, m, n), and which inputs are there, (cells, n), while some are away."""
@@ -114,8 +118,10 @@ class Learner:
             state = self.arrived(scale, np.minimum(begin, times[-1]))
         else:
             left, values, right = factorised(self.start)
+            if not len(values):
+                return np.zeros_like(made)  # deep networks of zeros never move
             begin, rest = np.zeros(len(scale)), times
-            state = balanced(left, np.tile(values, (len(scale), 1)), right, self.depth, float(values[-1]))
+            state = balanced(left, np.tile(values, (len(scale), 1)), right, self.depth, self._least(float(values[-1])))
         stops = np.unique(np.concatenate([begin, onset.ravel(), release.ravel(), rest, [0.0]]))
         stops = stops[stops <= times[-1]]
         flat = state.flat.copy()

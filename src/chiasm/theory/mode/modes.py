@@ -102,7 +102,7 @@ def modes(
         removed: by source, its onset and release, numbers or arrays that give a cell each; release inf: never restored.
         how: what an input shows while it is away: "silence", 0, so that its first weights rest; or "unrelated",
             variance 1 but no correlation with anything, so that they are unlearned.
-        start: (outputs, inputs) instead of `scale`.
+        start: (outputs, inputs) instead of `scale`; modes that are 0 in it stay so in a deep network.
 
     Raises:
         ChiasmError: for a matrix that is not finite, an unknown source, a window beyond the times, a depth below 1, a
@@ -178,7 +178,12 @@ def half_rise(
 
 
 def _start(given: ArrayLike, what: LinearTask) -> Floats:
-    made = np.asarray(given, np.float64)
+    try:
+        made = np.asarray(given, np.float64)
+    except (TypeError, ValueError):
+        raise ChiasmError(
+            f"start is {given!r}; it must be rows of numbers of equal length, (outputs, inputs)"
+        ) from None
     if made.shape != what.matrix.shape or not np.isfinite(made).all():
         raise ChiasmError(f"start has shape {made.shape}; it must be finite and of the matrix's, {what.matrix.shape}")
     return made

@@ -17,6 +17,9 @@ from chiasm.theory.mode.windows import How, clock, manner, windows
 
 Floats = NDArray[np.float64]
 
+#: Errors below this are those of the integration.
+FINEST = 1e-6
+
 
 @dataclass(frozen=True)
 class Recovery:
@@ -93,17 +96,17 @@ def recovery(
         onset: when, in units of 1 / learning rate; an array gives a cell each.
         release: when it comes back, finite, at the onset or later; an array gives a cell each.
         depth: number of weight matrices, 1 or more; an array gives a cell each.
-        scale: a(0) > 0 of every mode; an array gives a cell each.
+        scale: a(0) > 0 of every mode, below the weakest mode; an array gives a cell each.
         sources: the columns of each source, by name; every column by itself, "1", "2", ..., where not given.
         how: "silence" or "unrelated", as in `modes`.
-        within: the error at which a network has learned, inside (0, 1).
+        within: the error at which a network has learned, from 1e-6 to below 1.
         since: (looks,) rising times after the release at which the networks are looked at; crossings between two looks
             are interpolated. Not given: 801 of them over twice the longest time that learning takes without a removal,
             or over the time in which the last of the weakest mode falls by exp(-16), about 1e-7, if that is longer.
         progress: called with the share that is done, in [0, 1].
 
     Raises:
-        ChiasmError: as `modes` does; for a release that is not finite or a `within` outside (0, 1).
+        ChiasmError: as `modes` does; for a release that is not finite or a `within` out of its range.
 
     Source: the flow of `modes`; tested against it cell by cell.
 
@@ -113,16 +116,19 @@ def recovery(
     """
     what = matrix if isinstance(matrix, LinearTask) else task(matrix, sources)
     away = manner(how)
-    if not 0 < within < 1:
-        raise ChiasmError(f"within is {within}; it must be an error inside (0, 1)")
+    if not FINEST <= within < 1:
+        raise ChiasmError(f"within is {within}; it must be an error from {FINEST:g} to below 1")
+    window = windows(what, depth, scale, {source: (onset, release)}, np.inf)
     if not np.isfinite(np.asarray(release, np.float64)).all():
         raise ChiasmError(f"the release of source '{source}' is not finite; use `modes` for one that never comes back")
-    window = windows(what, depth, scale, {source: (onset, release)}, np.inf)
     first, last = (np.broadcast_to(np.asarray(one, np.float64), window.shape).ravel() for one in (onset, release))
     own = np.isin(np.arange(what.matrix.shape[1]), what.columns(source))
     blocks = [block for block in what.blocks() if own[block.columns].any()]
     if not blocks:
         raise ChiasmError(f"source '{source}' says nothing of any output: its columns are 0, and nothing depends on it")
+    weakest = min(float(block.values[-1]) for block in blocks)
+    if (window.scale >= weakest).any():
+        raise ChiasmError(f"scale is up to {window.scale.max():g}; it must be below the weakest mode, {weakest:.3g}")
     cells = len(first)
     benches = {
         int(n): Bench([Learner(what.matrix[b.place], b, int(n), away) for b in blocks], own, within)

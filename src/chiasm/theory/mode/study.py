@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError
+from chiasm.theory.mode.descent import ModeDescent, mode_descent
 from chiasm.theory.mode.examples import TASKS
 from chiasm.theory.mode.modes import Modes, half_rise, modes
 from chiasm.theory.mode.recovery import Recovery, recovery
@@ -19,6 +20,12 @@ from chiasm.theory.mode.task import LinearTask, task
 from chiasm.theory.mode.windows import How
 
 Floats = NDArray[np.float64]
+#: The smallest side of a plane; on a smaller one windows lie closer together than figures can tell.
+LEAST = 0.01
+#: Steps that a network may take; shorter ones that would need more are left out.
+MOST = 30_000
+#: Steps after which a mode has settled at 0.95 of the edge: 0.9 ** 200 is below 1e-9.
+SETTLED = 200
 HOWS: tuple[How, ...] = ("silence", "unrelated")
 
 
@@ -43,6 +50,8 @@ class LinearModes(
         windows: onsets, and releases, along a side of a plane.
         span: the side of a plane, as a multiple of the time that learning takes without a removal.
         within: the error, relative to the task, at which a network has learned.
+        large_steps: lengths of a step of gradient descent beside flow, the source silent until `release`, as shares of
+            the longest that is stable; none to leave that out.
     """
 
     matrix: tuple[tuple[float, ...], ...] = TASKS
@@ -58,6 +67,7 @@ class LinearModes(
     windows: int = 13
     span: float = 1.5
     within: float = 0.1
+    large_steps: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 0.9, 0.95, 1.05, 1.1, 1.2)
 
     def run(self, progress: Callable[[float], None] | None = None) -> ModesResult:
         """Return what the study finds; `progress` hears the share done, in [0, 1].
@@ -74,11 +84,15 @@ class LinearModes(
                 raise ChiasmError(f"{name} is {given}; it must be {least} or more")
         if not 1 <= self.output <= what.matrix.shape[0]:
             raise ChiasmError(f"output is {self.output}; it must be one of 1 to {what.matrix.shape[0]}")
-        if not (self.end > 0 and self.span > 0 and np.isfinite([self.end, self.span]).all()):
-            raise ChiasmError(f"end is {self.end} and span {self.span}; both must be finite and above 0")
+        if not (self.end > 0 and self.span >= LEAST and np.isfinite([self.end, self.span]).all()):
+            raise ChiasmError(f"end is {self.end} and span {self.span}; give finite ones, above 0 and from {LEAST}")
+        if not all(np.isfinite(share) and share > 0 for share in self.large_steps):
+            raise ChiasmError(f"large_steps is {list(self.large_steps)}; give finite shares above 0, or none")
         if not self.depths:
             raise ChiasmError("depths is empty; give the depth of one plane at least, such as depths = [1, 2]")
         without = what.without(self.removed)
+        if not without.matrix.any():
+            raise ChiasmError(f"without source '{self.removed}' there is nothing to learn; remove another one")
         back = {self.removed: (0.0, np.array([self.release, np.inf])[:, None])}
         curves = partial(modes, times=np.linspace(0, self.end, self.points), depth=[1, self.depth], scale=self.scale)
         whole, gone, away = curves(what), curves(without), curves(what, removed=back)
@@ -96,7 +110,21 @@ class LinearModes(
             half=half_rise(what, depth=self.depth, scale=self.scale),
             half_without=half_rise(without, depth=self.depth, scale=self.scale),
             planes={how: tuple(planes[how, depth] for depth in self.depths) for how in HOWS},
+            steps=tuple(one for depth in (1, self.depth) for one in self._steps(what, depth)),
         )
+
+    def _steps(self, what: LinearTask, depth: int) -> list[ModeDescent]:
+        longest = 2 / (depth * float(what.modes()[1][0]) ** (2 - 2 / depth))
+        steps = longest * np.array(self.large_steps)
+        # Near the edge the way to the end is long in steps, however short it is in time; and all must be learned.
+        learned = 2 * float(half_rise(what, depth=depth, scale=self.scale).max())
+        back = self.release if np.isfinite(self.release) else 0.0
+        end = max(self.end, back + learned, SETTLED * float(steps.max(initial=0.0)))
+        steps = steps[steps * MOST >= end]
+        away = {self.removed: (0.0, self.release)}
+        if not len(steps):
+            return []
+        return [mode_descent(what, steps=steps, end=end, depth=depth, scale=self.scale, removed=away)]
 
     def _plane(self, what: LinearTask, how: How, depth: int) -> Recovery:
         follow = partial(recovery, what, source=self.removed, depth=depth, scale=self.scale, within=self.within)
@@ -119,6 +147,7 @@ class ModesResult:
         half: (modes,) times to half of each mode of the whole task, deep.
         half_without: (modes,) the same without the source.
         planes: for each way to be away, one plane of windows a depth, cells in a row.
+        steps: depths 1 and `settings.depth`: descent with large steps beside flow; empty where none were asked for.
     """
 
     settings: LinearModes
@@ -128,9 +157,13 @@ class ModesResult:
     half: Floats
     half_without: Floats
     planes: dict[How, tuple[Recovery, ...]]
+    steps: tuple[ModeDescent, ...] = ()
 
     def frame(self) -> dict[str, pl.DataFrame]:
-        """Return tidy tables: "results", a row a window of a plane; "modes", a row a mode; "weights", the curves."""
+        """Return tidy tables: "results", a row a window of a plane; "modes", a row a mode; "weights", the curves.
+
+        And "steps", a row a length of a step, where some were asked for.
+        """
         planes = [
             plane.frame().select(pl.lit(how).alias("how"), pl.all())
             for how in self.planes
@@ -147,7 +180,12 @@ class ModesResult:
             made.frame().select(pl.lit(name).alias("task"), pl.all())
             for name, made in (("whole", self.whole), ("without", self.without))
         ]
-        return {"results": pl.concat(planes), "modes": pl.concat(rises), "weights": pl.concat(curves)}
+        lengths = [
+            pl.DataFrame({"depth": [one.depth] * len(one.steps), "step": one.steps, "gap": one.gap, "left": one.left})
+            for one in self.steps
+        ]
+        made = {"results": pl.concat(planes), "modes": pl.concat(rises), "weights": pl.concat(curves)}
+        return made | ({"steps": pl.concat(lengths)} if lengths else {})
 
     @property
     def change(self) -> Floats:

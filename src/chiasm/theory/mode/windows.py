@@ -15,6 +15,9 @@ from chiasm.theory.mode.task import LinearTask
 Floats = NDArray[np.float64]
 How = Literal["silence", "unrelated"]
 
+#: More matrices than anyone can hold in memory.
+DEEPEST = 10**6
+
 
 @dataclass(frozen=True)
 class Windows:
@@ -56,6 +59,8 @@ def windows(
             number from 1 on, a scale that is not above 0, or shapes that do not broadcast.
     """
     depths, scales = _depths(depth), _scales(scale)
+    if not isinstance(removed or {}, Mapping):
+        raise ChiasmError(f"removed is {removed!r}; it must hold a pair (onset, release) by source")
     ends = {name: _window(task, name, window, end) for name, window in (removed or {}).items()}
     try:
         shape = np.broadcast_shapes(depths.shape, scales.shape, *(w.shape for pair in ends.values() for w in pair))
@@ -63,6 +68,8 @@ def windows(
         shapes = [depths.shape, scales.shape, *(w.shape for pair in ends.values() for w in pair)]
         raise ChiasmError(f"depth, scale, onsets and releases have shapes {shapes}, which do not broadcast") from None
     cells = int(np.prod(shape))
+    if not cells:
+        raise ChiasmError("depth, scale, onsets and releases hold no cell; give 1 or more of each")
     onset, release = (np.full((cells, task.matrix.shape[1]), np.inf) for _ in range(2))
     for name, (start, stop) in ends.items():
         first, last = (np.broadcast_to(one, shape).reshape(cells, 1) for one in (start, stop))
@@ -100,8 +107,8 @@ def _numbers(what: str, given: ArrayLike) -> Floats:
 
 def _depths(given: ArrayLike) -> NDArray[np.int64]:
     made = _numbers("depth", given)
-    if not np.isfinite(made).all() or (made < 1).any() or (made != np.floor(made)).any():
-        raise ChiasmError(f"depth is {given!r}; it must be a whole number of weight matrices, 1 or more")
+    if not ((made >= 1) & (made <= DEEPEST) & (made == np.floor(made))).all():
+        raise ChiasmError(f"depth is {given!r}; it must be a whole number of weight matrices, 1 to {DEEPEST}")
     return made.astype(np.int64)
 
 

@@ -32,6 +32,9 @@ def settle(system: Pathways, weight: Floats) -> Floats:
         (*cells, n) outputs K. Where pathways that cannot learn already give more than the strength, and the others
         cannot go below 0, those others end at 0.
 
+    Raises:
+        ChiasmError: weights that do not fit the cells, or NaN.
+
     Source:
         Depth 1: K_i = p_i + (s - sum p) / n. Depth 2: K_i = s p_i^2 / sum p^2. Compared with solve_ivp beyond.
 
@@ -41,7 +44,7 @@ def settle(system: Pathways, weight: Floats) -> Floats:
     [6.819, 3.181]
     """
     n = system.count
-    p = np.broadcast_to(weight, (*system.cells, n)).reshape(-1, n).T.astype(np.float64)
+    p = system.each("weight", weight).reshape(-1, n).T.astype(np.float64)
     d = system.depth.reshape(-1, n).T
     learns = (~system.missing).reshape(-1, n).T.astype(np.float64)
     ended = settled(p, system.strength.ravel(), d, system.gap, learns, np.ones_like(p))
@@ -61,7 +64,8 @@ def settle_after(system: Pathways, missed: ArrayLike) -> Floats:
         (*cells, n) outputs K.
 
     Raises:
-        ChiasmError: a lesson missed that is below 0, or longer than any deficit could make it.
+        ChiasmError: numbers that do not fit the cells, a lesson missed that is below 0, or longer than any deficit
+            could make it.
 
     Source:
         Two pathways of depth 2 that start alike: (K_a - K_b) / (K_a + K_b) = tanh(missed).
@@ -71,7 +75,7 @@ def settle_after(system: Pathways, missed: ArrayLike) -> Floats:
     >>> round(float((a - b) / (a + b)), 6), round(float(np.tanh(0.5)), 6)
     (0.462117, 0.462117)
     """
-    gap = np.asarray(missed, dtype=np.float64)
+    gap = system.each("missed", missed)
     if not np.all(gap >= 0):
         raise ChiasmError("a lesson missed counts from the pathway that missed least; it cannot be below 0")
     most = gap.max(axis=-1, keepdims=True)

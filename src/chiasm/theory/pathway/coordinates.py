@@ -133,7 +133,7 @@ def _by_depth(each: Callable[[Floats, int], Floats], x: Floats, depth: Ints) -> 
 def _lesson_balanced(p: Floats, depth: int) -> Floats:
     if depth == 1:
         return p + 0.0
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):
         made: Floats = np.log(p) if depth == 2 else -(p ** (2.0 - depth)) / (depth - 2)
     return made
 

@@ -93,9 +93,14 @@ def windows(system: Pathways, deficits: Sequence[PathwayDeficit]) -> Windows:
     for one in deficits:
         if one.kind not in KINDS:
             raise unknown("kind of pathway deficit", str(one.kind), KINDS)
-        if not 0 <= one.pathway < system.count:
+        if one.pathway not in range(system.count):
             raise ChiasmError(f"there is no pathway {one.pathway}; the pathways are numbered 0 to {system.count - 1}")
-        onset, release, rate = (np.asarray(v, dtype=np.float64) for v in (one.onset, one.release, one.rate))
+        try:
+            onset, release, rate = (np.asarray(v, dtype=np.float64) for v in (one.onset, one.release, one.rate))
+        except (TypeError, ValueError) as wrong:
+            raise ChiasmError(
+                f"onset {one.onset!r}, release {one.release!r} and rate {one.rate!r} of a deficit must be numbers"
+            ) from wrong
         try:
             late = np.any(~(release >= onset))
             shape = np.broadcast_shapes(system.cells, onset.shape, release.shape, rate.shape)
@@ -111,6 +116,8 @@ def windows(system: Pathways, deficits: Sequence[PathwayDeficit]) -> Windows:
             )
         if not np.all((rate >= 0) & (rate <= 1)):
             raise ChiasmError(f"the rate of a deficit lies in [0, 1]; got {_ends(rate)}")
+        if not np.prod(shape):
+            raise ChiasmError("onset, release and rate of a deficit hold no cell; give one number or more of each")
         values.append((onset, release, rate))
         system = _over(system, shape)
     rows = [np.stack([np.broadcast_to(v, system.cells).ravel() for v in row]) for row in zip(*values, strict=True)]

@@ -138,8 +138,8 @@ def check_descent(deficits: Sequence[PathwayDeficit], step: Floats, steps: int) 
     """Refuse steps that are not positive and deficits that end after the last step, with a ChiasmError."""
     if not np.all((step > 0) & np.isfinite(step)):
         raise ChiasmError(f"a step of gradient descent must be above 0 and finite; got {np.min(step):g}")
-    if steps < 1:
-        raise ChiasmError(f"gradient descent needs at least 1 step; got {steps}")
+    if not isinstance(steps, int | np.integer) or steps < 1:
+        raise ChiasmError(f"gradient descent needs a whole number of steps, at least 1; got {steps}")
     for one in deficits:
         last = float(np.max(np.asarray(one.release, dtype=np.float64)))
         if last > steps:
@@ -148,7 +148,10 @@ def check_descent(deficits: Sequence[PathwayDeficit], step: Floats, steps: int) 
 
 def noted_steps(at: ArrayLike, steps: int) -> Ints:
     """Return the numbers of steps after which to note outputs, in order, once each; refuse any not in [0, steps]."""
-    noted = np.unique(np.asarray(at).ravel().astype(np.int64))
+    asked = np.asarray(at, np.float64).ravel()
+    if not np.array_equal(asked, np.floor(asked)):
+        raise ChiasmError("outputs can be noted after whole numbers of steps only")
+    noted = np.unique(np.clip(asked, -1, steps + 1)).astype(np.int64)
     if len(noted) and (noted[0] < 0 or noted[-1] > steps):
         raise ChiasmError(f"outputs can be noted after 0 to {steps} steps; got {noted[0]} to {noted[-1]}")
     return noted

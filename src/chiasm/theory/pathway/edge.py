@@ -28,7 +28,10 @@ def sharpness(system: Pathways, outputs: Floats) -> Floats:
 
     Args:
         system: the cells.
-        outputs: (*cells, n) outputs K that add up to the strength.
+        outputs: (..., *cells, n) outputs K that add up to the strength.
+
+    Raises:
+        ChiasmError: outputs for another number of pathways.
 
     Source:
         Half the squared residual has the Hessian g g^T there, g the gradient of the summed output; compared with the
@@ -38,6 +41,8 @@ def sharpness(system: Pathways, outputs: Floats) -> Floats:
     >>> sharpness(pathways([2.0, 2.0], depth=4, output=0.01), np.array([[2.0, 0.0], [1.0, 1.0]])).round(3).tolist()
     [11.314, 8.0]
     """
+    if np.shape(outputs)[-1:] != (system.count,):
+        raise ChiasmError(f"outputs: their last axis must hold the {system.count} pathways; got {np.shape(outputs)}")
     p = coordinates.weight(outputs, system.depth, system.gap)
     made: Floats = np.where(system.missing, 0.0, coordinates.slope(p, system.depth, system.gap)).sum(-1)
     return made

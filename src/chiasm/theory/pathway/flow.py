@@ -84,6 +84,9 @@ def dominance(outputs: Floats, first: int = 0, second: int = 1) -> Floats:
     >>> dominance(np.array([[3.0, 1.0], [0.0, 0.0]])).tolist()
     [0.5, 0.0]
     """
+    for pathway in (first, second):
+        if pathway not in range(outputs.shape[-1]):
+            raise ChiasmError(f"there is no pathway {pathway}; the pathways are numbered 0 to {outputs.shape[-1] - 1}")
     a, b = outputs[..., first], outputs[..., second]
     total = a + b
     return np.where(total == 0, 0.0, (a - b) / np.where(total == 0, 1.0, total))

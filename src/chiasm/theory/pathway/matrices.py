@@ -104,6 +104,9 @@ def matrix_descent(
     if init not in GAPS:
         raise unknown("init", init, GAPS)
     # The cells of the deficits and steps are networks; those of `whole` and `system` are modes.
+    for name, sd in (("spread", spread), ("jitter", jitter)):
+        if not (np.isfinite(sd) and sd >= 0):
+            raise ChiasmError(f"{name} = {sd}: a standard deviation is finite, 0 or more")
     one = pathways(1.0, depth, output=output, count=count)
     made = windows(one, [*deficits, PathwayDeficit(0, 0, np.zeros(length.shape))])
     cells = made.system.cells

@@ -16,6 +16,9 @@ from chiasm.theory.pathway.coordinates import GAPS, Floats, Ints
 PerPathway = ArrayLike | tuple[ArrayLike, ...]
 Bools = NDArray[np.bool_]
 
+#: Beyond it powers of weights leave float64.
+DEEPEST = 1000
+
 
 @dataclass(frozen=True)
 class Pathways:
@@ -52,6 +55,18 @@ class Pathways:
     def count(self) -> int:
         """The number n of pathways."""
         return int(self.start.shape[-1])
+
+    def each(self, what: str, value: ArrayLike) -> Floats:
+        """Return a number for each pathway of each cell, (*cells, n); what does not fit is a ChiasmError."""
+        try:
+            made = np.broadcast_to(np.asarray(value, np.float64), self.start.shape)
+        except (TypeError, ValueError):
+            raise ChiasmError(
+                f"{what}: numbers of the shape {self.start.shape}, (*cells, pathways), would do"
+            ) from None
+        if np.isnan(made).any():
+            raise ChiasmError(f"{what}: NaN is among them; numbers would do")
+        return made
 
     def output(self, weight: Floats) -> Floats:
         """Return the outputs K of weights p, both (*cells, n)."""
@@ -97,8 +112,8 @@ def pathways(
     """
     if init not in GAPS:
         raise unknown("init", str(init), GAPS)
-    if count < 1:
-        raise ChiasmError(f"{count} pathways were asked for; at least 1 is needed")
+    if not isinstance(count, int | np.integer) or count < 1:
+        raise ChiasmError(f"{count} pathways were asked for; a whole number is needed, at least 1")
     begun = weight if output is None else output
     if begun is None or (output is not None and weight is not None):
         raise ChiasmError("give the start of the pathways either as output (K) or as weight (p), not both or none")
@@ -109,10 +124,14 @@ def pathways(
     except ValueError as wrong:
         shapes = ", ".join(f"{name} {value.shape[:-1]}" for name, value in spread.items())
         raise ChiasmError(f"cells of these shapes do not broadcast: {shapes}") from wrong
+    if not s.size:
+        raise ChiasmError("no cell is given; give one strength, depth and start, or more")
     if np.any(s <= 0):
         raise ChiasmError(f"the strength of a mode must be above 0; the smallest given is {s.min():g}")
-    if np.any(layers < 1) or np.any(layers != np.round(layers)):
-        raise ChiasmError(f"a pathway has a whole number of layers, from 1; got {layers.min():g} to {layers.max():g}")
+    if np.any(layers < 1) or np.any(layers > DEEPEST) or np.any(layers != np.round(layers)):
+        raise ChiasmError(
+            f"a pathway has a whole number of layers, from 1 to {DEEPEST}; got {layers.min():g} to {layers.max():g}"
+        )
     d, gone = layers.astype(np.int64), lacks != 0
     if init == "balanced" and np.any((p <= 0) & (d > 1) & ~gone):
         raise ChiasmError(
@@ -127,7 +146,10 @@ def _each(name: str, value: PerPathway, count: int) -> Floats:
     """Give a value an axis for the pathways, the last: (*cells, n), or (*cells, 1) where it is the same for all."""
     if isinstance(value, tuple) and len(value) != count:
         raise ChiasmError(f"{name} is a tuple of {len(value)}; a tuple holds one value for each of {count} pathways")
-    parts = [np.asarray(v, dtype=np.float64) for v in (value if isinstance(value, tuple) else (value,) * count)]
+    try:
+        parts = [np.asarray(v, dtype=np.float64) for v in (value if isinstance(value, tuple) else (value,) * count)]
+    except (TypeError, ValueError) as wrong:
+        raise ChiasmError(f"{name} = {value!r}: numbers or arrays of numbers would do") from wrong
     try:
         made = np.stack(np.broadcast_arrays(*parts), axis=-1)
     except ValueError as wrong:

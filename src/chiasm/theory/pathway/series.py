@@ -51,7 +51,7 @@ def advance(
         (n, Q) weights at the times asked for.
 
     Raises:
-        ChiasmError: where the flow is too stiff to follow.
+        ChiasmError: where the flow is too stiff, or too fast, to follow.
 
     Source:
         Compared with scipy.integrate.solve_ivp at rtol 1e-12, and with closed forms at depth 1 and 2.
@@ -78,7 +78,13 @@ def advance(
         asked = np.concatenate([asked, np.arange(bounds[joining.start], bounds[joining.stop])])
         following = joining.stop
         cut = (state, strength[here], depth[:, here], gap, learns[:, here], speaks[:, here])
-        coefficients = series(*cut)
+        with np.errstate(over="ignore", invalid="ignore"):
+            coefficients = series(*cut)
+        if not np.isfinite(coefficients[-1]).all():
+            raise ChiasmError(
+                f"a flow from weights up to {np.abs(state).max():.3g} towards strengths up to {strength.max():.3g} is "
+                "too fast to be followed; give a smaller start, or strengths divided by the largest"
+            )
         speed = _tail(coefficients, *cut)
         left = end[here] - now[here]
         step = np.where(speed > 0, np.inf, _step(coefficients, gap))

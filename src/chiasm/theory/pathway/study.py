@@ -18,7 +18,7 @@ from chiasm.theory.pathway.descent import pathway_descent
 from chiasm.theory.pathway.edge import edge_share, edge_steps
 from chiasm.theory.pathway.flow import pathway_flow
 from chiasm.theory.pathway.matrices import matrix_descent
-from chiasm.theory.pathway.pathways import Pathways, pathways
+from chiasm.theory.pathway.pathways import Bools, Pathways, pathways
 from chiasm.theory.pathway.result import (
     KINDS,
     Doses,
@@ -182,6 +182,14 @@ class LinearPathways(
                 f"portrait_steps = {self.portrait_steps}"
             )
 
+    def _kept(self, diverged: Bools, depth: object) -> None:
+        """Refuse a step under which descent diverges where nobody asked for large ones."""
+        if diverged.any():
+            raise ChiasmError(
+                f"step = {self.step:g} with output {self.output:g}: gradient descent diverges at depth {depth}; a "
+                "smaller step, or a smaller output, would do"
+            )
+
     def _time(self, one: PathwayDeficit) -> PathwayDeficit:
         return one.times(self.step)
 
@@ -195,7 +203,9 @@ class LinearPathways(
             flows.append(made.index())
             missed.append(made.missed())
             # As long again after the last release, so that what is compared with the end of the flow is an end.
-            descents.append(pathway_descent(mesh, [deficit], self.step, 2 * self.steps).index())
+            down = pathway_descent(mesh, [deficit], self.step, 2 * self.steps)
+            self._kept(down.diverged, ", ".join(str(d) for d in np.unique(down.system.depth[down.diverged])))
+            descents.append(down.index())
         return OnsetSweep(onset, np.stack(flows), np.stack(descents), np.stack(missed))
 
     def _window(self, mesh: Pathways) -> PathwayWindow:
@@ -224,7 +234,9 @@ class LinearPathways(
             often = PathwayDeficit(
                 1, begin[..., None], end[..., None], kind, np.repeat(rate[:, None], self.tosses, axis=1)
             )
-            descents.append(pathway_descent(mode, [often], self.step, steps, seed=self.seed).index())
+            down = pathway_descent(mode, [often], self.step, steps, seed=self.seed)
+            self._kept(down.diverged, self.dose_depth)
+            descents.append(down.index())
         return Doses(rate, duration, np.stack(flows), np.stack(descents))
 
     def _portrait(self) -> Portrait:
@@ -246,6 +258,7 @@ class LinearPathways(
             self.lesion_depth, [deficit], self.step, self.steps, at, self.target, self.width, self.output,
             missing=[(0, self.lesion_mode)], seed=self.seed,
         )  # fmt: skip
+        self._kept(made.diverged, self.lesion_depth)
         same = pathway_flow(made.system, [self._time(deficit)], at * self.step)
         other = made.outputs[:, self.lesion_mode, 1]
         there = np.flatnonzero(other >= 0.9 * made.system.strength[self.lesion_mode])
@@ -259,6 +272,7 @@ class LinearPathways(
             self.matrix_depth, [deficit], self.step, self.steps, at, self.target, self.width, self.output, self.spread,
             seed=self.seed,
         )  # fmt: skip
+        self._kept(made.diverged, self.matrix_depth)
         cells = [PathwayDeficit(1, onset[:, None], onset[:, None] + self.duration)]
         followed = pathway_flow(made.system, [self._time(one) for one in cells], at * self.step).outputs
         reduced, finer = [], (1, 3, 10)

@@ -103,7 +103,7 @@ def _damage(result: CompletionResult, plane: CompletionPlane, k: int, switch: st
 def _caption(result: CompletionResult, switch: str) -> str:
     asked = result.settings
     how = {
-        "matrix": f"another matrix of rank {asked.first_rank or asked.rank}, the same entries shown",
+        "matrix": f"another matrix of rank {asked.other_rank}, the same entries shown",
         "observations": f"{asked.few} of the entries",
         "noise": f"the entries with noise of standard deviation {asked.noise:g}",
         "pattern": f"the same matrix, {asked.blocks} blocks on its diagonal shown",

@@ -93,8 +93,10 @@ def _delays(result: FusionResult) -> list[str]:
 def _free(result: FusionResult) -> list[str]:
     asked, parts = result.settings, []
     kept = [k for k, duration in enumerate(asked.durations) if duration > 0]
-    for plane in result.free:
+    back = True
+    for plane in result.free if kept else ():
         steps = np.median(plane.recovery(asked.threshold)[kept], axis=1)
+        back &= bool(np.isfinite(steps).all())
         if np.isfinite(steps).all():
             span = f"{steps.min():.0f}" if steps.min() == steps.max() else f"{steps.min():.0f} to {steps.max():.0f}"
             parts.append(f"{span} steps at depth {plane.layers.own}")
@@ -102,8 +104,9 @@ def _free(result: FusionResult) -> list[str]:
             parts.append(f"more than {asked.free_after} steps at depth {plane.layers.own} in some cells")
     if not parts:
         return []
+    lasting = "nothing is permanent" if back else "not every cell was followed to its end"
     return [
-        f"Without weight decay nothing is permanent: after every deficit of up to {max(asked.durations)} steps the "
+        f"Without weight decay {lasting}: after every deficit of up to {max(asked.durations)} steps the "
         f"excess loss is below {asked.threshold:g} again in {listed(parts)} (medians over seeds)."
     ]
 
@@ -230,6 +233,8 @@ def _mean(values: Floats | Sequence[float]) -> str:
 
 def _small(value: float) -> str:
     """A number of any size: 0.994, or 2.2 · 10^-19."""
+    if not np.isfinite(value):
+        return "not known"
     if value == 0 or abs(value) >= 1e-3:
         return number(float(value), 3)
     digits, power = f"{value:.1e}".split("e")

@@ -30,15 +30,15 @@ def panels(result: FusionResult) -> list[Panel]:
     asked = result.settings
     durations = [_curve(plane, plane.excess[result.duration_cells(plane)]) for plane in result.depths]
     onsets = [_curve(plane, plane.excess[result.onset_cells(plane)]) for plane in result.depths]
+    drawn = min(asked.depths) <= DRAWN
     window = f"A deficit of {asked.onset_duration} steps"
     duration = "duration of the deficit (steps)"
     figures = {
         "duration": sweep(durations, asked.durations, "A deficit from the beginning", duration, EXCESS),
         "onset": sweep(onsets, asked.onsets, window, "onset of the deficit (steps)", EXCESS),
-        "recovery": _recovery(result),
+        **({"recovery": _recovery(result)} if max(asked.durations) else {}),
         "penalty": _penalty(),
-        "landscape": _landscape(result, near=False),
-        "barrier": _landscape(result, near=True),
+        **({"landscape": _landscape(result, near=False), "barrier": _landscape(result, near=True)} if drawn else {}),
         **({"late": _late(result)} if result.late else {}),
         **({"shared": _shared(result)} if result.shared else {}),
         "redundant": _redundant(result),
@@ -271,6 +271,8 @@ def _steps(result: FusionResult) -> Figure:
                 axes.axvline(one.edges[name], color=colour, lw=1.0, ls=style, zorder=1)
         handles.append(Line2D([], [], color=colour, marker=marker, markersize=5, label=f"depth {one.layers.own}"))
     axes.set_xscale("log")
+    if not any((one.gap.mean(2)[one.left == 0] > 0).any() for one in result.steps):
+        axes.set_ylim(1e-3, 1)  # no step keeps with flow, or none leaves it: an axis without a point
     axes.set_yscale("log")
     ticks = [0.05, 0.1, 0.2, 0.5, 1.0]
     low, high = result.steps[0].steps.min(), result.steps[0].steps.max()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from chiasm.pictures.words import listed, number
+from chiasm.pictures.words import listed, number, percent
 from chiasm.theory.mode.study import HOWS, ModesResult
 
 Floats = NDArray[np.float64]
@@ -64,7 +64,7 @@ def findings(result: ModesResult) -> list[str]:
             f"Outputs {listed([str(i) for i in still])} share no source with those that use source {source}; their "
             "weights differ by exactly 0 at any time, shallow and deep."
         )
-    return made + _windows(result)
+    return made + _windows(result) + _descent(result)
 
 
 def _watched(result: ModesResult) -> list[str]:
@@ -125,6 +125,23 @@ def _windows(result: ModesResult) -> list[str]:
         f"windows failed to recover, and at the end no weight differs from that of a network that lost nothing by more "
         f"than {worst:.0e}."
     )
+    return made
+
+
+def _descent(result: ModesResult) -> list[str]:
+    made = []
+    for one in result.steps:
+        kept, gone = one.steps[~one.left], one.steps[one.left]
+        if not len(kept):
+            made.append(f"At depth {one.depth} descent leaves flow at every step that was tried.")
+            continue
+        least = int(one.steps.argmin())
+        ends = f", and does not from {number(float(gone.min()), 3)} on" if len(gone) else ""
+        made.append(
+            f"At depth {one.depth} gradient descent with steps of {number(float(one.steps[least]), 3)} keeps within "
+            f"{percent(float(one.gap[least]), 1)} of flow; it ends where flow does with steps of "
+            f"{number(float(kept.max()), 3)}{ends} (2 / sharpness: {number(one.edge, 3)})."
+        )
     return made
 
 

@@ -6,6 +6,7 @@ from chiasm.pictures.style import Panel
 from chiasm.report.theory.mode.curves import change, curves, rises
 from chiasm.report.theory.mode.findings import WORDS, findings
 from chiasm.report.theory.mode.planes import left, maps, permanence
+from chiasm.report.theory.mode.steps import steps
 from chiasm.theory.mode.study import ModesResult
 
 __all__ = ["findings", "panels"]
@@ -27,4 +28,4 @@ def panels(result: ModesResult) -> list[Panel]:
         )
         caption = f"{over}: how much later the weights of the sources that stay are learned; {away}."
         drawn.append(Panel(f"modes-others-{how}", figure, caption))
-    return [*drawn, left(result), permanence(result)]
+    return [*drawn, left(result), permanence(result), *([steps(result)] if result.steps else [])]

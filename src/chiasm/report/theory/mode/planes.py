@@ -109,18 +109,20 @@ def _bar(figure: Figure, scale: Normalize, log: bool, unit: str) -> None:
 
 def _map(axes: Axes, plane: Recovery, value: Floats, scale: Normalize) -> None:
     unit = float(plane.finish.flat[0])
-    edges = np.unique(np.concatenate([plane.onset, plane.release]).round(9))
+    # In units of the time to learn, which may be short: what differs by rounding is one edge.
+    onset, release = ((ends / unit).round(9) for ends in (plane.onset, plane.release))
+    edges = np.unique(np.concatenate([onset, release]))
     image = np.full((len(edges), len(edges)), np.nan)
-    image[np.searchsorted(edges, plane.release.round(9)), np.searchsorted(edges, plane.onset.round(9))] = value
+    image[np.searchsorted(edges, release), np.searchsorted(edges, onset)] = value
     # What never recovered is hatched; what cannot be is left empty.
     lost = np.isinf(image)
-    half = (edges[1] - edges[0]) / 2 / unit
-    box = (edges[0] / unit - half, edges[-1] / unit + half) * 2
+    half = (edges[1] - edges[0]) / 2
+    box = (edges[0] - half, edges[-1] + half) * 2
     axes.imshow(np.ma.masked_invalid(image), cmap=SEQUENCE, norm=scale, origin="lower", extent=box, aspect="auto",
                 interpolation="none")  # fmt: skip
     if lost.any():
-        axes.contourf(edges / unit, edges / unit, lost, levels=[0.5, 1.5], colors="none", hatches=["////"])
-    ticks = [t for t in (0, 0.5, 1, 1.5, 2) if t <= edges[-1] / unit + 1e-6]
+        axes.contourf(edges, edges, lost, levels=[0.5, 1.5], colors="none", hatches=["////"])
+    ticks = [t for t in (0, 0.5, 1, 1.5, 2) if t <= edges[-1] + 1e-6]
     axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
     axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
 

@@ -137,6 +137,9 @@ def _matrices(result: PathwaysResult) -> Iterator[str]:
 def _large(result: PathwaysResult) -> Iterator[str]:
     for one in result.large:
         beyond = (one.step > one.limits[0]) & np.isfinite(one.index)
+        if not np.isfinite(one.index).any():
+            yield f"At depth {one.depth} descent diverges at every step that was tried."
+            continue
         if one.depth < 3:
             least = float(one.index[np.isfinite(one.index)].min())
             yield (

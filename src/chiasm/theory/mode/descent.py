@@ -1,0 +1,166 @@
+"""Gradient descent with steps of any length on balanced linear networks, beside their flow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from chiasm.errors import ChiasmError
+from chiasm.theory.mode.flow import balanced, parts, slope
+from chiasm.theory.mode.modes import modes
+from chiasm.theory.mode.task import LinearTask, Sources, task
+from chiasm.theory.mode.windows import How, manner, windows
+
+Floats = NDArray[np.float64]
+
+#: Weights that end further than this share of the largest from those of flow have left the state where flow ends.
+LEFT = 0.01
+#: More steps than this of one network are not waited for.
+MOST = 1_000_000
+
+
+@dataclass(frozen=True)
+class ModeDescent:
+    """Descent with steps of several lengths, and flow at the same times.
+
+    Attributes:
+        task: the matrix and its sources.
+        depth: number of weight matrices.
+        steps: (S,) lengths of a step, in units of 1 / learning rate of the flow: learning rates.
+        end: (S,) the time reached, a whole number of steps.
+        weights: (S, outputs, inputs) at the end; NaN or huge where descent diverged.
+        flow: (S, outputs, inputs) weights of flow at that time.
+        gap: (S,) the largest distance of any weight from flow at any time looked at, as a share of the task's largest
+            entry; infinite where descent diverged.
+        edge: 2 / sharpness where the task is learned: the step above which descent does not stay there.
+    """
+
+    task: LinearTask
+    depth: int
+    steps: Floats
+    end: Floats
+    weights: Floats
+    flow: Floats
+    gap: Floats
+    edge: float
+
+    @property
+    def left(self) -> NDArray[np.bool_]:
+        """(S,) whether descent does not end where flow does: it swings, or diverges."""
+        with np.errstate(invalid="ignore", over="ignore"):
+            apart = np.abs(self.weights - self.flow).max((1, 2)) / np.abs(self.task.matrix).max()
+        return np.asarray(~(apart < LEFT))
+
+
+def mode_descent(
+    matrix: ArrayLike | LinearTask,
+    *,
+    steps: ArrayLike,
+    end: float,
+    depth: int = 2,
+    scale: float = 1e-4,
+    sources: Sources | None = None,
+    removed: Mapping[str, tuple[float, float]] | None = None,
+    how: How = "silence",
+    looks: int = 200,
+) -> ModeDescent:
+    """Train the networks of `modes` by gradient descent, one for each length of a step, all at once.
+
+    Args:
+        matrix: (outputs, inputs), correlation of outputs with inputs; or a task that holds sources as well.
+        steps: (S,) lengths of a step, above 0 and at most `end`.
+        end: when to stop, in units of 1 / learning rate; rounded to whole steps, as windows are.
+        depth: number of weight matrices, 1 or more.
+        scale: a(0) > 0 of every mode.
+        sources: the columns of each source, by name, as in `modes`.
+        removed: by source, its onset and release.
+        how: "silence" or "unrelated", as in `modes`.
+        looks: at how many times, at most, descent is compared with flow.
+
+    Raises:
+        ChiasmError: as `modes` does; for steps that are not above 0, longer than `end`, or so short that they are too
+            many.
+
+    Source: the sharpness is depth s^(2 - 2 / depth), s the strongest mode; tested against plain matrices and autograd's
+    Hessian, and against `modes`, from which it differs in proportion to the step.
+
+    >>> made = mode_descent([[2.0, 0.0], [0.0, 1.0]], steps=[0.01, 0.4, 0.6], end=20.0)
+    >>> made.left.tolist(), made.edge
+    ([False, False, True], 0.5)
+    """
+    what = matrix if isinstance(matrix, LinearTask) else task(matrix, sources)
+    each, away = _lengths(steps, end), manner(how)
+    window = windows(what, depth, scale, removed, end)
+    if window.shape or looks < 2:
+        raise ChiasmError("depth, scale, onset and release are one number each here, and looks are 2 or more")
+    count = np.rint(end / each).astype(np.int64)
+    begin, back = (_whole(one[0], each) for one in (window.onset, window.release))
+    left, values, right = what.modes()
+    state = balanced(left, np.full((len(each), len(values)), float(scale)), right, int(depth), float(scale))
+    flat, moved = state.flat.copy(), np.empty_like(state.flat)
+    at, push = parts(flat, state.shapes), parts(moved, state.shapes)
+    when = [np.unique(np.rint(np.linspace(0, last, looks)).astype(np.int64)) for last in count.tolist()]
+    found = [np.empty((len(one), *what.matrix.shape)) for one in when]
+    place = [0] * len(each)
+    # What diverges is told by its numbers.
+    with np.errstate(over="ignore", invalid="ignore"):
+        for k in range(int(count.max()) + 1):
+            for cell, one in enumerate(when):
+                if place[cell] < len(one) and one[place[cell]] == k:
+                    found[cell][place[cell]] = _product([factor[cell] for factor in at])
+                    place[cell] += 1
+            gone = (begin <= k) & (k < back)
+            silent = gone if away == "silence" else np.zeros_like(gone)
+            target = np.where((gone & ~silent)[:, None], 0.0, what.matrix)
+            slope(at, target, ~silent[:, None] * (each * (k < count))[:, None, None], push)
+            flat += moved
+    flows = [
+        modes(
+            what, times=step * one, depth=int(depth), scale=scale, how=away,
+            removed={
+                name: (step * start, step * stop if np.isfinite(stop) else np.inf)
+                for name in removed or {}
+                for column in what.columns(name)[:1]
+                for start, stop in [(begin[cell, column], back[cell, column])]
+                if start < min(stop, one[-1])
+            },
+        ).weights
+        for cell, (step, one) in enumerate(zip(each, when, strict=True))
+    ]  # fmt: skip
+    largest, strongest = float(np.abs(what.matrix).max()), float(values[0])
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = np.array([np.abs(a - b).max() for a, b in zip(found, flows, strict=True)]) / largest
+    return ModeDescent(
+        what, int(depth), each, each * count, np.stack([one[-1] for one in found]),
+        np.stack([one[-1] for one in flows]), np.where(np.isfinite(gap), gap, np.inf),
+        2 / (int(depth) * strongest ** (2 - 2 / int(depth))),
+    )  # fmt: skip
+
+
+def _lengths(steps: ArrayLike, end: float) -> Floats:
+    if not (np.isfinite(end) and end > 0):
+        raise ChiasmError(f"end is {end}; it must be finite and above 0")
+    try:
+        made = np.asarray(steps, np.float64)
+    except (TypeError, ValueError):
+        raise ChiasmError(f"steps are {steps!r}; they must be a row of numbers") from None
+    if made.ndim != 1 or not len(made) or not ((made > 0) & (made <= end)).all():
+        raise ChiasmError(f"steps are {made.tolist()}; give one or more, above 0 and at most the end, {end:g}")
+    if end / made.min() > MOST:
+        raise ChiasmError(f"steps of {made.min():g} until {end:g} are more than {MOST}; give longer ones")
+    return made
+
+
+def _whole(time: Floats, each: Floats) -> Floats:
+    """Times by input as whole numbers of steps, (S, inputs); infinity stays."""
+    return np.asarray(np.rint(time / each[:, None]))
+
+
+def _product(factors: list[Floats]) -> Floats:
+    made, *rest = factors
+    for factor in rest:
+        made = factor @ made
+    return made
