@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("startup", "sweep", "measuring", "coverage", "theory_modes", "theory_pathways", "theory_fusion")
+NAMES = ("startup", "sweep", "measuring", "coverage", "theory_modes", "theory_pathways", "theory_fusion", "vision")
 
 for name in NAMES:
     print(f"\n{name}", flush=True)

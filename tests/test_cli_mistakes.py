@@ -70,7 +70,11 @@ EDITS = {
     ),
     "dose out of range": ("noise(right, 1, mode=replace)", "noise(right, -1)", ["noise", "-1"]),
     "zero seeds": ("seeds = 2", "seeds = 0", ["seeds = 0", "1 or more"]),
-    "unknown clock": ("decay = 0.97", 'decay = 0.97\nclock = "sundial"', ["sundial", "training.clock"]),
+    "unknown clock": (
+        "decay = 0.97",
+        'decay = 0.97\nclock = "sundial"',
+        ["sundial", "training.clock", "would do: 'absolute'"],
+    ),
 }
 
 
