@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from chiasm.pictures.plane import MOST, fusion_plane
 from chiasm.pictures.ridgeline import Ridge, ridgelines
-from chiasm.pictures.style import Panel
+from chiasm.pictures.style import Panel, tail
 from chiasm.pictures.words import count
 from chiasm.report.outcomes import Outcome, Outcomes
 from chiasm.report.wording import capital, clock_words, doing, pair_words, stretch
@@ -22,6 +22,8 @@ Floats = NDArray[np.float64]
 
 #: Layers that get ridgelines and planes of their own, and ridges in one panel.
 LAYERS, RIDGES = 3, 12
+#: Letters of a title that a panel has room for.
+TITLE = 42
 
 
 def measured(results: Results, layer: str, run: str) -> Units | None:
@@ -62,7 +64,7 @@ def ridges(results: Results, outcomes: Outcomes) -> Iterator[Panel]:
             for k in kept
         ]
         ylabel = "length of the deficit (epochs)" if kind == "duration" else "onset of the deficit (epoch)"
-        figure = ridgelines(made, outcomes.sources[:2], f"Units of layer {layer}, by {kind}", ylabel)
+        figure = ridgelines(made, outcomes.sources[:2], title("Units of layer ", layer, f", by {kind}"), ylabel)
         last = drawn[-1][0]
         what = capital(doing(last.timeline))
         what += " for so many epochs" if kind == "duration" else f" for {count(last.duration, 'epoch')} from so many on"
@@ -88,7 +90,7 @@ def planes(results: Results, outcomes: Outcomes) -> Iterator[Panel]:
                 rsv,
                 synergy,
                 outcomes.sources[:2],
-                f"{'After the deficit' if name == 'deficit' else 'Control'}, layer {layer}",
+                title(f"{'After the deficit' if name == 'deficit' else 'Control'}, layer ", layer, ""),
             )
             said = capital(stretch(cell.timeline) if cell.duration else "no deficit")
             said += f", {count(cell.after, 'clean epoch')} after: "
@@ -102,3 +104,10 @@ def planes(results: Results, outcomes: Outcomes) -> Iterator[Panel]:
 def _compared(outcomes: Outcomes) -> str:
     of = pair_words(outcomes.sources)
     return f" RSV{of}; units that neither moves are left out." if of else ""
+
+
+def title(before: str, layer: str, after: str) -> str:
+    """Write a layer's name into a title; where it is long, without the word layer and at last without its beginning."""
+    if len(before + layer + after) > TITLE:
+        before = before.replace(" of layer ", ", ").replace("layer ", "")
+    return before + tail(layer, max(8, TITLE - len(before + after))) + after
