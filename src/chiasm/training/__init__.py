@@ -1,15 +1,14 @@
 """One phase of training, state -> state: what is trained, what it is shown, and the hot path."""
 
-from chiasm.training.batches import clean, deck
+from chiasm.training.batches import clean
 from chiasm.training.precision import resolved
 from chiasm.training.ranks import ALONE, Ranks, first_rank, joined
-from chiasm.training.settings import Clock, Precision, Training
+from chiasm.training.settings import Precision, Training
 from chiasm.training.stack import Stack
 from chiasm.training.state import Leg, Row, State, Trained, initial_state
 
 __all__ = [
     "ALONE",
-    "Clock",
     "Leg",
     "Precision",
     "Ranks",
@@ -19,7 +18,6 @@ __all__ = [
     "Trained",
     "Training",
     "clean",
-    "deck",
     "first_rank",
     "initial_state",
     "joined",
