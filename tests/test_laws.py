@@ -84,7 +84,7 @@ def test_cutting_an_edge_for_a_checkpoint_changes_no_byte(tiny: Make, tmp_path: 
     whole = quiet(study, tmp_path / "whole")
     plan = make_plan(study)
     with Store(tmp_path / "cut" / "store") as store:
-        nodes = Engine(plan, store, torch.device("cpu"), 32, Silent(), checkpoint=0.0).run()
+        nodes = Engine(plan, store, torch.device("cpu"), 32, Silent(), checkpoint=0.0, patience=0.0).run()
     assert len(nodes) > len(plan.nodes)  # it was cut indeed
     collect(plan, nodes, tmp_path / "cut", "cpu").save(tmp_path / "cut")
     same_files(tmp_path / "whole", tmp_path / "cut")
@@ -101,7 +101,7 @@ def test_a_thousand_checkpoints_are_no_obstacle(tiny: Make, tmp_path: Path) -> N
     study = tiny(seeds=1, arm=arm, task=small, training={"batch": 8}, probe={"layers": [], "every": 1000})
     plan = make_plan(study)
     with Store(tmp_path / "store") as store:
-        Engine(plan, store, torch.device("cpu"), 2, Silent(), checkpoint=0.0).run()
+        Engine(plan, store, torch.device("cpu"), 2, Silent(), checkpoint=0.0, patience=0.0).run()
     assert quiet(study, tmp_path).frame().filter(final=True, quantity="accuracy", source="all").height == 1
 
 

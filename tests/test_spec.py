@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from chiasm.errors import ChiasmError
+from chiasm.study.effort import seconds_a_step
 from chiasm.study.plan import make_plan
 from chiasm.study.run import claim
 from chiasm.study.spec import Study, shipped
@@ -122,6 +123,20 @@ def test_shares_cover_what_is_missing_once(tiny: Make) -> None:
     work = [sum(leg.stop - leg.start for key in part if (leg := plan.nodes[key].leg)) for part in parts]
     assert max(work) <= 1.2 * min(work)
     assert len(shares(make_plan(tiny()), set(make_plan(tiny()).nodes), 3)) == 1  # not worth a process
+
+
+def test_a_share_is_a_share_of_the_work_not_of_the_steps(tiny: Make) -> None:
+    """A network eight times as wide has 64 times the products: no share of equal work holds more than one run of it."""
+    arms = [
+        {"name": "wide", "timeline": "clean 8", "network": {"width": 2048}},
+        {"name": "narrow", "timeline": "clean 8", "network": {"width": 256}},
+    ]
+    study = tiny(seeds=2, task={"train": 4096}, arm=arms, network={"depth": 2})
+    plan = make_plan(study)
+    wide = {key for key, node in plan.nodes.items() if node.path.root.settings.network.width == 2048 and node.leg}  # type: ignore[union-attr]
+    parts = shares(plan, set(plan.nodes), 3)
+    assert [len(wide & set(part)) for part in parts] == [1, 1, 0]
+    assert seconds_a_step(plan.nodes[min(wide)].path.root) > 30 * seconds_a_step(plan.runs[-1].path.root)
 
 
 def test_workers_write_the_bytes_that_one_process_writes(tiny: Make, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ import torch
 
 from chiasm.errors import ChiasmError
 from chiasm.networks import AllConv, SplitMLP, SplitResNet
+from chiasm.study.engine import Engine
 from chiasm.study.plan import make_plan
 from chiasm.study.spec import Study, shipped
+from chiasm.study.workers import shares
 from chiasm.training import resolved
 from chiasm.verbs import run
 from tests.cifar_files import drawn, write_binary, write_pickles
@@ -103,9 +106,12 @@ def test_killed_and_resumed_ends_with_the_same_bytes(pictures: Path, tmp_path: P
 
 def test_a_cut_and_a_shared_run_are_the_run_alone(pictures: Path, tmp_path: Path, monkeypatch: Any) -> None:
     whole = trained(study(pictures), tmp_path / "whole")
-    monkeypatch.setattr("chiasm.study.engine.Engine.checkpoint", -1.0)  # every epoch is stored as a node
-    cut = trained(study(pictures), tmp_path / "cut")
+    with monkeypatch.context() as patched:  # every epoch is stored as a node
+        patched.setattr("chiasm.study.workers.Engine", partial(Engine, checkpoint=-1.0, patience=0.0))
+        cut = trained(study(pictures), tmp_path / "cut")
     assert cut.equals(whole)
+    nodes = [len(list((tmp_path / name / "store").rglob("*.safetensors"))) for name in ("whole", "cut")]
+    assert nodes[1] > nodes[0] + 20
     raw = Study.from_toml(study(pictures).to_toml())
     lone = Study.from_toml(
         raw.to_toml().replace("d = [\n    0,\n    2,\n    4,\n]", "d = [\n    4,\n]")  # as tomli_w lays lists out
@@ -161,6 +167,12 @@ def test_automatic_precision_is_float32_for_small_networks() -> None:
     fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
     for network in (SplitResNet(), AllConv()):
         assert resolved("auto", network, "cpu") == ("bfloat16" if fast else "float32")
+
+
+def test_few_steps_of_a_large_network_are_worth_a_process(pictures: Path) -> None:
+    made = Study.from_toml(study(pictures).to_toml().replace("width = 4", "width = 64"))
+    assert sum(run.cell.timeline.epochs for run in make_plan(made).runs) * 3 < 300  # steps: of small rows, a blink
+    assert len(shares(make_plan(made), set(make_plan(made).nodes), 2)) == 2
 
 
 def test_threads_that_cannot_be_are_refused(pictures: Path, tmp_path: Path) -> None:

@@ -24,7 +24,8 @@ from chiasm.study.store import Record, Store, Stored
 from chiasm.tasks import Data, Fed
 from chiasm.training import ALONE, Leg, Ranks, Row, Stack, State, Trained, clean, initial_state
 
-CHECKPOINT = 60.0  # seconds between checkpoints of unfinished edges: what a kill can cost at most
+CHECKPOINT = 60.0  # seconds between checkpoints of unfinished edges: what a kill can cost
+PATIENCE = 20.0  # and as many times as a look takes, as a checkpoint needs one: at most a twentieth more work
 
 
 class Watcher(Protocol):
@@ -86,6 +87,7 @@ class Engine:
         rows: how many runs train at once; says nothing about the numbers, only about the time.
         watcher: told how it goes.
         checkpoint: seconds after which unfinished edges are cut and stored; the cut changes no number.
+        patience: how many times as long as the probe's last look took must have passed as well.
         only: keys of the nodes to train and to count, where other workers train the rest; None: all.
         ranks: the processes that train the same rows together; the first one measures and writes.
     """
@@ -96,12 +98,14 @@ class Engine:
     rows: int
     watcher: Watcher
     checkpoint: float = CHECKPOINT
+    patience: float = PATIENCE
     only: frozenset[str] | None = None
     ranks: Ranks = ALONE
     done: dict[str, Stored] = field(default_factory=dict)
     _states: dict[str, tuple[State, int]] = field(default_factory=dict)
     _data: dict[tuple[str, int], Data | Fed] = field(default_factory=dict)
     _ends: dict[str, int] = field(default_factory=dict)
+    _looking: float = 0.0
 
     def run(self) -> dict[str, Stored]:
         """Return every node of the plan by key, numbers only; trains the missing ones."""
@@ -173,7 +177,7 @@ class Engine:
             said = stack.epoch()
             for edge, row, trained in zip(edges, stack.rows, said, strict=True):
                 edge.records += _numbers(trained, row)
-            cut = self.ranks.first and time.monotonic() - last > self.checkpoint
+            cut = self.ranks.first and time.monotonic() - last > max(self.checkpoint, self.patience * self._looking)
             last = time.monotonic() if cut else last
             self._measure(stack, edges, settings, everyone=cut)
             keep, edges = self._harvest(stack, edges, queue, cut)
@@ -279,7 +283,9 @@ class Engine:
             elif row.epoch > row.leg.stop - probe.tail:
                 brief.append(i)
         if whole:
+            began = time.monotonic()
             self._see(stack, whole, [edges[i] for i in whole], settings, probe)
+            self._looking = time.monotonic() - began
         if brief and "accuracy" in probe.measures:
             only = msgspec.structs.replace(probe, measures=("accuracy",))
             self._see(stack, brief, [edges[i] for i in brief], settings, only)

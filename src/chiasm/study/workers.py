@@ -19,6 +19,7 @@ from typing import IO, Any
 import torch
 
 from chiasm.errors import ChiasmError
+from chiasm.study.effort import seconds_a_step
 from chiasm.study.engine import Engine, Watcher
 from chiasm.study.plan import Plan
 from chiasm.study.progress import Silent
@@ -27,7 +28,7 @@ from chiasm.training import ALONE, Ranks
 
 #: Lets glibc keep the memory of one step for the next (steps of convolutions are 8 to 20 % shorter); elsewhere ignored.
 MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
-WORTH_A_PROCESS = 20_000  # steps of one row, some 5 s of work: about twice what a new process takes to begin
+WORTH_A_PROCESS = 5.0  # seconds of work: about twice what a new process takes to begin
 
 
 def default_workers(device: torch.device) -> int:
@@ -45,16 +46,20 @@ def shares(plan: Plan, missing: set[str], count: int) -> list[list[str]]:
     """
     roots = [key for key, node in plan.nodes.items() if node.parent is None and key in missing]
     branch: dict[str, str] = {}
-    work: dict[str, int] = {}
+    work: dict[str, float] = {}
+    cost: dict[str, float] = {}  # of an epoch, by what a stack has in common
     for key, node in plan.nodes.items():
         if node.parent is None or node.leg is None:
             continue
         branch[key] = branch.get(node.parent, key)
         if key in missing:
-            steps = -(-node.path.root.about.train // node.path.root.settings.training.batch)
-            work[branch[key]] = work.get(branch[key], 0) + (node.leg.stop - node.leg.start) * steps
-    count = min(count, max(1, len(work)), max(1, sum(work.values()) // WORTH_A_PROCESS))
-    loads = [0] * count
+            root = node.path.root
+            if root.signature not in cost:
+                steps = -(-root.about.train // root.settings.training.batch)
+                cost[root.signature] = steps * seconds_a_step(root)
+            work[branch[key]] = work.get(branch[key], 0) + (node.leg.stop - node.leg.start) * cost[root.signature]
+    count = min(count, max(1, len(work)), max(1, int(sum(work.values()) / WORTH_A_PROCESS)))
+    loads = [0.0] * count
     owner: dict[str, int] = {}
     for key in sorted(work, key=lambda key: (-work[key], key)):
         least = loads.index(min(loads))
