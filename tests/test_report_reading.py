@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -91,6 +92,41 @@ def test_a_loss_that_only_one_clock_shows_is_said_to_be_the_clocks() -> None:
     assert found["restart"].verdict == "explains the loss"
     assert "nothing measurable remains" in found["restart"].text
     assert found["constant"].verdict == "no cost without decay"
+
+
+def undone(told: Told, seed: int) -> float:
+    """A window that a restarted learning rate leaves nothing of."""
+    return flat(told, seed) if told.clock == "since_release" else early_window(told, seed)
+
+
+def test_a_window_that_a_restart_undoes_says_so_at_once() -> None:
+    found = read(make(undone, arms=("duration", "onset"), changes={"onset.training": {"clock": "absolute"}}))
+    assert found["restart"].verdict == "explains the loss"
+    assert found["window"].verdict == "critical period, undone by a restarted learning rate"
+
+
+def spread_out(more: dict[str, float]) -> Results:
+    """Results whose units are spread by 0.2, after the longest deficit by so much more under each clock."""
+    made = make(flat, still, arms=("duration",))
+    rows = [
+        {**row, "value": 0.2 + 0.01 * wiggle(row["run"]) + (more[row["clock"]] if row["duration"] == 80 else 0.0)}
+        if row["quantity"] == "rsv_sd"
+        else row
+        for row in made.frame().iter_rows(named=True)
+    ]
+    return replace(made, table=pl.DataFrame(rows, schema=SCHEMA))
+
+
+def test_units_that_part_ways_are_told_with_every_clock() -> None:
+    spread = read(spread_out({"absolute": 0.3, "since_release": 0.1, "constant": -0.1}))["spread"]
+    assert spread.verdict == "units part ways"
+    assert spread.text.startswith("After silencing right for the first 80 epochs, the units of layer fusion part ways:")
+    # Each number is within 0.01 of what was made up, a difference within 0.02.
+    told = [float(x) for x in re.findall(r"(?:by|by|and) ([+-]?0\.\d+) \[", spread.text.replace("−", "-"))]
+    assert told == pytest.approx([0.3, 0.1, -0.1], abs=0.02)
+    together = read(spread_out({"absolute": -0.15, "since_release": 0.0, "constant": 0.0}))["spread"]
+    assert together.verdict == "units draw together"
+    assert "spread" not in read(spread_out({"absolute": 0.05, "since_release": 0.3, "constant": 0.3}))
 
 
 def test_the_share_that_a_restart_wins_back_is_the_stated_one() -> None:
@@ -244,7 +280,7 @@ def test_two_duration_arms_do_not_mix() -> None:
     outcomes = harvest(results)
     assert {cell.arm for cell in outcomes.durations("absolute")} == {"duration"}
     assert [curve[0].arm for curve in outcomes.curves("duration", "absolute")] == ["duration", "mirror"]
-    assert "silencing left" in read(results)["cost, arm mirror (silence(left))"].text
+    assert "silencing left" in read(results)["cost, arm mirror"].text
 
 
 def test_settings_have_controls_of_their_own() -> None:

@@ -10,7 +10,7 @@ from chiasm.pictures.words import count
 from chiasm.report.curves import Level, Series, accuracy_range, chart
 from chiasm.report.forest import Row, forest
 from chiasm.report.intervals import Estimate, estimate, percents
-from chiasm.report.outcomes import Outcome, Outcomes, curve_name, in_points
+from chiasm.report.outcomes import Outcome, Outcomes, brief_name, curve_name, in_points
 from chiasm.report.strip import picture
 from chiasm.report.tracks import tracks
 from chiasm.report.units import planes, ridges
@@ -136,11 +136,12 @@ def _onset_of(cell: Outcome) -> float:
 def _accuracy(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
     yield from _pair(outcomes, outcomes.clock, ylim, "accuracy", clock_in_title=False)
     for role, of, xlabel in (("duration", _duration_of, DURATION), ("onset", _onset_of, ONSET)):
-        for i, cells in enumerate(outcomes.curves(role, outcomes.clock)[1:]):
-            name, one = curve_name(cells), _curve(cells, of, outcomes.clock)
+        curves = outcomes.curves(role, outcomes.clock)
+        for i, cells in enumerate(curves[1:]):
+            name, one = capital(brief_name(cells, curves)), _curve(cells, of, outcomes.clock)
             levels = _levels(outcomes, outcomes.control(cells[-1]), ylim)
-            figure = chart([one], shorten(capital(name), 44), xlabel, ACCURACY, ylim, (0, 100), levels)
-            what = f"{capital(doing(cells[-1].timeline))}, {name} ({clock_words(outcomes.clock)})"
+            figure = chart([one], shorten(name, 40), xlabel, ACCURACY, ylim, (0, 100), levels)
+            what = f"{capital(doing(cells[-1].timeline))}, {curve_name(cells)} ({clock_words(outcomes.clock)})"
             yield Panel(f"accuracy-{role}-{i + 2}", figure, f"{what}. {_seeds(cells)}{_cut(ylim)}")
 
 

@@ -16,6 +16,8 @@ SMALLEST = 2.0
 SILENT_DROP = 3.0
 #: ... while the mean RSV of the layer moves by at least this much.
 SHIFT = 0.2
+#: The units part ways, or draw together, where the spread of their RSV moves by at least this much.
+SPREAD = 0.1
 #: Points from chance within which one source alone counts as being at chance.
 NEAR_CHANCE = 5.0
 
@@ -29,7 +31,10 @@ RULES = (
     "With fewer than two seeds there is no interval, and the page says that it cannot tell.",
     f"Accuracy “does not show it” where it falls by less than {SILENT_DROP:g} points while the mean RSV of the units "
     f"moves by {SHIFT:g} or more, with an interval that leaves 0 out.",
+    "Units part ways where the spread of RSV, its standard deviation over the live units of a layer, grows by "
+    f"{SPREAD:g} or more, with an interval that leaves 0 out; where it falls as much, they draw together.",
     f"One source alone counts as being at chance within {NEAR_CHANCE:g} points of the best constant answer.",
+    "A restart of the learning rate undoes a critical period where no measurable cost of the longest deficit is left.",
     "The share that a restart of the learning rate wins back is (accuracy with restart − without) / (control − "
     "without), in means over the seeds, at the longest deficit.",
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chiasm.pictures.words import listed, number, percent
-from chiasm.report.finding import SHIFT, SILENT_DROP, Finding, sentence
+from chiasm.report.finding import SHIFT, SILENT_DROP, SPREAD, Finding, sentence
 from chiasm.report.intervals import Estimate, difference
 from chiasm.report.outcomes import Outcome, Outcomes, in_points
 from chiasm.report.wording import (
@@ -86,6 +86,50 @@ def _shares(outcomes: Outcomes, cell: Outcome, control: Outcome, layer: str) -> 
         if made is not None and whole is not None:
             said.append(f"{source} from {percent(whole.mean)} to {percent(made.mean)}")
     return f" Mean shares of total effects, control against deficit: {listed(said)}." if said else ""
+
+
+def spread(outcomes: Outcomes) -> Finding | None:
+    """Whether the units part ways: the spread of RSV over the units of each layer, after the longest deficit."""
+    cell = outcomes.longest(outcomes.clock)
+    control = outcomes.control(cell) if cell else None
+    if cell is None or control is None:
+        return None
+    moves = {layer: outcomes.shift(cell, layer, "rsv_sd") for layer in outcomes.layers}
+    told = {layer: m for layer, m in moves.items() if m is not None and abs(m.mean) >= SPREAD and m.excludes(0)}
+    if not told:
+        return None
+    first = max(told, key=lambda layer: _clear(told[layer]))
+    before, after = (c.mean_layer(first, "rsv_sd", (0, 1)) for c in (control, cell))
+    if before is None or after is None:
+        return None
+    how = "part ways" if told[first].mean > 0 else "draw together"
+    text = f"After {stretch(cell.timeline)}, the units of layer {first} {how}: the spread of their RSV"
+    text += f"{pair_words(outcomes.sources)} (standard deviation over units) goes from "
+    text += f"{number(before.mean)} to {number(after.mean)}, by {number_between(told[first], 2, True)}"
+    beyond = [c.mean_layer(first, "polarised", (0, 1)) for c in (cell, control)]
+    if beyond[0] is not None and beyond[1] is not None:
+        text += f"; {percent(beyond[0].mean)} lie beyond ±0.5, {percent(beyond[1].mean)} in the control"
+    others = [f"{layer} {number_between(moved, 2, True)}" for layer, moved in told.items() if layer != first]
+    text += f". Likewise {listed(others)}." if others else "."
+    return Finding("spread", f"units {how}", text + _clocks(outcomes, first))
+
+
+def _clear(moved: Estimate) -> float:
+    """How many times as far from 0 a mean is as its interval is wide."""
+    if moved.low is None or moved.high is None:
+        return 0.0
+    return abs(moved.mean) / max(moved.high - moved.low, 1e-9)
+
+
+def _clocks(outcomes: Outcomes, layer: str) -> str:
+    """How the spread of a layer's RSV moves under the other clocks."""
+    said = []
+    for clock in outcomes.clocks[1:]:
+        cell = outcomes.longest(clock)
+        moved = outcomes.shift(cell, layer, "rsv_sd") if cell else None
+        if moved is not None and moved.n > 1:
+            said.append(f"{number_between(moved, 2, True)} ({clock_words(clock)})")
+    return f" Under other clocks the spread moves by {listed(said)}." if said else ""
 
 
 def silent(outcomes: Outcomes) -> Finding | None:

@@ -215,12 +215,12 @@ class Outcomes:
                 return made, left[0]
         return cell.mean_accuracy(), ""
 
-    def shift(self, cell: Outcome, layer: str) -> Estimate | None:
-        """By how much the mean RSV of a layer differs from the control, paired by seed."""
+    def shift(self, cell: Outcome, layer: str, quantity: str = "rsv_mean") -> Estimate | None:
+        """By how much a layer's RSV, its mean or its spread "rsv_sd", differs from the control, paired by seed."""
         control = self.control(cell)
         if control is None or control is cell:
             return None
-        return difference(cell.layer(layer, "rsv_mean"), control.layer(layer, "rsv_mean"), (-2, 2))
+        return difference(cell.layer(layer, quantity), control.layer(layer, quantity), (-2, 2))
 
 
 def in_points(accuracy: Mapping[int, float]) -> dict[int, float]:
@@ -242,6 +242,12 @@ def _suffered(cell: Outcome) -> str:
 
 def _place(cell: Outcome) -> int:
     return cell.duration if cell.role == "duration" else cell.onset or 0
+
+
+def brief_name(curve: Sequence[Outcome], curves: Sequence[Sequence[Outcome]]) -> str:
+    """A curve's arm, where no other curve is of the same arm; else what tells it from the others."""
+    alone = sum(other[0].arm == curve[0].arm for other in curves) == 1
+    return f"arm {curve[0].arm}" if alone else curve_name(curve)
 
 
 def curve_name(curve: Sequence[Outcome]) -> str:

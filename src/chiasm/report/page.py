@@ -28,6 +28,7 @@ TOPICS = {
     "cost": "Cost",
     "units": "Units",
     "silent": "Silent failure",
+    "spread": "Spread of the units",
     "single": "One source at a time",
     "restart": "Learning rate restarted",
     "constant": "Learning rate constant",
@@ -129,7 +130,7 @@ def _reading(findings: Sequence[Finding]) -> str:
     text = text.removeprefix("No critical period. ").removeprefix("No critical period: ")
     html = f'<p class="verdict"><b>{escape(title)}</b>{sentence(capital(text))}</p>\n<ul class="reading">\n'
     tested = [f for f in rest if f.verdict != UNTESTED]
-    html += "\n".join(item(TOPICS.get(f.about, f.about), f.text) for f in tested)
+    html += "\n".join(item(TOPICS.get(f.about, capital(f.about)), f.text) for f in tested)
     missing = [question for key, question, _ in QUESTIONS for f in rest if f.about == key and f.verdict == UNTESTED]
     if missing:
         html += "\n" + item("Not tested here", " ".join(missing))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chiasm.pictures.words import count, percent
-from chiasm.report.confounds import confounds
+from chiasm.report.confounds import confounds, restart
 from chiasm.report.finding import (
     SMALLEST,
     Finding,
@@ -15,10 +15,12 @@ from chiasm.report.finding import (
     started,
 )
 from chiasm.report.intervals import Estimate, difference
-from chiasm.report.listening import silent, single, units
-from chiasm.report.outcomes import Outcome, Outcomes, curve_name, in_points
+from chiasm.report.listening import silent, single, spread, units
+from chiasm.report.outcomes import Outcome, Outcomes, brief_name, curve_name, in_points
 from chiasm.report.wording import clock_words, doing, points, points_between, stretch
 
+#: Verdicts on a restart of the learning rate that leaves nothing measurable of a deficit's cost.
+UNDONE = ("explains the loss", "may explain all of it")
 #: What the window does under another clock than the study's own.
 SHOWN = {"cost": "there is an early window", "gain": "it is the late one that costs more", "none": "there is none"}
 
@@ -34,7 +36,7 @@ def reading(outcomes: Outcomes) -> list[Finding]:
         say when they were not tested.
     """
     main = [window(outcomes), _other_clocks(outcomes), cost(outcomes), *_others(outcomes)]
-    found = [*main, units(outcomes), silent(outcomes), single(outcomes)]
+    found = [*main, units(outcomes), spread(outcomes), silent(outcomes), single(outcomes)]
     return [f for f in found if f is not None] + confounds(outcomes) + _caveats(outcomes)
 
 
@@ -78,7 +80,11 @@ def window(outcomes: Outcomes) -> Finding:
     elsewhere = {judge(early_loss(outcomes, other)) for other in outcomes.clocks[1:]}
     if verdict == "cost":
         text = f"{told}: an early window, {points_between(more)} apart."
-        named = "critical period" + (", but not under every clock" if {"none", "gain"} & elsewhere else "")
+        named = "critical period"
+        if {"none", "gain"} & elsewhere:
+            named += ", but not under every clock"
+        elif restart(outcomes).verdict in UNDONE:
+            named += ", undone by a restarted learning rate"
         return Finding("window", named, text)
     if verdict == "gain":
         text = f"No critical period: the late deficit costs more than the early one. {told}."
@@ -154,13 +160,12 @@ def _shortest(outcomes: Outcomes) -> str:
 
 def _others(outcomes: Outcomes) -> list[Finding]:
     """What the longest deficit of every other duration curve costs, a finding each."""
-    found = []
-    for curve in outcomes.curves("duration", outcomes.clock)[1:]:
+    found, curves = [], outcomes.curves("duration", outcomes.clock)
+    for curve in curves[1:]:
         lost = outcomes.cost(curve[-1])
         if lost is not None:
-            name = curve_name(curve)
-            text = sentence(f"with {name}, {stretch(curve[-1].timeline)} {costs(lost)}")
-            found.append(Finding(f"cost, {name}", judge(lost), text))
+            text = sentence(f"with {curve_name(curve)}, {stretch(curve[-1].timeline)} {costs(lost)}")
+            found.append(Finding(f"cost, {brief_name(curve, curves)}", judge(lost), text))
     return found
 
 
