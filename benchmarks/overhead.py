@@ -86,7 +86,8 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     batch = Batch({name: torch.randn(128, *x.shape) for name, x in REST.items()}, torch.arange(128) % 10, REST)
-    step = ours(options.width, Ready(batch, batch.target, REST), options.steps, options.device, blurred=False)
+    one_after_another = torch.zeros(128 * options.steps, dtype=torch.int64)  # as many samples as the timed steps need
+    step = ours(options.width, Ready(batch, one_after_another, REST), options.steps, options.device, blurred=False)
     with tempfile.TemporaryDirectory() as scratch:
         made = study(pictures(Path(scratch)), options.width)
         steps = EPOCHS * STEPS

@@ -1,16 +1,19 @@
 """What every cell of a study changes against its control, paired by seed: python benchmarks/paired.py FOLDER LAYER.
 
-Points of accuracy lost; then mean and spread of RSV over the units of one layer, and their mean synergy. Each with its
-95 % interval (Student's t over seeds).
+A cell is held against the run with as many clean epochs and, in a second table, the one that trained for as many
+epochs in total. Told are points of accuracy lost, then what happens to mean and spread of RSV over the units of one
+layer and to their mean synergy, each with its 95 % interval (Student's t over seeds).
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import chiasm
 from chiasm.report.harvest import harvest
 from chiasm.report.intervals import Estimate, difference
+from chiasm.report.outcomes import Outcome, in_points
 
 QUANTITIES = {"rsv_mean": (-2, 2), "rsv_sd": (-1, 1), "synergy_mean": (-1, 1)}
 
@@ -22,20 +25,26 @@ def told(made: Estimate | None, digits: int = 3) -> str:
     return f"{f'{made.mean:+.{digits}f} [{made.low:+.{digits}f}, {made.high:+.{digits}f}]':>24}"
 
 
-def main(folder: str, layer: str) -> None:
-    """Print one line a cell."""
-    outcomes = harvest(chiasm.load(folder))
-    wide = max(len(cell.label) for cell in outcomes)
-    print("".join([f"{layer:{wide}}", *(f"  {x:>24}" for x in ("points lost", *QUANTITIES))]))
-    for cell in outcomes:
-        control = outcomes.control(cell)
-        if control is None or control is cell:
-            continue
+def table(title: str, pairs: Sequence[tuple[Outcome, Outcome]], layer: str) -> None:
+    """Print one line a pair of a cell and what it is held against."""
+    wide = max(len(cell.label) for cell, _ in pairs)
+    print("".join([f"{title:{wide}}", *(f"  {x:>24}" for x in ("points lost", *QUANTITIES))]))
+    for cell, control in pairs:
+        lost = difference(in_points(control.accuracy()), in_points(cell.accuracy()), (-100, 100))
         changes = [
             difference(cell.layer(layer, name), control.layer(layer, name), bounds)
             for name, bounds in QUANTITIES.items()
         ]
-        print("  ".join([f"{cell.label:{wide}}", told(outcomes.cost(cell), 1), *map(told, changes)]))
+        print("  ".join([f"{cell.label:{wide}}", told(lost, 1), *map(told, changes)]))
+
+
+def main(folder: str, layer: str) -> None:
+    """Print both tables."""
+    outcomes = harvest(chiasm.load(folder))
+    for title, against in (("equal clean epochs", outcomes.control), ("equal total epochs", outcomes.as_long)):
+        pairs = [(cell, held) for cell in outcomes if cell.duration and (held := against(cell)) is not None]
+        if pairs:
+            table(f"{layer}, {title}", pairs, layer)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,9 @@ def test_no_effect_is_no_critical_period() -> None:
 
 
 def test_a_difference_below_two_points_is_none_however_sure() -> None:
-    found = read(make(lambda told, seed: 0.9 + 0.01 * seed - (0.015 if told.duration and told.onset < 20 else 0.0)))
+    found = read(
+        make(lambda told, seed: 0.9 + 0.01 * seed - (0.015 if told.duration and told.onset < 20 else 0.0), still)
+    )
     assert found["window"].verdict == "no critical period"
     assert "below the smallest effect of 2" in found["window"].text
 
@@ -73,16 +75,25 @@ def test_a_difference_whose_interval_includes_0_is_none_and_says_what_it_allows(
     def noisy(told: Told, seed: int) -> float:
         return 0.8 + 0.15 * (seed - 1) * (1 if told.onset else -1) - (0.05 if told.duration and not told.onset else 0)
 
-    window = read(make(noisy))["window"]
+    window = read(make(noisy, still))["window"]
     assert window.verdict == "no critical period"
     assert "an interval that includes 0" in window.text
     assert "cannot be ruled out" in window.text
 
 
 def test_a_late_cost_is_no_critical_period() -> None:
-    window = read(make(lambda told, seed: flat(told, seed) - (0.3 if told.onset >= 20 else 0.0)))["window"]
+    window = read(make(lambda told, seed: flat(told, seed) - (0.3 if told.onset >= 20 else 0.0), still))["window"]
     assert window.verdict == "no critical period"
     assert "the late deficit costs more" in window.text
+
+
+def test_a_deficit_that_never_costs_has_no_window_however_much_longer_training_helps() -> None:
+    """A constant rate and a short run: every epoch helps, and a late deficit comes after more."""
+    found = read(make(lambda told, seed: 0.4 + 0.001 * (told.onset + told.duration) + 0.002 * seed, still))
+    assert found["window"].verdict == "no critical period"
+    assert "not even the early deficit costs accuracy" in found["window"].text
+    assert "after 180 epochs in total, the early one after 100" in found["window"].text
+    assert "there is none" in found["window elsewhere"].text
 
 
 def test_a_loss_that_only_one_clock_shows_is_said_to_be_the_clocks() -> None:
@@ -139,13 +150,32 @@ def test_the_share_that_a_restart_wins_back_is_the_stated_one() -> None:
     assert found["restart"].verdict == "explains most"
 
 
+def test_a_window_that_only_the_units_show_is_named_beside_the_verdict() -> None:
+    found = read(make(flat, turning))
+    assert found["window"].verdict == "no critical period in accuracy, one in the units"
+    assert found["units window"].text.startswith("The same 40 epochs of silencing right move the mean RSV of layer")
+    assert "by +0.7" in found["units window"].text
+    assert "at the start and by +0.1" in found["units window"].text  # make() lets a mean stray by 0.05
+    assert "units window" not in read(make(flat, lambda told: 0.7 if told.duration else 0.0))
+
+
+def test_equal_epochs_in_total_are_held_against_each_other_clock_by_clock() -> None:
+    found = read(make(changes={"total.training": {"clock": ["absolute", "constant"]}}))
+    # make() trains the longest deficit for 80 + 60 epochs, as long as the first run of the arm "total".
+    told = found["total"].text
+    assert "Against runs of as many epochs in total, the longest deficit costs 61.0 points [" in told
+    assert "(learning rate by absolute epochs) and costs 61.0 points [" in told
+    assert "(constant learning rate)" in told
+    assert "as many epochs in total, the longest" not in read(make(arms=("duration", "onset")))["total"].text
+
+
 def test_units_that_turn_while_accuracy_stays_fail_silently() -> None:
     found = read(make(flat, turning))
     assert found["silent"].verdict == "fails silently"
     assert found["silent"].text.startswith(
         "Accuracy does not show it (a drop below 3 points): silencing right for the first 80 epochs"
     )
-    assert found["window"].verdict == "no critical period"
+    assert found["window"].verdict == "no critical period in accuracy, one in the units"
     assert "turn to left, the healthy source" in found["units"].text
 
 

@@ -288,13 +288,26 @@ def total(outcomes: Outcomes) -> Finding:
         f"{count(c.after, 'epoch')} {points_between(g)}" for c, g in zip(cells, gains, strict=True) if g is not None
     ]
     told = f"Without any deficit, training for longer than the control's {count(control.after, 'epoch')} changes "
-    told += f"accuracy by: {'; '.join(said)} ({clock_words(control.clock)})"
+    told += f"accuracy by: {'; '.join(said)} ({clock_words(control.clock)}){_as_long(outcomes)}"
     verdicts = {judge(gain) for gain in gains}
     if "cannot tell" in verdicts or "not tested" in verdicts:
         return Finding("total", "cannot tell", sentence(f"{told}. One seed cannot tell"))
     if verdicts == {"none"}:
         return Finding("total", "does not explain it", sentence(f"{told}. The number of epochs does not explain it"))
     return Finding("total", "matters", sentence(f"{told}. Part of any difference in onset may be that"))
+
+
+def _as_long(outcomes: Outcomes) -> str:
+    """What the longest deficit costs, clock by clock, against runs without any that trained for as many epochs."""
+    said = []
+    for clock in outcomes.clocks:
+        cell = outcomes.longest(clock)
+        as_long = outcomes.as_long(cell) if cell else None
+        if cell is not None and as_long is not None:
+            lost = difference(in_points(as_long.accuracy()), in_points(cell.accuracy()), (-100, 100))
+            if lost is not None:
+                said.append(f"{costs(lost)} ({clock_words(clock)})")
+    return f". Against runs of as many epochs in total, the longest deficit {listed(said)}" if said else ""
 
 
 def _clock_of(outcomes: Outcomes, role: str) -> str | None:

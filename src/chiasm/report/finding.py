@@ -27,7 +27,9 @@ RULES = (
     f"A difference in accuracy counts when its 95 % interval over seeds leaves 0 out and its mean is {SMALLEST:g} "
     "points or more; otherwise the page says that there is none, and how much the interval still allows.",
     "A critical period is such a difference between the same deficit at the latest and at the earliest onset, after "
-    "equally many clean epochs.",
+    "equally many clean epochs, where the earliest one costs accuracy against its control.",
+    f"The units have a window of their own where the same deficit moves the mean RSV of a layer by {SHIFT:g} or more "
+    "further at the earliest onset than at the latest, with an interval that leaves 0 out.",
     "With fewer than two seeds there is no interval, and the page says that it cannot tell.",
     f"Accuracy “does not show it” where it falls by less than {SILENT_DROP:g} points while the mean RSV of the units "
     f"moves by {SHIFT:g} or more, with an interval that leaves 0 out.",

@@ -85,3 +85,10 @@ def percents(made: Estimate | None) -> Estimate | None:
         return None
     low, high = (None if end is None else 100 * end for end in (made.low, made.high))
     return Estimate(100 * made.mean, low, high, tuple(100 * value for value in made.values))
+
+
+def clear(made: Estimate) -> float:
+    """Return how many times as far from 0 a mean is as its interval is wide; 0 without an interval."""
+    if made.low is None or made.high is None:
+        return 0.0
+    return abs(made.mean) / max(made.high - made.low, 1e-9)

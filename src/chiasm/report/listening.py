@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from chiasm.pictures.words import listed, number, percent
 from chiasm.report.finding import SHIFT, SILENT_DROP, SPREAD, Finding, sentence
-from chiasm.report.intervals import Estimate, difference
+from chiasm.report.intervals import Estimate, clear, difference
 from chiasm.report.outcomes import Outcome, Outcomes, in_points
 from chiasm.report.wording import (
     clock_words,
@@ -15,6 +15,8 @@ from chiasm.report.wording import (
     stretch,
     touched,
 )
+
+MOST = 5  # layers that a sentence names
 
 
 def units(outcomes: Outcomes) -> Finding | None:
@@ -34,16 +36,23 @@ def units(outcomes: Outcomes) -> Finding | None:
     if moved.n < 2:
         text = f"Cannot tell whether the units of layer {layer} turn to one source: with one seed, {where}."
         return Finding("units", "cannot tell", text)
-    shift = f"a shift of {number_between(moved, 2, True)}"
+    shift, shares = f"a shift of {number_between(moved, 2, True)}", _shares(outcomes, cell, control, layer)
     if abs(moved.mean) < SHIFT or not moved.excludes(0):
         how = "turn little" if moved.excludes(0) else "do not turn measurably"
         text = f"The units of layer {layer} {how} to one source: {where}, "
-        return Finding("units", "no shift", f"{text}{shift}.{_shares(outcomes, cell, control, layer)}")
+        return Finding("units", "no shift", f"{text}{shift}.{_elsewhere(outcomes, cell)}{shares}")
     text = f"After {stretch(cell.timeline)}, the units of layer {layer} turn {_toward(outcomes, cell, moved.mean)}: "
     text += f"{where}, {shift}." + _beyond(cell, control, layer, moved.mean)
-    return Finding(
-        "units", "units turn", text + _synergy(cell, control, layer) + _shares(outcomes, cell, control, layer)
-    )
+    text += _elsewhere(outcomes, cell) + _synergy(cell, control, layer) + shares
+    return Finding("units", "units turn", text)
+
+
+def _elsewhere(outcomes: Outcomes, cell: Outcome) -> str:
+    """How the mean RSV shifts in the layers after the first."""
+    moves = [(layer, outcomes.shift(cell, layer)) for layer in outcomes.layers[1:MOST]]
+    said = [f"{layer} {number_between(moved, 2, True)}" for layer, moved in moves if moved is not None]
+    more = f" ({len(outcomes.layers) - MOST} more in the table)" if len(outcomes.layers) > MOST else ""
+    return f" In other layers the shift is {listed(said)}{more}." if said else ""
 
 
 def _toward(outcomes: Outcomes, cell: Outcome, moved: float) -> str:
@@ -98,7 +107,7 @@ def spread(outcomes: Outcomes) -> Finding | None:
     told = {layer: m for layer, m in moves.items() if m is not None and abs(m.mean) >= SPREAD and m.excludes(0)}
     if not told:
         return None
-    first = max(told, key=lambda layer: _clear(told[layer]))
+    first = max(told, key=lambda layer: clear(told[layer]))
     before, after = (c.mean_layer(first, "rsv_sd", (0, 1)) for c in (control, cell))
     if before is None or after is None:
         return None
@@ -112,13 +121,6 @@ def spread(outcomes: Outcomes) -> Finding | None:
     others = [f"{layer} {number_between(moved, 2, True)}" for layer, moved in told.items() if layer != first]
     text += f". Likewise {listed(others)}." if others else "."
     return Finding("spread", f"units {how}", text + _clocks(outcomes, first))
-
-
-def _clear(moved: Estimate) -> float:
-    """How many times as far from 0 a mean is as its interval is wide."""
-    if moved.low is None or moved.high is None:
-        return 0.0
-    return abs(moved.mean) / max(moved.high - moved.low, 1e-9)
 
 
 def _clocks(outcomes: Outcomes, layer: str) -> str:

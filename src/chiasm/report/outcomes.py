@@ -199,6 +199,13 @@ class Outcomes:
             found = [c for c in found if c.after == cell.after]
         return min(found, key=lambda c: (c.after != cell.after, c.arm != cell.arm, c.role != "duration"), default=None)
 
+    def as_long(self, cell: Outcome) -> Outcome | None:
+        """The cell without a deficit that trained for as many epochs in total, under the same clock and settings."""
+        alike = (cell.clock, cell.settings, cell.timeline.epochs)
+        return next(
+            (c for c in self.cells if not c.duration and (c.clock, c.settings, c.timeline.epochs) == alike), None
+        )
+
     def cost(self, cell: Outcome) -> Estimate | None:
         """Points of accuracy that a cell loses against its control, paired by seed; None without a control."""
         control = self.control(cell)

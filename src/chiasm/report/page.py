@@ -28,6 +28,7 @@ TOPICS = {
     "cost": "Cost",
     "units": "Units",
     "silent": "Silent failure",
+    "units window": "Window of the units",
     "spread": "Spread of the units",
     "single": "One source at a time",
     "restart": "Learning rate restarted",

@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 from chiasm.pictures.words import count, percent
-from chiasm.report.confounds import confounds, restart
+from chiasm.report.confounds import confounds
 from chiasm.report.finding import (
-    SMALLEST,
     Finding,
     allows,
     costs,
     judge,
     measured,
     sentence,
-    started,
 )
-from chiasm.report.intervals import Estimate, difference
 from chiasm.report.listening import silent, single, spread, units
-from chiasm.report.outcomes import Outcome, Outcomes, brief_name, curve_name, in_points
-from chiasm.report.wording import clock_words, doing, points, points_between, stretch
-
-#: Verdicts on a restart of the learning rate that leaves nothing measurable of a deficit's cost.
-UNDONE = ("explains the loss", "may explain all of it")
-#: What the window does under another clock than the study's own.
-SHOWN = {"cost": "there is an early window", "gain": "it is the late one that costs more", "none": "there is none"}
+from chiasm.report.outcomes import Outcomes, brief_name, curve_name
+from chiasm.report.window import other_clocks, units_window, window
+from chiasm.report.wording import points, points_between, stretch
 
 
 def reading(outcomes: Outcomes) -> list[Finding]:
@@ -35,88 +28,9 @@ def reading(outcomes: Outcomes) -> list[Finding]:
         One finding a topic, in reading order; topics without any data are left out, apart from the confounds, which
         say when they were not tested.
     """
-    main = [window(outcomes), _other_clocks(outcomes), cost(outcomes), *_others(outcomes)]
-    found = [*main, units(outcomes), spread(outcomes), silent(outcomes), single(outcomes)]
+    main = [window(outcomes), other_clocks(outcomes), cost(outcomes), *_others(outcomes)]
+    found = [*main, units(outcomes), units_window(outcomes), spread(outcomes), silent(outcomes), single(outcomes)]
     return [f for f in found if f is not None] + confounds(outcomes) + _caveats(outcomes)
-
-
-def _ends(outcomes: Outcomes, clock: str) -> tuple[Outcome, Outcome] | None:
-    """The earliest and the latest onset of equal deficits."""
-    curve = outcomes.onsets(clock)
-    return (curve[0], curve[-1]) if len(curve) > 1 else None
-
-
-def early_loss(outcomes: Outcomes, clock: str) -> Estimate | None:
-    """Points by which the same deficit costs more at the earliest onset than at the latest, paired by seed."""
-    ends = _ends(outcomes, clock)
-    return ends and difference(in_points(ends[1].accuracy()), in_points(ends[0].accuracy()), (-100, 100))
-
-
-def window(outcomes: Outcomes) -> Finding:
-    """Whether there is a critical period: the same deficit early and late, under the study's own clock."""
-    clock = outcomes.clock
-    ends, more = _ends(outcomes, clock), early_loss(outcomes, clock)
-    if ends is None or more is None:
-        text = "Whether there is a critical period was not tested here: that takes equal deficits at different onsets."
-        if ends is not None:
-            text = "Cannot tell whether there is a critical period: no seed has a result at both onsets."
-        return Finding("window", "not tested here" if ends is None else "cannot tell", text)
-    early, late = ends
-    costs = [outcomes.cost(cell) for cell in ends]
-    under = clock_words(clock)
-    if costs[0] is not None and costs[1] is not None:
-        first, last = points_between(costs[0]), points_between(costs[1])
-        told = (
-            f"The same {count(early.duration, 'epoch')} of {doing(early.timeline)} cost {first} {started(early)} and "
-        )
-        told += f"{last} {started(late)} ({under})"
-    else:
-        told = f"After {count(early.duration, 'epoch')} of {doing(early.timeline)} {started(early)} accuracy ends at "
-        told += f"{_level(early)}, {started(late)} at {_level(late)} ({under})"
-    verdict = judge(more)
-    if verdict == "cannot tell":
-        text = f"Cannot tell whether there is a critical period: {count(more.n, 'seed')} gives no interval. {told}."
-        return Finding("window", "cannot tell", text)
-    elsewhere = {judge(early_loss(outcomes, other)) for other in outcomes.clocks[1:]}
-    if verdict == "cost":
-        text = f"{told}: an early window, {points_between(more)} apart."
-        named = "critical period"
-        if {"none", "gain"} & elsewhere:
-            named += ", but not under every clock"
-        elif restart(outcomes).verdict in UNDONE:
-            named += ", undone by a restarted learning rate"
-        return Finding("window", named, text)
-    if verdict == "gain":
-        text = f"No critical period: the late deficit costs more than the early one. {told}."
-    else:
-        why = "an interval that includes 0" if not more.excludes(0) else f"below the smallest effect of {SMALLEST:g}"
-        text = f"No critical period. {told}: the difference is {points_between(more)}, {why}{allows(more)}."
-    named = "no critical period" + (", but one under another clock" if "cost" in elsewhere else "")
-    return Finding("window", named, text)
-
-
-def _other_clocks(outcomes: Outcomes) -> Finding | None:
-    """What the same onsets show under the clocks that are not the study's own."""
-    said = []
-    for clock in outcomes.clocks[1:]:
-        more = early_loss(outcomes, clock)
-        verdict = judge(more)
-        if more is None or verdict == "cannot tell":
-            continue
-        shown = SHOWN[verdict]
-        rest = allows(more) if verdict == "none" else ""
-        said.append(f"With {_a(clock)} {shown}: early minus late {points_between(more)}{rest}.")
-    return Finding("window elsewhere", "other clocks", " ".join(said)) if said else None
-
-
-def _a(clock: str) -> str:
-    article = "the" if clock in ("absolute", "since_release") else "a"
-    return f"{article} {clock_words(clock)}"
-
-
-def _level(cell: Outcome) -> str:
-    made = cell.mean_accuracy()
-    return "no result" if made is None else percent(made.mean)
 
 
 def cost(outcomes: Outcomes) -> Finding | None:
