@@ -6,7 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("startup", "sweep", "measuring", "coverage", "theory_modes", "theory_pathways", "theory_fusion", "vision")
+NAMES = (
+    "startup",
+    "sweep",
+    "measuring",
+    "coverage",
+    "theory_modes",
+    "theory_pathways",
+    "theory_fusion",
+    "vision",
+    "overhead",
+)
 
 for name in NAMES:
     print(f"\n{name}", flush=True)

@@ -20,11 +20,12 @@ def seconds_a_step(root: Root) -> float:
     about, training = root.about, root.settings.training
     with seeded_globals(0, "template"):
         template = root.settings.network.build(about.sources, len(about.classes)).eval()
-    network = Stacked(template)
-    weights = {name: t.detach().unsqueeze(0) for name, t in (*template.named_parameters(), *template.named_buffers())}
-    shown = {source.name: torch.zeros(1, 1, *source.shape) for source in about.sources}
-    # A forward that fails says so where it is needed; here it only counts as a small one.
-    with suppress(Exception), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(weights, shown)
+        network = Stacked(template)
+        held = (*template.named_parameters(), *template.named_buffers())
+        weights = {name: t.detach().unsqueeze(0) for name, t in held}
+        shown = {source.name: torch.zeros(1, 1, *source.shape) for source in about.sources}
+        # A forward that fails says so where it is needed; here it only counts as a small one.
+        with suppress(Exception), torch.no_grad(), FlopCounterMode(display=False) as counter:
+            network(weights, shown)
     forward_and_backward = 3 * int(counter.get_total_flops()) * min(training.batch, about.train)
     return max(forward_and_backward / RATE, STACKED if network.stackable else ALONE)
