@@ -144,7 +144,10 @@ def test_statistics_are_reestimated_on_fed_pictures(pictures: Path, tmp_path: Pa
     assert made.filter(quantity="loss", source="all")["value"].is_finite().all()
 
 
-@pytest.mark.parametrize("name", [name for name in shipped() if name.startswith("cifar")])
+FULL = [name for name in shipped() if name.startswith("cifar") and not name.endswith("-small")]
+
+
+@pytest.mark.parametrize("name", [*FULL, *(f"{name}-small" for name in FULL)])
 def test_the_papers_studies_carry_the_papers_protocol_and_its_controls(name: str) -> None:
     asked = Study.load(name)
     cells = asked.cells()
