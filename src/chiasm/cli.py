@@ -290,16 +290,16 @@ def _plan_table(plan: Plan) -> object:
 
 def _studies() -> None:
     from chiasm.study.spec import Study, shipped
-
-    for name, path in shipped().items():
-        study = Study.load(path)
-        print(f"{name:12}  {study.question}")
-        print(f"{'':12}  {len(study.cells())} cells, {study.seeds} seeds: chiasm run {name} --out runs/{name}")
     from chiasm.study.theories import load_theory, shipped_theories
 
+    wide = max(map(len, (*shipped(), *shipped_theories())))
+    for name, path in shipped().items():
+        study = Study.load(path)
+        print(f"{name:{wide}}  {study.question}")
+        print(f"{'':{wide}}  {len(study.cells())} cells, {study.seeds} seeds: chiasm run {name} --out runs/{name}")
     for name in shipped_theories():
-        print(f"{name:12}  {load_theory(name)[1]}")
-        print(f"{'':12}  theory: chiasm theory {name} --out runs/{name}")
+        print(f"{name:{wide}}  {load_theory(name)[1]}")
+        print(f"{'':{wide}}  theory: chiasm theory {name} --out runs/{name}")
 
 
 def _doctor() -> None:
