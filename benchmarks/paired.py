@@ -2,7 +2,8 @@
 
 A cell is held against the run with as many clean epochs and, in a second table, the one that trained for as many
 epochs in total. Told are points of accuracy lost, then what happens to mean and spread of RSV over the units of one
-layer and to their mean synergy, each with its 95 % interval (Student's t over seeds).
+layer and to their mean synergy, then to usable bits with all sources and with each alone (the rest silent), each with
+its 95 % interval (Student's t over seeds).
 """
 
 from __future__ import annotations
@@ -25,17 +26,20 @@ def told(made: Estimate | None, digits: int = 3) -> str:
     return f"{f'{made.mean:+.{digits}f} [{made.low:+.{digits}f}, {made.high:+.{digits}f}]':>24}"
 
 
-def table(title: str, pairs: Sequence[tuple[Outcome, Outcome]], layer: str) -> None:
+def table(title: str, pairs: Sequence[tuple[Outcome, Outcome]], layer: str, sources: Sequence[str]) -> None:
     """Print one line a pair of a cell and what it is held against."""
     wide = max(len(cell.label) for cell, _ in pairs)
-    print("".join([f"{title:{wide}}", *(f"  {x:>24}" for x in ("points lost", *QUANTITIES))]))
+    heard = ("all", *sources)
+    heads = ("points lost", *QUANTITIES, *(f"usable bits, {source}" for source in heard))
+    print("".join([f"{title:{wide}}", *(f"  {x:>24}" for x in heads)]))
     for cell, control in pairs:
         lost = difference(in_points(control.accuracy()), in_points(cell.accuracy()), (-100, 100))
         changes = [
             difference(cell.layer(layer, name), control.layer(layer, name), bounds)
             for name, bounds in QUANTITIES.items()
         ]
-        print("  ".join([f"{cell.label:{wide}}", told(lost, 1), *map(told, changes)]))
+        bits = [difference(cell.other("usable_bits", x), control.other("usable_bits", x)) for x in heard]
+        print("  ".join([f"{cell.label:{wide}}", told(lost, 1), *map(told, changes), *(told(x, 2) for x in bits)]))
 
 
 def main(folder: str, layer: str) -> None:
@@ -44,7 +48,7 @@ def main(folder: str, layer: str) -> None:
     for title, against in (("equal clean epochs", outcomes.control), ("equal total epochs", outcomes.as_long)):
         pairs = [(cell, held) for cell in outcomes if cell.duration and (held := against(cell)) is not None]
         if pairs:
-            table(f"{layer}, {title}", pairs, layer)
+            table(f"{layer}, {title}", pairs, layer, outcomes.sources)
 
 
 if __name__ == "__main__":
