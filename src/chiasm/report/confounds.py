@@ -78,7 +78,8 @@ def restart(outcomes: Outcomes) -> Finding:
     if lost is None or won is None or left is None or min(lost.n, won.n) < 2:
         return Finding("restart", "cannot tell", "Cannot tell what a restart of the learning rate wins back: one seed.")
     if judge(lost) != "cost":
-        text = "On absolute epochs the longest deficit has no measurable cost: a restart has nothing to win back."
+        little = "too little a cost to count" if measured(lost) else "no measurable cost"
+        text = f"On absolute epochs the longest deficit has {little}: a restart has nothing to win back."
         return Finding("restart", "no loss to explain", text)
     remains = _remains(left)
     if judge(won) != "cost":
