@@ -56,14 +56,14 @@ class Ready:
 
     batch: Batch
     target: Tensor
-    rest: Images
+    baseline: Images
 
     def __len__(self) -> int:
         return len(self.target)
 
     def to(self, device: torch.device | str) -> Ready:
-        rest = {name: x.to(device) for name, x in self.rest.items()}
-        return Ready(self.batch.to(device), self.target.to(device), rest)
+        baseline = {name: x.to(device) for name, x in self.baseline.items()}
+        return Ready(self.batch.to(device), self.target.to(device), baseline)
 
     def draw(self, index: Tensor, generator: torch.Generator) -> Batch:
         return self.batch

@@ -44,7 +44,7 @@ def train(timeline: str, seed: int) -> chiasm.Measurement:
     net, label = TwoEyes(), torch.arange(1200) % 4
     left, right = draw(1200, 1), draw(1200, 2)
     optimiser = torch.optim.SGD(net.parameters(), lr=0.05)
-    with chiasm.inject(net, timeline, rest={"right": right[:800].mean(0)}, seed=seed) as injection:
+    with chiasm.inject(net, timeline, baseline={"right": right[:800].mean(0)}, seed=seed) as injection:
         for _ in range(EPOCHS):
             injection.epoch()
             for some in torch.randperm(800).reshape(-1, BATCH):

@@ -8,11 +8,11 @@ from typing import Any
 import polars as pl
 import pytest
 
+from chiasm.api import run
 from chiasm.claims import CLAIMS, Claim, mean_over_seeds
 from chiasm.errors import ChiasmError
 from chiasm.study.results import SCHEMA, Results
 from chiasm.study.spec import Study
-from chiasm.verbs import run
 
 
 def flat(name: str, accuracy: float, rsv: float) -> Results:

@@ -16,6 +16,7 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
+from chiasm.api import run
 from chiasm.deficits import Freeze, Silence
 from chiasm.errors import ChiasmError
 from chiasm.networks import DeepLinear, FusionNetwork, Stacked
@@ -35,7 +36,6 @@ from chiasm.theory.pathway.deficit import PathwayDeficit
 from chiasm.theory.pathway.descent import pathway_descent
 from chiasm.theory.pathway.pathways import pathways
 from chiasm.training import Leg, Row, Stack, State, Training, initial_state
-from chiasm.verbs import run
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 TASK = Linear()
@@ -144,7 +144,7 @@ def test_the_task_is_white_silent_at_zero_and_its_negatives_want_negatives() -> 
     for x in data.train.sources.values():
         assert torch.equal(x.sum(0), torch.zeros(3))
         assert torch.equal(x.T @ x / len(x), torch.eye(3) / 3)
-    assert all(not rest.any() for rest in data.test.rest.values())
+    assert all(not baseline.any() for baseline in data.test.baseline.values())
     assert len(data.test) == 2 * len(data.train)
     network = build(DeepLinear(depth=1, scale=1.0, target=((1.0, 0.0), (2.0, 3.0))), task=Linear(items=2))
     answers = network.get_buffer("heads.both.answers")

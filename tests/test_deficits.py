@@ -73,8 +73,8 @@ def a_batch(dtype: torch.dtype = torch.float32) -> Batch:
     g = gen(99)
     shapes = {"left": (2, 8, 6), "right": (2, 8, 6), "gyro": (12,)}
     sources = {name: torch.randn(N, *shape, generator=g).to(dtype) for name, shape in shapes.items()}
-    rest = {name: torch.randn(*shape, generator=g).to(dtype) for name, shape in shapes.items()}
-    return Batch(sources, torch.arange(N) % 4, rest)
+    baseline = {name: torch.randn(*shape, generator=g).to(dtype) for name, shape in shapes.items()}
+    return Batch(sources, torch.arange(N) % 4, baseline)
 
 
 def indices(n: int, *names: str, classes: int | None = None) -> Batch:
@@ -84,14 +84,21 @@ def indices(n: int, *names: str, classes: int | None = None) -> Batch:
     return Batch(dict.fromkeys(names, x), target, dict.fromkeys(names, x[0]))
 
 
-def one(x: Tensor, rest: Tensor | None = None) -> Batch:
+def one(x: Tensor, baseline: Tensor | None = None) -> Batch:
     return Batch(
-        {"x": x}, torch.zeros(len(x), dtype=torch.int64), {"x": torch.zeros_like(x[0]) if rest is None else rest}
+        {"x": x},
+        torch.zeros(len(x), dtype=torch.int64),
+        {"x": torch.zeros_like(x[0]) if baseline is None else baseline},
     )
 
 
 def parts(batch: Batch) -> list[Tensor]:
-    return [*batch.sources.values(), batch.target, *batch.rest.values(), *([] if batch.head is None else [batch.head])]
+    return [
+        *batch.sources.values(),
+        batch.target,
+        *batch.baseline.values(),
+        *([] if batch.head is None else [batch.head]),
+    ]
 
 
 def same(a: Batch, b: Batch) -> bool:
@@ -183,7 +190,7 @@ def test_what_it_does_not_touch_is_shared(deficit: Deficit) -> None:
     changed = {name for name in batch if not torch.equal(out.sources[name], batch.sources[name])}
     assert changed == moved
     assert all(out.sources[name] is batch.sources[name] for name in batch if name not in moved)
-    assert all(out.rest[name] is batch.rest[name] for name in batch)
+    assert all(out.baseline[name] is batch.baseline[name] for name in batch)
 
 
 @every
@@ -356,20 +363,22 @@ def test_noise_is_standard_normal_times_sd() -> None:
 
 
 def test_noise_that_replaces_shows_nothing_of_the_sample() -> None:
-    rest = torch.linspace(0, 1, 5)
-    a, b = (Noise("x", 0.5, mode="replace")(one(torch.full((4, 5), v), rest), gen()).sources["x"] for v in (1.0, 2.0))
+    baseline = torch.linspace(0, 1, 5)
+    a, b = (
+        Noise("x", 0.5, mode="replace")(one(torch.full((4, 5), v), baseline), gen()).sources["x"] for v in (1.0, 2.0)
+    )
     assert torch.equal(a, b)
     added = Noise("x", 0.5)(one(torch.zeros(4, 5)), gen()).sources["x"]
-    torch.testing.assert_close(a, rest + added)
+    torch.testing.assert_close(a, baseline + added)
 
 
 def test_silence_is_rest_in_memory_of_its_own() -> None:
     batch = a_batch()
     out = Silence("right")(batch, gen()).sources["right"]
-    assert torch.equal(out, batch.rest["right"][None].repeat(N, 1, 1, 1))
-    kept = batch.rest["right"].clone()
+    assert torch.equal(out, batch.baseline["right"][None].repeat(N, 1, 1, 1))
+    kept = batch.baseline["right"].clone()
     out[0].zero_()
-    assert torch.equal(batch.rest["right"], kept)
+    assert torch.equal(batch.baseline["right"], kept)
     assert torch.equal(out[1], kept)
 
 
@@ -377,7 +386,7 @@ def test_silence_is_rest_in_memory_of_its_own() -> None:
 
 
 def hidden(x: Tensor, deficit: Occlude, seed: int = 0) -> Tensor:
-    """Where a source of ones became its rest of zeros."""
+    """Where a source of ones became its baseline of zeros."""
     return Occlude("x", deficit.share, deficit.dims)(one(torch.ones_like(x)), gen(seed)).sources["x"] == 0
 
 
@@ -424,12 +433,12 @@ def test_occlude_puts_the_block_everywhere_equally_often() -> None:
 
 def test_occlude_hides_channels_and_frames_alike_and_shows_rest() -> None:
     x = torch.randn(4, 5, 3, 8, 8, generator=gen())
-    rest = torch.randn(5, 3, 8, 8, generator=gen(1))
-    out = Occlude("x", 0.25)(one(x, rest), gen()).sources["x"]
+    baseline = torch.randn(5, 3, 8, 8, generator=gen(1))
+    out = Occlude("x", 0.25)(one(x, baseline), gen()).sources["x"]
     mask = out != x
     assert (mask == mask[:, :1, :1]).all()
     assert mask[:, 0, 0].sum((1, 2)).tolist() == [16] * 4
-    assert torch.equal(out[mask], rest.expand_as(x)[mask])
+    assert torch.equal(out[mask], baseline.expand_as(x)[mask])
     strips = hidden(x, Occlude("x", 0.25, dims=1))
     assert (strips == strips[:, :1, :1, :1]).all()
     assert strips.sum().item() == x.numel() // 4

@@ -20,7 +20,7 @@ FLOORS = {
     "training": 4,
     "study": 5, "studies": 5,
     "report": 6, "claims": 6,
-    "cli": 7, "verbs": 7,
+    "cli": 7, "api": 7,
 }  # fmt: skip
 
 

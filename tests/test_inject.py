@@ -68,7 +68,7 @@ def same(a: dict[str, Tensor], b: dict[str, Tensor]) -> bool:
 
 
 def hidden(net: Net) -> list[bool]:
-    """At which steps the right source stood at rest."""
+    """At which steps the right source stood at its baseline."""
     return [torch.equal(right, MEAN.expand_as(right)) for _, right in net.seen]
 
 
@@ -76,7 +76,7 @@ def test_training_under_an_injected_deficit_is_training_on_impaired_data_bit_for
     by_hand, injected, clean = Net(), Net(), Net()
     still = MEAN.expand_as(RIGHT).clone()
     train(by_hand, lambda step: still if 2 <= step < 5 else RIGHT, range(8))
-    with inject(injected, "silence(right)", window=(2, 5), unit="step", rest={"right": MEAN}):
+    with inject(injected, "silence(right)", window=(2, 5), unit="step", baseline={"right": MEAN}):
         train(injected, lambda _: RIGHT, range(8))
     train(clean, lambda _: RIGHT, range(8))
     assert same(weights(by_hand), weights(injected))
@@ -87,7 +87,7 @@ def test_training_under_an_injected_deficit_is_training_on_impaired_data_bit_for
 def test_a_timeline_of_epochs_begins_and_ends_to_the_step(told: str) -> None:
     net = Net()
     line = Timeline.parse("clean 1 | silence(right) 2 | clean 1")
-    injection = inject(net, line, rest={"right": MEAN}, steps_per_epoch=3 if told == "steps_per_epoch" else None)
+    injection = inject(net, line, baseline={"right": MEAN}, steps_per_epoch=3 if told == "steps_per_epoch" else None)
     for epoch in range(5):  # one more than the timeline has: clean
         if told == "epoch()":
             injection.epoch()
@@ -100,7 +100,7 @@ def test_a_timeline_of_epochs_begins_and_ends_to_the_step(told: str) -> None:
 def test_a_window_without_end_and_no_window() -> None:
     for window, wanted in (((2, None), [False, False, True, True]), (None, [True] * 4)):
         net = Net()
-        inject(net, Silence("right"), window=window, unit="step", rest={"right": MEAN})
+        inject(net, Silence("right"), window=window, unit="step", baseline={"right": MEAN})
         for _ in range(4):
             net(LEFT, RIGHT)
         assert hidden(net) == wanted
@@ -108,7 +108,7 @@ def test_a_window_without_end_and_no_window() -> None:
 
 def test_evaluation_is_neither_impaired_nor_counted() -> None:
     net = Net()
-    injection = inject(net, "silence(right)", rest={"right": MEAN})
+    injection = inject(net, "silence(right)", baseline={"right": MEAN})
     net.eval()
     net(LEFT, RIGHT)
     assert net.seen[0][1] is RIGHT
@@ -217,7 +217,7 @@ def deep(batch: Any, *, flag: bool = False) -> Any:
 def test_sources_are_found_wherever_they_stand(forward: Any, address: Any, args: Any, kwargs: Any) -> None:
     net = Loose(forward)
     given = copy.deepcopy((args, kwargs))
-    inject(net, "silence(right)", sources=None if address is None else {"right": address}, rest={"right": MEAN})
+    inject(net, "silence(right)", sources=None if address is None else {"right": address}, baseline={"right": MEAN})
     assert torch.equal(net(*args, **kwargs), MEAN.expand_as(RIGHT))
     net.eval()
     assert torch.equal(net(*args, **kwargs), RIGHT)  # the user's batch holds what it held
@@ -252,7 +252,7 @@ def test_dissociation_permutes_all_sources_but_the_first() -> None:
 
 def test_a_clean_call_passes_the_very_objects_through() -> None:
     net = Loose(lambda batch: batch)
-    inject(net, "silence(right)", window=(1, 2), unit="step", rest={"right": 0.0})
+    inject(net, "silence(right)", window=(1, 2), unit="step", baseline={"right": 0.0})
     batch = {"left": LEFT, "right": RIGHT}
     assert net(batch) is batch
     assert net(batch)["left"] is LEFT  # what the deficit does not touch is shared
@@ -261,7 +261,7 @@ def test_a_clean_call_passes_the_very_objects_through() -> None:
 
 def test_removing_and_copying() -> None:
     net = Net()
-    injection = inject(net, "silence(right)", rest={"right": MEAN})
+    injection = inject(net, "silence(right)", baseline={"right": MEAN})
     twin = copy.deepcopy(net)  # as averages of weights are kept
     injection.remove()
     injection.remove()
@@ -308,7 +308,7 @@ def test_compiled_models_are_impaired_and_not_compiled_anew(order: str) -> None:
     compiled: Any = torch.compile(net, backend=counter) if order == "compile, inject" else None
     name = "input2" if order == "inside" else "right"
     hooked = target if compiled is None else compiled
-    injection = inject(hooked, f"silence({name})", window=(3, 6), unit="step", rest={name: 0.0})
+    injection = inject(hooked, f"silence({name})", window=(3, 6), unit="step", baseline={name: 0.0})
     compiled = torch.compile(net, backend=counter) if compiled is None else compiled
     silent = [bool((compiled(LEFT, RIGHT) == 0).all()) for _ in range(12)]
     assert silent == [False] * 3 + [True] * 3 + [False] * 6
@@ -328,7 +328,7 @@ def process_group(tmp_path: Path) -> Iterator[None]:
 def test_models_under_data_parallelism(outer: bool) -> None:
     net = Net()
     wrapped = nn.parallel.DistributedDataParallel(net)
-    inject(wrapped if outer else net, "silence(right)", rest={"right": MEAN})
+    inject(wrapped if outer else net, "silence(right)", baseline={"right": MEAN})
     wrapped(LEFT, right=RIGHT).sum().backward()
     assert hidden(net) == [True]
 
@@ -341,18 +341,26 @@ REST = {"right": MEAN, "left": MEAN}
     [
         (
             "silence(rihgt)",
-            {"rest": {"rihgt": 0}},
+            {"baseline": {"rihgt": 0}},
             r"unknown source 'rihgt'; known sources: left, right \(did you mean",
         ),
         ("silence(x)", {"sources": ["left"]}, r"unknown source 'x'; known: clean, .*; sources: left\n"),
         (
             Silence("x"),
-            {"sources": ["left"], "rest": {"x": 0}},
+            {"sources": ["left"], "baseline": {"x": 0}},
             r"silence\(x\): unknown source 'x'; known sources: left",
         ),
-        ("silence(a)", {"sources": {"a": "rigth"}, "rest": {"a": 0}}, "source 'a': unknown parameter 'rigth'; known"),
-        ("silence(a)", {"sources": {"a": 2}, "rest": {"a": 0}}, r"position 2, but forward takes \(left, right\)"),
-        ("silence(a)", {"sources": {"a": 1.5}, "rest": {"a": 0}}, "source 'a' is placed at 1.5; a parameter's name"),
+        (
+            "silence(a)",
+            {"sources": {"a": "rigth"}, "baseline": {"a": 0}},
+            "source 'a': unknown parameter 'rigth'; known",
+        ),
+        ("silence(a)", {"sources": {"a": 2}, "baseline": {"a": 0}}, r"position 2, but forward takes \(left, right\)"),
+        (
+            "silence(a)",
+            {"sources": {"a": 1.5}, "baseline": {"a": 0}},
+            "source 'a' is placed at 1.5; a parameter's name",
+        ),
         ("silence(left)", {"sources": "left"}, r"sources = 'left' is one name; a list of names would do"),
         ("blurr(right, 4)", {}, r"unknown deficit 'blurr' \(did you mean 'blur'\?\)"),
         ("blur(right, 4) noise(left, 1)", {}, r"expected '\+' or the end, found 'noise'"),
@@ -367,12 +375,16 @@ REST = {"right": MEAN, "left": MEAN}
         ("blur(right, 4)", {"steps_per_epoch": 0}, "steps_per_epoch = 0; a whole number, 1 or more"),
         (
             "silence(right)",
-            {"rest": None},
-            r"mean of 'right' over the training data, which a hook does not know; rest=",
+            {"baseline": None},
+            r"mean of 'right' over the training data, which a hook does not know; baseline=",
         ),
-        ("occlude(right, 0.5)", {"rest": None}, "which a hook does not know"),
-        ("noise(right, 1, mode=replace)", {"rest": None}, "which a hook does not know"),
-        ("silence(right)", {"rest": {"right": "mean"}}, "rest of 'right' is a str; a tensor or a number would do"),
+        ("occlude(right, 0.5)", {"baseline": None}, "which a hook does not know"),
+        ("noise(right, 1, mode=replace)", {"baseline": None}, "which a hook does not know"),
+        (
+            "silence(right)",
+            {"baseline": {"right": "mean"}},
+            "baseline of 'right' is a str; a tensor or a number would do",
+        ),
         ("freeze(right)", {}, r"freeze\(right\) cannot be injected: it acts on weights"),
         ("shuffle_labels(0.5)", {}, r"shuffle_labels\(0.5\) cannot be injected as it stands: .*target=, "),
         ("dissociate", {}, r"dissociate cannot be injected: .*dissociate\(labels=first\) would do"),
@@ -383,7 +395,7 @@ REST = {"right": MEAN, "left": MEAN}
 def test_mistakes_are_told_in_a_sentence_before_anything_is_hooked(deficit: Any, options: Any, sentence: str) -> None:
     net = Net()
     with pytest.raises(ChiasmError, match=sentence):
-        inject(net, deficit, **{"rest": REST, **options})
+        inject(net, deficit, **{"baseline": REST, **options})
     assert not net._forward_pre_hooks
 
 
@@ -397,7 +409,7 @@ def test_mistakes_are_told_in_a_sentence_before_anything_is_hooked(deficit: Any,
         (lambda batch: batch, {"sources": {"right": (0, 2)}}, ([LEFT, RIGHT],), r"there is no \[2\] in a list of 2"),
         (
             lambda left, right: left,
-            {"rest": {"right": torch.ones(3)}},
+            {"baseline": {"right": torch.ones(3)}},
             (LEFT, RIGHT),
             r"\(3,\) and a sample of it \(4,\)",
         ),
@@ -405,14 +417,14 @@ def test_mistakes_are_told_in_a_sentence_before_anything_is_hooked(deficit: Any,
 )
 def test_mistakes_that_only_a_call_can_show(forward: Any, options: Any, args: Any, sentence: str) -> None:
     net = Loose(forward)
-    inject(net, "silence(right)", **{"rest": {"right": 0.0}, **options})
+    inject(net, "silence(right)", **{"baseline": {"right": 0.0}, **options})
     with pytest.raises(ChiasmError, match=sentence):
         net(*args)
 
 
 def test_epochs_that_nobody_tells_are_not_guessed() -> None:
     net = Net()
-    injection = inject(net, "clean 1 | silence(right) 1", rest=REST)
+    injection = inject(net, "clean 1 | silence(right) 1", baseline=REST)
     with pytest.raises(ChiasmError, match=r"nothing tells them; call epoch\(\) at the beginning of each, or give"):
         net(LEFT, RIGHT)
     injection.epoch()
@@ -438,7 +450,7 @@ def test_a_deficit_of_ones_own_that_changes_labels_is_refused_when_it_does() -> 
         frozen, pointwise, touches = (), True, ("right",)
 
         def __call__(self, batch: Batch, _: torch.Generator) -> Batch:
-            return Batch(batch.sources, 1 - batch.target, batch.rest)
+            return Batch(batch.sources, 1 - batch.target, batch.baseline)
 
         def __add__(self, other: Any) -> Any:
             raise NotImplementedError

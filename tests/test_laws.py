@@ -16,6 +16,7 @@ import pytest
 import torch
 
 import chiasm
+from chiasm.api import run
 from chiasm.study.collect import collect
 from chiasm.study.engine import Engine
 from chiasm.study.plan import make_plan
@@ -23,7 +24,6 @@ from chiasm.study.progress import Silent
 from chiasm.study.results import Results
 from chiasm.study.spec import Study
 from chiasm.study.store import Store
-from chiasm.verbs import run
 
 Make = Callable[..., Study]
 FILES = ("results.parquet", "units.npz", "study.toml", "environment.json")

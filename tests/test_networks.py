@@ -12,6 +12,7 @@ import pytest
 import torch
 from torch import nn
 
+from chiasm.api import run
 from chiasm.errors import ChiasmError
 from chiasm.networks import Fusion, FusionNetwork, SplitCNN, SplitMLP, Stacked
 from chiasm.networks.custom import Custom, load_object
@@ -19,7 +20,6 @@ from chiasm.objectives import Classify, read
 from chiasm.sources import Source
 from chiasm.study.plan import make_plan
 from chiasm.study.spec import Study
-from chiasm.verbs import run
 
 EYES = (Source("left", (6,)), Source("right", (6,)))
 IMAGES = (Source("left", (1, 6, 6), "image"), Source("right", (1, 6, 6), "image"))

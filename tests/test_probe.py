@@ -173,12 +173,12 @@ def test_the_probe_tells_what_the_verbs_tell(case: str) -> None:
     measures = EVERYTHING if len(sources) > 1 else tuple(m for m in EVERYTHING if m != "units")
     modules, tests = [made(spec, sources, seed) for seed in (3, 4)], [data(sources, 90, seed) for seed in (3, 4)]
     if case == "one's own":
-        tests = [Batch(test.sources, test.target % 2, test.rest) for test in tests]
+        tests = [Batch(test.sources, test.target % 2, test.baseline) for test in tests]
     probe = Probe(measures=measures, layers=layers, anchors=32, fisher_samples=20)
     seen = look(Stacked(modules[0]), stack(modules), tests, [3, 4], probe)
     for seed, (module, test, one) in enumerate(zip(modules, tests, seen, strict=True), 3):
         told, names = numbers(one), list(test)
-        decoded = decode(module, dict(test.sources), test.target, replace=dict(test.rest))
+        decoded = decode(module, dict(test.sources), test.target, replace=dict(test.baseline))
         wanted: dict[tuple[str, str | None, str | None], float] = {("usable_bits", None, "all"): decoded.bits()}
         wanted |= {("usable_bits", None, f"without {name}"): x for name, x in decoded.missing("bits").items()}
         if len(names) > 1:

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 import torch
 
+from chiasm.api import run
 from chiasm.study.spec import Study
 from chiasm.training.ranks import ALONE, Ranks
-from chiasm.verbs import run
 
 STUDY = """
 name = "together"

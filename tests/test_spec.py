@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from chiasm.api import run
 from chiasm.errors import ChiasmError
 from chiasm.study.effort import seconds_a_step
 from chiasm.study.plan import make_plan
 from chiasm.study.run import claim
 from chiasm.study.spec import Study, shipped
 from chiasm.study.workers import shares
-from chiasm.verbs import run
 from tests.conftest import TINY
 
 Make = Callable[..., Study]

@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(task: Task) -
     again, other = loaded(task, 3), loaded(task, 4)
     assert same(first.train, again.train)
     assert same(first.test, again.test)
-    assert all(torch.equal(first.train.rest[name], again.train.rest[name]) for name in first.train)
+    assert all(torch.equal(first.train.baseline[name], again.train.baseline[name]) for name in first.train)
     assert not same(first.train, other.train)
     assert not torch.equal(first.test.target, other.test.target)
     torch.random.set_rng_state(global_state)
@@ -62,7 +62,7 @@ def test_loading_leaves_the_global_stream_alone_and_owns_its_tensors(task: Task)
     before = torch.random.get_rng_state()
     data = loaded(task, 0)
     assert torch.equal(before, torch.random.get_rng_state())
-    for x in (*data.train.sources.values(), *data.test.sources.values(), *data.train.rest.values()):
+    for x in (*data.train.sources.values(), *data.test.sources.values(), *data.train.baseline.values()):
         x.fill_(7)
     data.train.target.fill_(0)
     assert not same(data.train, loaded(task, 0).train)
@@ -72,16 +72,16 @@ def test_data_are_as_described(task: Task) -> None:
     described, data = task.describe(), loaded(task, 1)
     assert (len(data.train), len(data.test)) == (described.train, described.test)
     for batch in (data.train, data.test):
-        assert list(batch) == list(batch.rest) == [source.name for source in described.sources]
+        assert list(batch) == list(batch.baseline) == [source.name for source in described.sources]
         assert batch.target.dtype == torch.int64
         assert batch.head is None
         assert batch.target.min() >= 0
         assert batch.target.max() < len(described.classes)
         for source in described.sources:
-            x, rest = batch.sources[source.name], batch.rest[source.name]
-            assert x.dtype == rest.dtype == torch.float32
+            x, baseline = batch.sources[source.name], batch.baseline[source.name]
+            assert x.dtype == baseline.dtype == torch.float32
             assert x.shape == (len(batch), *source.shape)
-            assert rest.shape == source.shape
+            assert baseline.shape == source.shape
             assert x.device.type == "cpu"
     assert described.note.endswith(".")
     assert described.note.count(". ") == 0

@@ -66,7 +66,7 @@ def test_standardising_and_rest_look_at_training_samples_only(rows: Rows, tmp_pa
         expected = raw if standardise == "none" else (raw - mean) / deviation
         for batch, which in ((data.train, rows["train"]), (data.test, ~rows["train"])):
             assert np.allclose(batch.sources[name].numpy(), expected[which], rtol=1e-5, atol=1e-5)
-            assert np.allclose(batch.rest[name].numpy(), expected[rows["train"]].mean(0), rtol=1e-5, atol=1e-5)
+            assert np.allclose(batch.baseline[name].numpy(), expected[rows["train"]].mean(0), rtol=1e-5, atol=1e-5)
 
 
 def test_a_constant_element_becomes_zero_and_stays_finite(rows: Rows, tmp_path: Path) -> None:

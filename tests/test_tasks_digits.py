@@ -42,9 +42,9 @@ def test_the_training_set_has_mean_zero_and_deviation_one_and_the_test_set_only_
 def test_rest_is_the_mean_of_each_training_pixel(data: Data) -> None:
     for name in ("left", "right"):
         mean = data.train.sources[name].double().mean(0)
-        assert torch.allclose(data.train.rest[name].double(), mean, atol=1e-6)
-        assert torch.equal(data.test.rest[name], data.train.rest[name])
-        assert data.train.rest[name].abs().max() > 0.5  # pixels differ, so rest is not a constant
+        assert torch.allclose(data.train.baseline[name].double(), mean, atol=1e-6)
+        assert torch.equal(data.test.baseline[name], data.train.baseline[name])
+        assert data.train.baseline[name].abs().max() > 0.5  # pixels differ, so baseline is not a constant
 
 
 def test_description_agrees_with_the_pictures() -> None:

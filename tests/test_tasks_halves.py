@@ -79,8 +79,8 @@ def test_sources_are_columns_of_the_normalised_image(place: str, sets: dict[str,
         for source in described.sources:
             x = batch.sources[source.name]
             assert torch.allclose(x, expected[source.name], rtol=0, atol=ROUNDING)
-            assert x.shape[1:] == source.shape == batch.rest[source.name].shape
-            assert not batch.rest[source.name].any()
+            assert x.shape[1:] == source.shape == batch.baseline[source.name].shape
+            assert not batch.baseline[source.name].any()
             assert x.dtype == torch.float32
     assert torch.equal(shown.target, torch.from_numpy(sets["train"][1])[index])
     assert torch.equal(data.test.target, torch.from_numpy(sets["test"][1]))

@@ -96,9 +96,9 @@ def test_labels_and_dots_are_uniform_within_four_standard_errors() -> None:
 
 def test_rest_is_the_exact_mean_zero() -> None:
     left, right, _ = everything(SMALL[0])
-    rest = SMALL[0].draw(0, 0).rest
-    assert torch.equal(rest["left"], left.mean(0))
-    assert torch.equal(rest["right"], right.mean(0))
+    baseline = SMALL[0].draw(0, 0).baseline
+    assert torch.equal(baseline["left"], left.mean(0))
+    assert torch.equal(baseline["right"], right.mean(0))
 
 
 def test_noise_flips_its_share_independently_and_leaves_dots_and_labels() -> None:

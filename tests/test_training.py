@@ -288,7 +288,7 @@ class Jittered:
         stream = torch.Generator().manual_seed(seed)
         self.whole = torch.randn(96, 16, generator=stream)
         self.target = torch.randint(2, (96,), generator=stream)
-        self.rest = {name: torch.zeros(16) for name in ("left", "right")}
+        self.baseline = {name: torch.zeros(16) for name in ("left", "right")}
 
     def __len__(self) -> int:
         return 96
@@ -298,7 +298,7 @@ class Jittered:
 
     def draw(self, index: torch.Tensor, generator: torch.Generator) -> Batch:
         x = self.whole[index] + torch.randn(len(index), 16, generator=generator)
-        return Batch({"left": x, "right": x.clone()}, self.target[index], self.rest)
+        return Batch({"left": x, "right": x.clone()}, self.target[index], self.baseline)
 
     def present(self, batch: Batch, generator: torch.Generator) -> Batch:
         heard = torch.rand(len(batch), 1, generator=generator) > 0.1

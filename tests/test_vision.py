@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 import torch
 
+from chiasm.api import run
 from chiasm.errors import ChiasmError
 from chiasm.networks import AllConv, SplitMLP, SplitResNet
 from chiasm.study.engine import Engine
@@ -19,7 +20,6 @@ from chiasm.study.plan import make_plan
 from chiasm.study.spec import Study, shipped
 from chiasm.study.workers import shares
 from chiasm.training import resolved
-from chiasm.verbs import run
 from tests.cifar_files import drawn, write_binary, write_pickles
 from tests.test_laws import same_files, start
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from chiasm import theory
     from chiasm.adapters.injection import Injection, inject
+    from chiasm.api import load, run
     from chiasm.errors import ChiasmError
     from chiasm.measuring import Combined, DependentSources, LayerMeasurement, Measurement, combine, measure
     from chiasm.measuring.information.decoding import decode
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from chiasm.sources import Batch, Source
     from chiasm.study import Results, Study
     from chiasm.timeline import Timeline
-    from chiasm.verbs import load, run
 
 _HOME = {
     "Batch": "chiasm.sources",
@@ -45,11 +45,11 @@ _HOME = {
     "decode": "chiasm.measuring.information.decoding",
     "fisher": "chiasm.measuring.information.fisher",
     "inject": "chiasm.adapters.injection",
-    "load": "chiasm.verbs",
+    "load": "chiasm.api",
     "measure": "chiasm.measuring",
     "picture": "chiasm.report",
     "rank": "chiasm.measuring.information.rank",
-    "run": "chiasm.verbs",
+    "run": "chiasm.api",
 }
 
 __version__ = version("chiasm")

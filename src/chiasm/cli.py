@@ -158,7 +158,7 @@ def act(command: Run | Report | Measure | Theory | Studies | Doctor) -> None:
         case Run():
             _run(command)
         case Report():
-            from chiasm.verbs import load
+            from chiasm.api import load
 
             print(f"report: {load(command.folder).report()}")
         case Measure():
@@ -172,9 +172,9 @@ def act(command: Run | Report | Measure | Theory | Studies | Doctor) -> None:
 
 
 def _run(command: Run) -> None:
+    from chiasm.api import run
     from chiasm.study.spec import Study
     from chiasm.training import first_rank
-    from chiasm.verbs import run
 
     study = Study.load(command.study, command.set, command.seeds)
     out = command.out or Path("runs") / study.name
@@ -203,8 +203,8 @@ def _run(command: Run) -> None:
 
 
 def _measure(command: Measure) -> None:
+    from chiasm.api import measure_files
     from chiasm.study.run import pick_device
-    from chiasm.verbs import measure_files
 
     told = measure_files(
         command.model,
@@ -232,7 +232,7 @@ def _theory(command: Theory) -> None:
     from rich.console import Console
     from rich.progress import Progress
 
-    from chiasm.verbs import theory_files
+    from chiasm.api import theory_files
 
     out = command.out or Path("runs") / Path(command.study).stem
     with Progress(console=Console(stderr=True), transient=True) as bar:

@@ -35,14 +35,14 @@ class Batch:
     Attributes:
         sources: one tensor a source, each (samples, *shape), in the order of the task.
         target: (samples,) integer class labels.
-        rest: what a silent source shows: one tensor a source, (*shape,), its mean over the training distribution.
+        baseline: what a silent source shows: one tensor a source, (*shape,), its mean over the training distribution.
         head: (samples,) which head reads each sample: 0 the head "both", j the head of the j-th source (from 1);
             None: all samples are read by "both".
     """
 
     sources: Mapping[str, Tensor]
     target: Tensor
-    rest: Mapping[str, Tensor]
+    baseline: Mapping[str, Tensor]
     head: Tensor | None = None
 
     def __len__(self) -> int:
@@ -55,15 +55,15 @@ class Batch:
         """Return the samples that `index` names: (k,) integers in [0, samples)."""
         chosen = {name: x.index_select(0, index) for name, x in self.sources.items()}
         head = None if self.head is None else self.head.index_select(0, index)
-        return Batch(chosen, self.target.index_select(0, index), self.rest, head)
+        return Batch(chosen, self.target.index_select(0, index), self.baseline, head)
 
     def with_source(self, name: str, x: Tensor) -> Batch:
         """Return the batch with one source exchanged for `x`, of the same shape."""
         return replace(self, sources={**self.sources, name: x})
 
     def silenced(self, *names: str) -> Batch:
-        """Return the batch with the named sources at rest (their mean) in every sample."""
-        quiet = {name: self.rest[name].expand_as(self.sources[name]) for name in names}
+        """Return the batch with the named sources at their baseline (their mean) in every sample."""
+        quiet = {name: self.baseline[name].expand_as(self.sources[name]) for name in names}
         return replace(self, sources={**self.sources, **quiet})
 
     def to(self, device: torch.device | str) -> Batch:
@@ -71,6 +71,6 @@ class Batch:
         return Batch(
             {name: x.to(device) for name, x in self.sources.items()},
             self.target.to(device),
-            {name: x.to(device) for name, x in self.rest.items()},
+            {name: x.to(device) for name, x in self.baseline.items()},
             None if self.head is None else self.head.to(device),
         )

@@ -14,7 +14,7 @@ from chiasm.errors import ChiasmError, unknown
 from chiasm.timeline import Timeline
 from chiasm.timeline.notation import CLEAN, Reader
 
-Rest = dict[str, Tensor]
+Baseline = dict[str, Tensor]
 Span = tuple[int, int | None, tuple[Deficit, ...]]
 
 
@@ -52,7 +52,7 @@ def spans_of(
 
 
 def checked(
-    deficits: Sequence[Deficit], sources: Sequence[str] | None, target: bool, rest: Mapping[str, object]
+    deficits: Sequence[Deficit], sources: Sequence[str] | None, target: bool, baseline: Mapping[str, object]
 ) -> list[str]:
     """Refuse what no hook on the inputs can do; return the sources that the rest of it must be given.
 
@@ -74,10 +74,10 @@ def checked(
             )
         resting = isinstance(deficit, Silence | Occlude) or (isinstance(deficit, Noise) and deficit.mode == "replace")
         for name in deficit.touches if resting else ():
-            if name not in rest:
+            if name not in baseline:
                 raise ChiasmError(
                     f"{deficit} shows the mean of '{name}' over the training data, which a hook does not know; "
-                    f"rest={{'{name}': data.mean(0)}}, or a number, would do"
+                    f"baseline={{'{name}': data.mean(0)}}, or a number, would do"
                 )
     touched = list(dict.fromkeys(name for deficit in deficits for name in deficit.touches))
     # Dissociation names no source: it permutes all of them but the first.
@@ -88,19 +88,19 @@ def checked(
     return touched or list(sources or ())
 
 
-def rest_of(rest: Mapping[str, Tensor | float]) -> Rest:
+def baseline_of(baseline: Mapping[str, Tensor | float]) -> Baseline:
     """Return the rests as tensors.
 
     Raises:
         ChiasmError: one that is neither a tensor nor a number.
     """
     tensors = {}
-    for name, value in rest.items():
+    for name, value in baseline.items():
         try:
             tensors[name] = torch.as_tensor(value).detach()
         except (TypeError, ValueError, RuntimeError):
             raise ChiasmError(
-                f"inject: rest of '{name}' is a {type(value).__name__}; a tensor or a number would do"
+                f"inject: baseline of '{name}' is a {type(value).__name__}; a tensor or a number would do"
             ) from None
     return tensors
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, final, get_args
 import torch
 from torch import Tensor, nn
 
-from chiasm.adapters.injectable import Rest, checked, rest_of, spans_of
+from chiasm.adapters.injectable import Baseline, baseline_of, checked, spans_of
 from chiasm.adapters.places import Address, Arguments, place_of
 from chiasm.deficits import Deficit, Together
 from chiasm.deficits.arguments import is_whole
@@ -30,7 +30,7 @@ def inject(
     window: tuple[int, int | None] | None = None,
     unit: Unit = "epoch",
     steps_per_epoch: int | None = None,
-    rest: Mapping[str, Tensor | float] | None = None,
+    baseline: Mapping[str, Tensor | float] | None = None,
     target: Address | None = None,
     seed: int = 0,
 ) -> Injection:
@@ -53,7 +53,7 @@ def inject(
         unit: what a window and a timeline count: "epoch", told by `Injection.epoch()` or by `steps_per_epoch`; or
             "step": each call of the model in training mode.
         steps_per_epoch: counts epochs by steps, instead of `Injection.epoch()`.
-        rest: what a source shows that is silent or hidden: its mean over the training data, (*shape,), or a number.
+        baseline: what a source shows that is silent or hidden: its mean over the training data, (*shape,), or a number.
         target: where the labels stand, if forward takes them; what permutes labels or looks at them needs it.
         seed: of the draws. Two injections into one model should differ in it, or be one: "a + b".
 
@@ -65,7 +65,7 @@ def inject(
             begins; at a call of the model: arguments that do not hold the sources.
 
     >>> net = nn.Bilinear(2, 2, 1)
-    >>> with inject(net, "silence(input2)", rest={"input2": 0.0}, window=(0, 2), unit="step") as injection:
+    >>> with inject(net, "silence(input2)", baseline={"input2": 0.0}, window=(0, 2), unit="step") as injection:
     ...     for _ in range(3):
     ...         print(injection.active, torch.equal(net(torch.ones(1, 2), torch.ones(1, 2)), net.bias[None]))
     True True
@@ -83,11 +83,11 @@ def inject(
     names = None if sources is None else list(sources)
     spans = spans_of(deficit, window, names)
     deficits = tuple(dict.fromkeys(d for _, _, some in spans for d in some))
-    needed = checked(deficits, names, target is not None, rest or {})
+    needed = checked(deficits, names, target is not None, baseline or {})
     addresses: dict[str, Address] = {name: name for name in needed}
     if isinstance(sources, Mapping):
         addresses = {name: sources[name] for name in needed}
-    return Injection(model, spans, addresses, unit, steps_per_epoch, rest_of(rest or {}), target, seed)
+    return Injection(model, spans, addresses, unit, steps_per_epoch, baseline_of(baseline or {}), target, seed)
 
 
 @final
@@ -107,11 +107,11 @@ class Injection:
         addresses: Mapping[str, Address],
         unit: Unit,
         steps_per_epoch: int | None,
-        rest: Rest,
+        baseline: Baseline,
         target: Address | None,
         seed: int,
     ) -> None:
-        self._spans, self._unit, self._per_epoch, self._rest = tuple(spans), unit, steps_per_epoch, rest
+        self._spans, self._unit, self._per_epoch, self._baseline = tuple(spans), unit, steps_per_epoch, baseline
         self._seed = seed
         self._places = {name: place_of(model, name, address) for name, address in addresses.items()}
         self._target = None if target is None else place_of(model, "target", target)
@@ -258,22 +258,22 @@ class Injection:
         named = {name for deficit in deficits for name in deficit.touches or self._places}
         sources = {name: place.read(arguments) for name, place in self._places.items() if name in named}
         for name, x in sources.items():
-            rest = self._rest.get(name)
-            if rest is not None and not _fits(rest, x):
+            baseline = self._baseline.get(name)
+            if baseline is not None and not _fits(baseline, x):
                 raise ChiasmError(
-                    f"inject: rest of '{name}' is {tuple(rest.shape)} and a sample of it {tuple(x.shape[1:])}; a "
-                    "number, or a tensor of the sample's shape, would do"
+                    f"inject: baseline of '{name}' is {tuple(baseline.shape)} and a sample of it {tuple(x.shape[1:])}; "
+                    "expected a number, or a tensor of the sample's shape"
                 )
         if self._target is not None:
-            return Batch(sources, self._target.read(arguments), self._rest)
+            return Batch(sources, self._target.read(arguments), self._baseline)
         first = next(iter(sources.values()))
-        return Batch(sources, torch.zeros(len(first), dtype=torch.int64, device=first.device), self._rest)
+        return Batch(sources, torch.zeros(len(first), dtype=torch.int64, device=first.device), self._baseline)
 
 
-def _fits(rest: Tensor, x: Tensor) -> bool:
-    """Tell whether `rest` broadcasts to a sample of `x` without growing it."""
-    pairs = zip(reversed(rest.shape), reversed(x.shape), strict=False)
-    return rest.dim() < x.dim() and all(n in (1, wanted) for n, wanted in pairs)
+def _fits(baseline: Tensor, x: Tensor) -> bool:
+    """Tell whether `baseline` broadcasts to a sample of `x` without growing it."""
+    pairs = zip(reversed(baseline.shape), reversed(x.shape), strict=False)
+    return baseline.dim() < x.dim() and all(n in (1, wanted) for n, wanted in pairs)
 
 
 def _purpose() -> str:

@@ -61,9 +61,9 @@ def source_of(batch: Batch, source: str, name: str, real: bool = False) -> Tenso
     return x
 
 
-def rest_of(batch: Batch, source: str) -> Tensor:
+def baseline_of(batch: Batch, source: str) -> Tensor:
     """Return the source's mean, (*shape,), on the device and in the dtype of the source."""
-    return batch.rest[source].to(batch.sources[source])
+    return batch.baseline[source].to(batch.sources[source])
 
 
 def written(deficit: Deficit) -> str:

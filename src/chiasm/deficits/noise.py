@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, final
 
 import torch
 
-from chiasm.deficits.arguments import is_number, require, require_source, rest_of, source_of, written
+from chiasm.deficits.arguments import baseline_of, is_number, require, require_source, source_of, written
 from chiasm.deficits.deficit import Deficit, Together
 from chiasm.sources import Batch
 
@@ -20,7 +20,7 @@ class Noise:
     Attributes:
         source: the source.
         sd: the standard deviation of the noise, above 0, in the source's own units.
-        mode: "add": source + sd * normal; "replace": rest + sd * normal, which carries nothing about the sample.
+        mode: "add": source + sd * normal; "replace": baseline + sd * normal, which carries nothing about the sample.
 
     Raises:
         ChiasmError: when made, for an sd or mode out of range; when called, for an unknown source or a dtype that is
@@ -50,7 +50,7 @@ class Noise:
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         x = source_of(batch, self.source, self.name, real=True)
         normal = torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype).to(x.device)
-        signal = x if self.mode == "add" else rest_of(batch, self.source)
+        signal = x if self.mode == "add" else baseline_of(batch, self.source)
         return batch.with_source(self.source, signal + self.sd * normal)
 
     def __add__(self, other: Deficit) -> Together:

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from chiasm.deficits.arguments import is_number, require, require_source, rest_of, source_of, written
+from chiasm.deficits.arguments import baseline_of, is_number, require, require_source, source_of, written
 from chiasm.deficits.deficit import Deficit, Together
 from chiasm.deficits.positions import Dims, extent, require_dims
 from chiasm.sources import Batch
@@ -17,7 +17,7 @@ from chiasm.sources import Batch
 @final
 @dataclass(frozen=True, slots=True)
 class Occlude:
-    """Set one contiguous block of a source to its rest, at a place drawn uniformly for every sample.
+    """Set one contiguous block of a source to its baseline, at a place drawn uniformly for every sample.
 
     The block is a segment of round(share * L) positions, or in two dimensions the most nearly square rectangle that
     fits, of round(share * H * W) positions to within half its height; at least one position. Channels and frames
@@ -62,7 +62,7 @@ class Occlude:
             along = _segment(len(x), whole, length, generator).to(x.device)
             hidden = hidden & along.reshape((len(x),) + (1,) * axis + (whole,) + (1,) * (len(size) - axis - 1))
         hidden = hidden.reshape((len(x),) + (1,) * (x.ndim - hidden.ndim) + size)
-        return batch.with_source(self.source, torch.where(hidden, rest_of(batch, self.source), x))
+        return batch.with_source(self.source, torch.where(hidden, baseline_of(batch, self.source), x))
 
     def __add__(self, other: Deficit) -> Together:
         return Together((self, other))

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 
 import torch
 
-from chiasm.deficits.arguments import require_source, rest_of, source_of, written
+from chiasm.deficits.arguments import baseline_of, require_source, source_of, written
 from chiasm.deficits.deficit import Deficit, Together
 from chiasm.sources import Batch
 
@@ -15,7 +15,7 @@ from chiasm.sources import Batch
 @final
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """Show a source at rest, its mean over the training distribution, in every sample.
+    """Show the baseline of a source, its mean over the training distribution, in every sample.
 
     Attributes:
         source: the source.
@@ -44,8 +44,8 @@ class Silence:
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         x = source_of(batch, self.source, self.name)
         # A copy a sample, not an expanded view: what follows may write in place or flatten the sample axis.
-        rest = rest_of(batch, self.source).expand_as(x).clone(memory_format=torch.contiguous_format)
-        return batch.with_source(self.source, rest)
+        baseline = baseline_of(batch, self.source).expand_as(x).clone(memory_format=torch.contiguous_format)
+        return batch.with_source(self.source, baseline)
 
     def __add__(self, other: Deficit) -> Together:
         return Together((self, other))

@@ -94,7 +94,7 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             seed: the replicate's seed; it decides the split where the arrays do not.
 
         Returns:
-            Standardised sources in float32; rest is the mean of each element over the training set.
+            Standardised sources in float32; baseline is the mean of each element over the training set.
 
         Raises:
             ChiasmError: there is no such file, it is damaged or no npz file; an array is missing, holds objects, other
@@ -109,15 +109,15 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             known[order[: self._tested(table)]] = False
         rows = {True: np.flatnonzero(known), False: np.flatnonzero(~known)}
         sets: dict[bool, dict[str, Tensor]] = {True: {}, False: {}}
-        rest = {}
+        baseline = {}
         for name, x in table.sources.items():
-            scaled, rest[name] = standardised(x, rows[True], self.standardise)
+            scaled, baseline[name] = standardised(x, rows[True], self.standardise)
             for which, chosen in sets.items():
                 chosen[name] = scaled[torch.from_numpy(rows[which])]
         target = torch.from_numpy(table.target)
         return Data(
-            Batch(sets[True], target[torch.from_numpy(rows[True])], rest),
-            Batch(sets[False], target[torch.from_numpy(rows[False])], rest),
+            Batch(sets[True], target[torch.from_numpy(rows[True])], baseline),
+            Batch(sets[False], target[torch.from_numpy(rows[False])], baseline),
         )
 
     def draw(self, seed: int, epoch: int) -> Batch:

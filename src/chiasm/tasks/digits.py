@@ -70,7 +70,7 @@ class Digits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             seed: the replicate's seed; it decides the split.
 
         Returns:
-            Standardised halves (samples, 1, 8, 4); rest is the mean of each pixel over the training set.
+            Standardised halves (samples, 1, 8, 4); baseline is the mean of each pixel over the training set.
 
         Raises:
             ChiasmError: scikit-learn brings other digits than the known 1797.
@@ -80,10 +80,10 @@ class Digits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         known, asked = order[: self.train], order[self.train : self.train + self.describe().test]
         seen = pixels[known]
         pixels = (pixels - seen.mean()) / seen.std(correction=0)
-        rest = _halves(pixels[known].mean(0))
+        baseline = _halves(pixels[known].mean(0))
         return Data(
-            Batch(_halves(pixels[known]), target[known], rest),
-            Batch(_halves(pixels[asked]), target[asked], rest),
+            Batch(_halves(pixels[known]), target[known], baseline),
+            Batch(_halves(pixels[asked]), target[asked], baseline),
         )
 
     def draw(self, seed: int, epoch: int) -> Batch:

@@ -113,7 +113,7 @@ class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
 
         Returns:
             Images normalised channel by channel: by CIFAR-10's published means and deviations for a set with its
-            classes and shape, else by those of all training images at `size`. Rest is 0. Test images are not
+            classes and shape, else by those of all training images at `size`. Baseline is 0. Test images are not
             augmented or masked; a whole test set is one and the same tensors for all seeds of the process.
 
         Raises:
@@ -133,7 +133,7 @@ class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             pixels=pictures.pixels["train"],
             rows=rows["train"],
             target=pictures.target["train"][rows["train"]],
-            rest={name: torch.zeros(pictures.shape) for name in SOURCES},
+            baseline={name: torch.zeros(pictures.shape) for name in SOURCES},
             colours=Colours.of(pictures.palette),
             windows=windows,
             pad=pad if self.augment else None,

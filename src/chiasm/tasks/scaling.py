@@ -27,8 +27,8 @@ def standardised(x: NDArray[Any], train: NDArray[np.int64], standard: Standard) 
     Returns:
         The source (samples, *shape) and its mean over the training samples (*shape,), both float32.
 
-    >>> x, rest = standardised(np.array([[0, 10], [2, 30], [9, 99]]), np.array([0, 1]), "feature")
-    >>> x[:2].tolist(), rest.tolist()
+    >>> x, baseline = standardised(np.array([[0, 10], [2, 30], [9, 99]]), np.array([0, 1]), "feature")
+    >>> x[:2].tolist(), baseline.tolist()
     ([[-1.0, -1.0], [1.0, 1.0]], [0.0, 0.0])
     """
     mean, variance = _moments(x, train)
@@ -43,8 +43,8 @@ def standardised(x: NDArray[Any], train: NDArray[np.int64], standard: Standard) 
     scaled = np.empty(x.shape, np.float32)
     for piece in pieces(len(x), x[0].size):
         scaled[piece] = (x[piece].astype(np.float64) - centre) / spread
-    rest = np.asarray((mean - centre) / spread, np.float32)
-    return torch.from_numpy(scaled), torch.from_numpy(rest)
+    baseline = np.asarray((mean - centre) / spread, np.float32)
+    return torch.from_numpy(scaled), torch.from_numpy(baseline)
 
 
 def _moments(x: NDArray[Any], train: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -48,7 +48,7 @@ class Stereogram(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
         ChiasmError: a field is out of its range, or two disparities are the same shift.
 
     >>> data = Stereogram(size=8, disparities=(-1, 1), train=4, test=2).load(seed=0)
-    >>> tuple(data.train.sources["left"].shape), data.train.rest["right"].sum().item()
+    >>> tuple(data.train.sources["left"].shape), data.train.baseline["right"].sum().item()
     ((4, 8), 0.0)
     """
 
@@ -93,7 +93,7 @@ class Stereogram(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
             seed: the replicate's seed.
 
         Returns:
-            Sources of -1 and +1 (float32), rest 0, which is their exact mean.
+            Sources of -1 and +1 (float32), baseline 0, which is their exact mean.
 
         Raises:
             ChiasmError: there are too few different patterns for a test set without training samples.

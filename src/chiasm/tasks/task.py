@@ -42,14 +42,14 @@ class Feed(Protocol):
 
     Attributes:
         target: (samples,) integer class labels.
-        rest: what a silent source shows of a whole sample, one tensor a source.
+        baseline: what a silent source shows of a whole sample, one tensor a source.
     """
 
     @property
     def target(self) -> Tensor: ...
 
     @property
-    def rest(self) -> Mapping[str, Tensor]: ...
+    def baseline(self) -> Mapping[str, Tensor]: ...
 
     def __len__(self) -> int: ...
 
@@ -68,7 +68,7 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The two sets of one seed: CPU tensors, sources and rest in float32, targets in int64."""
+    """The two sets of one seed: CPU tensors, sources and baseline in float32, targets in int64."""
 
     train: Batch
     test: Batch

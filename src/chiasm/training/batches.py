@@ -100,7 +100,7 @@ class _Pool:
             if not row.leg.deficits or _all_pointwise(row):
                 continue
             batch = _impaired(
-                Batch({name: x[i] for name, x in sources.items()}, target[i], row.data.rest), row, step, self.ranks
+                Batch({name: x[i] for name, x in sources.items()}, target[i], row.data.baseline), row, step, self.ranks
             )
             for name, x in batch.sources.items():
                 sources[name][i] = x
@@ -165,7 +165,7 @@ def _end_to_end(sets: Sequence[Batch]) -> Batch:
     if len(sets) == 1:
         return first
     sources = {name: torch.cat([batch.sources[name] for batch in sets]) for name in first}
-    return Batch(sources, torch.cat([batch.target for batch in sets]), first.rest)
+    return Batch(sources, torch.cat([batch.target for batch in sets]), first.baseline)
 
 
 def _all_pointwise(row: Row) -> bool:

@@ -1,4 +1,4 @@
-"""How well rows answer when only some of their sources are heard, the others being at rest."""
+"""How well rows answer when only some of their sources are heard, the others being at their baseline."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def heard(
     names = list(tests[0])
     totals = {subset: torch.zeros(2, len(tests), dtype=torch.float64) for subset in subsets}
     samples = len(tests[0])
-    rest = {name: torch.stack([test.rest[name] for test in tests]).unsqueeze(1) for name in names}
-    quiet = network.encode(weights, rest) if network.separable else rest
+    baseline = {name: torch.stack([test.baseline[name] for test in tests]).unsqueeze(1) for name in names}
+    quiet = network.encode(weights, baseline) if network.separable else baseline
     for start in range(0, samples, CHUNK):
         cut = slice(start, start + CHUNK)
         x = {name: torch.stack([test.sources[name][cut] for test in tests]) for name in names}

@@ -55,7 +55,7 @@ class ImageFeed:
         pixels: the images of the whole set, which all seeds share.
         rows: (samples,) which of them are this seed's.
         target: (samples,) int64 classes.
-        rest: zeros (channels, height, width) for each source: the mean colour.
+        baseline: zeros (channels, height, width) for each source: the mean colour.
         colours: how bytes become numbers.
         windows: what each source shows.
         pad: pixels of padding for random crops and flips; None: none of either.
@@ -66,7 +66,7 @@ class ImageFeed:
     pixels: Pixels
     rows: Tensor
     target: Tensor
-    rest: Mapping[str, Tensor]
+    baseline: Mapping[str, Tensor]
     colours: Colours
     windows: Windows
     pad: int | None
@@ -83,7 +83,7 @@ class ImageFeed:
             pixels=self.pixels.to(device),
             rows=self.rows.to(device),
             target=self.target.to(device),
-            rest={name: x.to(device) for name, x in self.rest.items()},
+            baseline={name: x.to(device) for name, x in self.baseline.items()},
             colours=self.colours.to(device),
         )
 
@@ -102,7 +102,7 @@ class ImageFeed:
         apart = self.pad is not None and not self.shared
         seen = [self._seen(raw, generator) for _ in (SOURCES if apart else SOURCES[:1])]
         sources = {name: seen[i if apart else 0] for i, name in enumerate(SOURCES)}
-        return Batch(sources, self.target.index_select(0, index), self.rest)
+        return Batch(sources, self.target.index_select(0, index), self.baseline)
 
     def present(self, batch: Batch, generator: torch.Generator) -> Batch:
         """Return the windows of whole images, some of them blank.
@@ -117,7 +117,7 @@ class ImageFeed:
             part = drawn.view(-1, 1, 1, 1)
             seen = {"left": part >= self.mask, "right": (part < self.mask) | (part >= 2 * self.mask)}
             shown = {name: x.mul_(seen[name]) for name, x in shown.items()}
-        return Batch(shown, batch.target, self.windows(batch.rest), batch.head)
+        return Batch(shown, batch.target, self.windows(batch.baseline), batch.head)
 
     def _seen(self, raw: Tensor, generator: torch.Generator) -> Tensor:
         if self.pad is not None:
