@@ -1,0 +1,10 @@
+"""Objectives: what training asks of a network, and the outcome that tells how well it answers."""
+
+from chiasm.objectives.classify import Classify
+from chiasm.objectives.heads import read
+from chiasm.objectives.objective import OBJECTIVES, Objective
+from chiasm.objectives.outcome import Outcome
+from chiasm.objectives.regress import Regress
+from chiasm.objectives.squares import Squares
+
+__all__ = ["OBJECTIVES", "Classify", "Objective", "Outcome", "Regress", "Squares", "read"]
