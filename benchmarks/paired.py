@@ -12,9 +12,9 @@ import sys
 from collections.abc import Sequence
 
 import chiasm
-from chiasm.report.harvest import harvest
 from chiasm.report.intervals import Estimate, difference
-from chiasm.report.outcomes import Outcome, in_points
+from chiasm.report.outcomes import CellOutcome, in_points
+from chiasm.report.read_results import read_results
 
 QUANTITIES = {"rsv_mean": (-2, 2), "rsv_sd": (-1, 1), "synergy_mean": (-1, 1)}
 
@@ -26,7 +26,7 @@ def told(made: Estimate | None, digits: int = 3) -> str:
     return f"{f'{made.mean:+.{digits}f} [{made.low:+.{digits}f}, {made.high:+.{digits}f}]':>24}"
 
 
-def table(title: str, pairs: Sequence[tuple[Outcome, Outcome]], layer: str, sources: Sequence[str]) -> None:
+def table(title: str, pairs: Sequence[tuple[CellOutcome, CellOutcome]], layer: str, sources: Sequence[str]) -> None:
     """Print one line a pair of a cell and what it is held against."""
     wide = max(len(cell.label) for cell, _ in pairs)
     heard = ("all", *sources)
@@ -44,7 +44,7 @@ def table(title: str, pairs: Sequence[tuple[Outcome, Outcome]], layer: str, sour
 
 def main(folder: str, layer: str) -> None:
     """Print both tables."""
-    outcomes = harvest(chiasm.load(folder))
+    outcomes = read_results(chiasm.load(folder))
     for title, against in (("equal clean epochs", outcomes.control), ("equal total epochs", outcomes.as_long)):
         pairs = [(cell, held) for cell in outcomes if cell.duration and (held := against(cell)) is not None]
         if pairs:

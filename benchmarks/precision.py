@@ -11,9 +11,9 @@ import statistics
 from pathlib import Path
 
 import chiasm
-from chiasm.report.harvest import harvest
 from chiasm.report.intervals import difference
-from chiasm.report.outcomes import Outcome
+from chiasm.report.outcomes import CellOutcome
+from chiasm.report.read_results import read_results
 from chiasm.study.spec import Study
 
 LAYER = "trunk.stage4"
@@ -35,7 +35,7 @@ def asked(seeds: int) -> Study:
     return Study.from_dict({"name": "precision", "seeds": seeds, **made.sections, "arm": ARMS})
 
 
-def said(cell: Outcome, quantity: str) -> dict[int, float]:
+def said(cell: CellOutcome, quantity: str) -> dict[int, float]:
     """Return one number a seed: points of accuracy, or of the last stage's units."""
     if quantity == "accuracy":
         return {seed: 100 * x for seed, x in cell.accuracy().items()}
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("runs/precision"))
     parser.add_argument("--store", type=Path, help="a store to share work with")
     options = parser.parse_args()
-    outcomes = harvest(chiasm.run(asked(options.seeds), options.out, store=options.store, report=False))
+    outcomes = read_results(chiasm.run(asked(options.seeds), options.out, store=options.store, report=False))
     by = {(cell.arm, cell.timeline.epochs): cell for cell in outcomes}
     print("blurred  quantity        float32  bfloat16  difference, paired           sd over seeds")
     for epochs in (20, 40):

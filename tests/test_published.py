@@ -12,11 +12,11 @@ import polars as pl
 import pytest
 
 from chiasm.errors import ChiasmError
-from chiasm.report.harvest import harvest
 from chiasm.report.published.histograms import outline
 from chiasm.report.published.pairing import Pairing, pairings, read_at, rsv_layer
 from chiasm.report.published.quantity import accuracy, bits, rsv
 from chiasm.report.published.reading import sentences
+from chiasm.report.read_results import read_results
 from chiasm.report.writing import write_report
 from chiasm.study.plan import make_plan
 from chiasm.study.published import known_published, published
@@ -34,7 +34,7 @@ def beside(name: str, accuracy: Any = flat, **changes: Any) -> Results:
 
 
 def first(results: Results) -> Pairing:
-    return pairings(results, harvest(results))[0]
+    return pairings(results, read_results(results))[0]
 
 
 def with_bits(results: Results, told: Mapping[str, float]) -> Results:
@@ -138,7 +138,7 @@ def test_lengths_are_matched_as_shares_where_scales_differ() -> None:
     pair = first(beside("blur"))
     assert pair.scaled
     assert [pair.there(cell) for cell in pair.cells] == [0, 45, 90, 180]
-    assert [line.stands for line in accuracy(pair, harvest(beside("blur"))).lines] == [True, False, False, True]
+    assert [line.stands for line in accuracy(pair, read_results(beside("blur"))).lines] == [True, False, False, True]
     # 45 lies 5 epochs from the histogram at 40, within 3 % of 180; 90 lies 30 from the nearest one.
     near = [pair.histogram(cell) for cell in pair.cells]
     assert [held and held[0] for held in near] == [0, 40, None, 180]
@@ -146,7 +146,7 @@ def test_lengths_are_matched_as_shares_where_scales_differ() -> None:
 
 def test_lengths_are_matched_epoch_by_epoch_after_an_equal_clean_phase() -> None:
     results = beside("blur", timeline="silence(right) {d} | clean 180", d=[0, 20, 60, 200])
-    pair, outcomes = first(results), harvest(results)
+    pair, outcomes = first(results), read_results(results)
     assert not pair.scaled
     assert [pair.there(cell) for cell in pair.cells] == [0, 20, 60, 200]
     lines = accuracy(pair, outcomes).lines
@@ -163,13 +163,13 @@ def test_between_two_points_numbers_lie_on_a_straight_line() -> None:
 def test_the_papers_own_protocol_comes_first() -> None:
     clocks = ["since_release", "constant", "absolute"]
     twice = {"clock": clocks, "momentum_at_switch": ["keep", "drop"]}
-    pairs = pairings(results := beside("blur", training=twice), harvest(results))
+    pairs = pairings(results := beside("blur", training=twice), read_results(results))
     assert len(pairs) == 6
     assert [(p.clock, p.momentum) for p in pairs[:2]] == [("absolute", "drop"), ("absolute", "keep")]
     assert [p.own for p in pairs] == [True] + [False] * 5
     assert len({p.key for p in pairs}) == 6
     # Its fixed-rate experiments had another clock.
-    pairs = pairings(results := beside("fixed-rate", training=twice), harvest(results))
+    pairs = pairings(results := beside("fixed-rate", training=twice), read_results(results))
     assert pairs[0].clock == "constant"
     # A rate that does not decay is constant, whatever it counts.
     still = {"clock": "absolute", "decay": 1.0, "momentum_at_switch": "drop"}
@@ -188,7 +188,7 @@ def test_a_deficit_of_the_other_source_turns_the_published_sides() -> None:
 
 def test_the_layer_is_the_last_stage_at_its_positions() -> None:
     results = beside("blur")
-    outcomes = harvest(results)
+    outcomes = read_results(results)
 
     def of(*layers: str) -> str | None:
         return rsv_layer(type(outcomes)(outcomes.cells, outcomes.sources, layers, outcomes.clocks))
@@ -211,7 +211,7 @@ def papers(told: Told, seed: int) -> float:
 
 def test_a_study_that_equals_the_paper_is_apart_by_nothing() -> None:
     results = beside("blur", papers)
-    quantity = accuracy(first(results), harvest(results))
+    quantity = accuracy(first(results), read_results(results))
     for line in quantity.lines[1:]:
         # Runs and their mean were digitised one by one, and rounded at the third digit.
         assert line.apart == pytest.approx(0, abs=2e-3)
@@ -228,7 +228,7 @@ def test_a_study_that_equals_the_paper_is_apart_by_nothing() -> None:
 def test_inside_is_judged_by_our_interval() -> None:
     # Published drops of 3.1 points; ours without any effect, give or take a point, and with 61 points lost.
     results = beside("blur")
-    outcomes = harvest(results)
+    outcomes = read_results(results)
     quantity = accuracy(first(results), outcomes)
     line = quantity.lines[-1]
     assert line.change is not None
@@ -237,20 +237,20 @@ def test_inside_is_judged_by_our_interval() -> None:
     assert line.published_change is not None
     assert line.inside == (line.change.low <= line.published_change.mean <= line.change.high)
     loud = beside("blur", lambda told, seed: flat(told, seed) - 0.6 * (told.duration > 0))
-    lost = accuracy(first(loud), harvest(loud)).lines[-1]
+    lost = accuracy(first(loud), read_results(loud)).lines[-1]
     assert lost.inside is False
     assert lost.apart == pytest.approx(57, abs=3)  # 60 points less 3.1, and the noise of three seeds
-    said = " ".join(sentences(first(loud), harvest(loud)))
+    said = " ".join(sentences(first(loud), read_results(loud)))
     assert "the paper loses 3.1 points [1.8, 4.4]" in said
     assert "the effect is here too" in said
     assert "lies outside our interval" in said
     gained = beside("blur", lambda told, seed: 0.5 + 0.3 * (told.duration > 0) + 0.001 * seed)
-    assert "here it goes the other way" in " ".join(sentences(first(gained), harvest(gained)))
+    assert "here it goes the other way" in " ".join(sentences(first(gained), read_results(gained)))
 
 
 def test_rsv_and_bits_are_read_at_the_same_share() -> None:
     results = with_bits(beside("masking"), {"all": 2.4, "left": 2.6, "right": 2.0})
-    pair, outcomes = first(results), harvest(results)
+    pair, outcomes = first(results), read_results(results)
     told = published("masking")
     mean, spread = rsv(pair, outcomes, "fusion")
     assert [line.published.mean for line in mean.lines if line.published][::3] == [told.rsv[0].mean, told.rsv[180].mean]

@@ -19,9 +19,9 @@ from chiasm.pictures.style import Panel, inline, png, svg, theme
 from chiasm.report import picture
 from chiasm.report.curves import accuracy_range
 from chiasm.report.figures import figures
-from chiasm.report.forest import Row, forest
-from chiasm.report.harvest import harvest
+from chiasm.report.forest import ForestRow, forest
 from chiasm.report.intervals import Estimate
+from chiasm.report.read_results import read_results
 from chiasm.study.results import Results
 from chiasm.timeline import Timeline
 from tests.report_fakes import flat, make, still
@@ -43,7 +43,7 @@ def full() -> dict[str, Panel]:
 
 
 def panels(results: Results) -> dict[str, Panel]:
-    drawn = figures(results, harvest(results))
+    drawn = figures(results, read_results(results))
     return {panel.name: panel for section in drawn.values() for panel in section}
 
 
@@ -113,7 +113,7 @@ def test_every_seed_is_a_dot_and_the_mean_another() -> None:
     lines = figure.axes[0].get_lines()
     seeds = [line for line in lines if line.get_markerfacecolor() == "none"]
     assert [len(np.asarray(line.get_ydata())) for line in seeds] == [4] * 6
-    outcomes = harvest(make(seeds=4))
+    outcomes = read_results(make(seeds=4))
     drawn = sorted(float(y) for line in seeds for y in np.asarray(line.get_ydata()))
     truth = sorted(100 * v for cell in outcomes.durations("absolute") for v in cell.accuracy().values())
     assert drawn == pytest.approx(truth)
@@ -208,9 +208,9 @@ def test_a_deficit_that_names_no_source_has_a_row_of_its_own() -> None:
 
 
 def test_forest_labels_are_cut_not_clipped() -> None:
-    rows = [Row("an arm with a very long name that goes on and on d=80", Estimate(50, 40, 60, (45, 55)), None, 1)]
+    rows = [ForestRow("an arm with a very long name that goes on and on d=80", Estimate(50, 40, 60, (45, 55)), None, 1)]
     with theme():
-        assert not clipped(forest([*rows, Row("short", None, None)], "Arms", (0, 100), 25))
+        assert not clipped(forest([*rows, ForestRow("short", None, None)], "Arms", (0, 100), 25))
 
 
 @pytest.mark.parametrize("centre", [-1.0, 0.0, 0.4, 1.0])

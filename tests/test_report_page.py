@@ -14,9 +14,9 @@ import pytest
 from chiasm.errors import ChiasmError
 from chiasm.report import write_report
 from chiasm.report.confounds import QUESTIONS
-from chiasm.report.harvest import harvest
-from chiasm.report.motion import as_json
+from chiasm.report.read_results import read_results
 from chiasm.report.reading import reading
+from chiasm.report.slider import as_json
 from chiasm.report.writing import command
 from chiasm.study.results import Results
 from chiasm.study.spec import Study
@@ -122,7 +122,7 @@ def test_every_figure_of_the_page_is_a_file_too(tmp_path: Path) -> None:
 
 
 def test_the_table_holds_every_cell_and_the_numbers_of_the_cells(html: str) -> None:
-    outcomes = harvest(make())
+    outcomes = read_results(make())
     table = html[html.index('aria-label="Table of the numbers"') :]
     assert table.count('<th scope="row"') == len(outcomes.cells)
     cell = outcomes.longest("absolute")
@@ -165,7 +165,7 @@ def test_one_seed_and_diverged_runs_are_told(tmp_path: Path) -> None:
 def test_the_verdict_on_the_page_is_that_of_the_reading(tmp_path: Path) -> None:
     for name, results in {"effect": make(seeds=2), "none": make(flat, still, seeds=2)}.items():
         html = write(results, tmp_path / name)
-        verdict = reading(harvest(results))[0].verdict
+        verdict = reading(read_results(results))[0].verdict
         assert f"<b>{verdict[0].upper()}{verdict[1:]}</b>" in html
     assert "No critical period" in html
 

@@ -10,16 +10,16 @@ from matplotlib.text import Text
 
 from chiasm.pictures.words import percent
 from chiasm.report.figures import figures
-from chiasm.report.harvest import harvest
-from chiasm.report.outcomes import Outcomes
+from chiasm.report.outcomes import StudyOutcomes
 from chiasm.report.probes import probes
+from chiasm.report.read_results import read_results
 from chiasm.report.reading import reading
 from chiasm.report.table import table
 from chiasm.study.results import SCHEMA, Results
 from tests.report_fakes import early_window, make, turning
 
 
-def three(outcomes: Outcomes) -> Outcomes:
+def three(outcomes: StudyOutcomes) -> StudyOutcomes:
     """The outcomes as if a third source had been there, that has half as much of the total effects as each other."""
     cells = []
     for cell in outcomes:
@@ -37,7 +37,7 @@ def three(outcomes: Outcomes) -> Outcomes:
 
 def test_three_sources_are_said_to_be_three() -> None:
     results = make(early_window, turning, arms=["duration", "onset", "mirror"])
-    outcomes = three(harvest(results))
+    outcomes = three(read_results(results))
     found = {f.about: f.text for f in reading(outcomes)}
     assert "the units of layer fusion turn from right to left: mean RSV of left and right " in found["units"]
     cell = outcomes.longest(outcomes.clock)
@@ -65,7 +65,7 @@ def test_three_sources_are_said_to_be_three() -> None:
 def test_a_mirror_on_a_third_source_need_not_turn_the_rsv_of_the_first_two() -> None:
     changes = {"mirror.timeline": "silence(left) {d} | clean 60"}
     outcomes = three(
-        harvest(make(rsv=lambda told: 0.5 * (told.duration > 0), arms=["duration", "mirror"], changes=changes))
+        read_results(make(rsv=lambda told: 0.5 * (told.duration > 0), arms=["duration", "mirror"], changes=changes))
     )
     assert {f.about: f.verdict for f in reading(outcomes)}["mirror"] == "mirror differs"  # left and right are compared
     moved = replace(outcomes, sources=("right", "third", "left"))
@@ -89,7 +89,7 @@ def extended(results: Results, *rows: tuple[str, str | None, str | None, float])
 
 def test_the_numbers_of_further_probes_have_tables_of_their_own() -> None:
     plain = make(arms=["duration", "alone"])
-    assert not list(probes(harvest(plain)))
+    assert not list(probes(read_results(plain)))
     told = extended(
         plain,
         ("usable_bits", None, "all", 1.25),
@@ -100,9 +100,9 @@ def test_the_numbers_of_further_probes_have_tables_of_their_own() -> None:
         ("effective_rank", "trunk", None, 7.5),
         ("participation_ratio", "trunk", None, float("nan")),
     )
-    outcomes = harvest(told)
+    outcomes = read_results(told)
     assert outcomes.layers == ("fusion",)  # neither a part nor a layer whose rank alone is known has units to show
-    assert table(outcomes) == table(harvest(plain))
+    assert table(outcomes) == table(read_results(plain))
     usable, fisher, ranked = list(probes(outcomes))
     assert [title for title, _, _ in (usable, fisher, ranked)] == ["Usable information", "Fisher information", "Rank"]
     cells = len(outcomes.cells)
@@ -124,4 +124,4 @@ def test_sources_are_known_without_the_task(units: int, monkeypatch: pytest.Monk
         raise OSError("moved")
 
     monkeypatch.setattr("chiasm.tasks.Stereogram.describe", gone)
-    assert harvest(results).sources == ("left", "right")
+    assert read_results(results).sources == ("left", "right")

@@ -12,8 +12,8 @@ import pytest
 
 from chiasm.report.confounds import QUESTIONS, UNTESTED
 from chiasm.report.finding import Finding, allows, judge
-from chiasm.report.harvest import harvest
 from chiasm.report.intervals import estimate
+from chiasm.report.read_results import read_results
 from chiasm.report.reading import reading
 from chiasm.study.results import SCHEMA, Results
 from chiasm.study.spec import Study
@@ -22,7 +22,7 @@ from tests.report_fakes import ARMS, Told, early_window, flat, make, still, turn
 
 
 def read(results: Results) -> dict[str, Finding]:
-    return {finding.about: finding for finding in reading(harvest(results))}
+    return {finding.about: finding for finding in reading(read_results(results))}
 
 
 def only_absolute(told: Told, seed: int) -> float:
@@ -43,7 +43,7 @@ def test_an_early_window_is_told_with_its_numbers() -> None:
 
 
 def test_what_is_lost_is_held_against_the_control_of_the_same_seed() -> None:
-    outcomes = harvest(make(lambda told, seed: 0.5 + 0.1 * seed - (0.3 if told.duration else 0.0)))
+    outcomes = read_results(make(lambda told, seed: 0.5 + 0.1 * seed - (0.3 if told.duration else 0.0)))
     cell = outcomes.longest("absolute")
     assert cell is not None
     lost = outcomes.cost(cell)
@@ -142,8 +142,8 @@ def test_units_that_part_ways_are_told_with_every_clock() -> None:
 
 def test_the_share_that_a_restart_wins_back_is_the_stated_one() -> None:
     found = read(make())
-    cells = {cell.clock: cell for cell in harvest(make()) if cell.role == "duration" and cell.duration == 80}
-    control = next(c for c in harvest(make()) if c.role == "duration" and not c.duration and c.clock == "absolute")
+    cells = {cell.clock: cell for cell in read_results(make()) if cell.role == "duration" and cell.duration == 80}
+    control = next(c for c in read_results(make()) if c.role == "duration" and not c.duration and c.clock == "absolute")
     means = [np.mean(list(c.accuracy().values())) for c in (cells["since_release"], cells["absolute"], control)]
     share = 100 * (means[0] - means[1]) / (means[2] - means[1])
     assert f"wins back {share:.0f} % of the loss" in found["restart"].text
@@ -201,7 +201,7 @@ def test_diverged_runs_are_named_counted_and_in_no_mean() -> None:
     found = read(results)
     assert found["diverged"].text.startswith("1 of ")
     assert "duration[d=80, training.clock=absolute] seed 1 at epoch 3" in found["diverged"].text
-    cell = harvest(results).longest("absolute")
+    cell = read_results(results).longest("absolute")
     assert cell is not None
     assert sorted(cell.accuracy()) == [0, 2, 3]
     assert sorted(cell.layer("fusion", "rsv_mean")) == [0, 2, 3]
@@ -307,29 +307,29 @@ def test_clean_phases_that_differ_are_told() -> None:
 
 def test_two_duration_arms_do_not_mix() -> None:
     results = make(arms=["duration", "mirror"], changes={"mirror.role": "duration"})
-    outcomes = harvest(results)
+    outcomes = read_results(results)
     assert {cell.arm for cell in outcomes.durations("absolute")} == {"duration"}
     assert [curve[0].arm for curve in outcomes.curves("duration", "absolute")] == ["duration", "mirror"]
     assert "silencing left" in read(results)["cost, arm mirror"].text
 
 
 def test_settings_have_controls_of_their_own() -> None:
-    outcomes = harvest(make())
+    outcomes = read_results(make())
     fresh = next(cell for cell in outcomes if cell.arm == "fresh" and cell.duration)
     control = outcomes.control(fresh)
     assert control is not None
     assert (control.arm, control.duration) == ("fresh", 0)
     wide = next(
-        cell for cell in harvest(make(arms=["duration", "wide"], changes={"wide.d": [80]})) if cell.arm == "wide"
+        cell for cell in read_results(make(arms=["duration", "wide"], changes={"wide.d": [80]})) if cell.arm == "wide"
     )
-    assert harvest(make(arms=["duration", "wide"], changes={"wide.d": [80]})).control(wide) is None
+    assert read_results(make(arms=["duration", "wide"], changes={"wide.d": [80]})).control(wide) is None
 
 
 def test_the_words_come_from_the_studys_own_clock() -> None:
     raw = make(arms=["duration", "onset"])
     sections = {**raw.study.sections, "training": {"clock": "constant"}}
     study = Study(name="other", question="", seeds=3, sections=sections, arms=raw.study.arms)
-    outcomes = harvest(replace(raw, study=study))
+    outcomes = read_results(replace(raw, study=study))
     assert outcomes.clock == "constant"
     assert "(constant learning rate)" in reading(outcomes)[0].text
 
@@ -356,10 +356,10 @@ def test_a_users_own_data_may_be_gone(tmp_path: Path) -> None:
                 row |= {"clock": "absolute", "epoch": d + 4, "final": True, "source": source, "quantity": "accuracy"}
                 rows.append(row | {"onset": 0 if d else None, "value": 0.9 - 0.1 * d + 0.01 * wiggle(d, seed)})
     results = Results(study, pl.DataFrame(rows, schema=SCHEMA))
-    known = harvest(results)
+    known = read_results(results)
     assert (known.sources, known.chance) == (("a", "b", "c"), 0.5)
     (tmp_path / "own.npz").unlink()
-    gone = harvest(results)
+    gone = read_results(results)
     assert (gone.sources, gone.chance) == (("a", "b", "c"), None)
     assert read(results)["cost"].verdict == "lasting cost"
 

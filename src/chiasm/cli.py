@@ -193,9 +193,9 @@ def _run(command: Run) -> None:
     )
     if not first_rank():
         return
-    from chiasm.report import read_results
+    from chiasm.report import findings
 
-    for finding in read_results(results):
+    for finding in findings(results):
         print(fill(f"- {finding.text}", 100, subsequent_indent="  "))
     print(f"results: {out / 'results.parquet'}")
     if command.report:

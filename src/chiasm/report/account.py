@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError
 from chiasm.pictures.words import count, listed, number, percent
-from chiasm.report.wording import capital
+from chiasm.report.phrases import capital
 
 if TYPE_CHECKING:
     from chiasm.measuring import LayerMeasurement

@@ -5,8 +5,8 @@ from __future__ import annotations
 from chiasm.pictures.words import count, listed, number, percent
 from chiasm.report.finding import NEAR_CHANCE, SHIFT, Finding, allows, costs, explains, judge, measured, sentence
 from chiasm.report.intervals import Estimate, difference
-from chiasm.report.outcomes import Outcome, Outcomes, in_points
-from chiasm.report.wording import (
+from chiasm.report.outcomes import CellOutcome, StudyOutcomes, in_points
+from chiasm.report.phrases import (
     clock_words,
     deficits_of,
     doing,
@@ -34,7 +34,7 @@ TESTED_BY = {"restart": "clock since_release", "constant": "clock constant", "af
 UNTESTED = "not tested here"
 
 
-def confounds(outcomes: Outcomes) -> list[Finding]:
+def confounds(outcomes: StudyOutcomes) -> list[Finding]:
     """Say for every confound of `QUESTIONS`, in order, what the study's arms showed, or that it was not tested."""
     ask = {
         "restart": restart,
@@ -54,7 +54,7 @@ def _untested(about: str, text: str) -> Finding:
     return Finding(about, UNTESTED, f"Not tested here: {text}.")
 
 
-def _uncontrolled(about: str, cell: Outcome) -> Finding:
+def _uncontrolled(about: str, cell: CellOutcome) -> Finding:
     made = cell.mean_accuracy()
     ends = "has no final accuracy" if made is None else f"ends at {percent(made.mean)}"
     text = f"{stretch(cell.timeline)}, {count(cell.after, 'clean epoch')} after, {ends}"
@@ -63,7 +63,7 @@ def _uncontrolled(about: str, cell: Outcome) -> Finding:
     )
 
 
-def restart(outcomes: Outcomes) -> Finding:
+def restart(outcomes: StudyOutcomes) -> Finding:
     """How much of the loss at the longest deficit a restart of the learning rate at release wins back."""
     ends = [outcomes.longest(clock) for clock in ("absolute", "since_release")]
     absolute, again = ends
@@ -101,7 +101,7 @@ def _remains(left: Estimate) -> str:
     return f"{much} remains: {points_between(left)}{allows(left)}"
 
 
-def constant(outcomes: Outcomes) -> Finding:
+def constant(outcomes: StudyOutcomes) -> Finding:
     """What the longest deficit costs at a constant learning rate."""
     cell = outcomes.longest("constant")
     lost = outcomes.cost(cell) if cell else None
@@ -118,7 +118,7 @@ def constant(outcomes: Outcomes) -> Finding:
     return Finding("constant", "no cost without decay", sentence(told))
 
 
-def mirror(outcomes: Outcomes) -> Finding:
+def mirror(outcomes: StudyOutcomes) -> Finding:
     """Whether the deficit on the other source does the same, with the RSV turned round."""
     cell = _longest_of(outcomes, "mirror")
     partner = _partner(outcomes, cell) if cell else None
@@ -157,7 +157,7 @@ def mirror(outcomes: Outcomes) -> Finding:
     return Finding("mirror", named, sentence(f"{told}{shifts}. {said}"))
 
 
-def fresh(outcomes: Outcomes) -> Finding:
+def fresh(outcomes: StudyOutcomes) -> Finding:
     """What the deficit costs when the training data are new in every epoch."""
     cell = _longest_of(outcomes, "fresh")
     if cell is None:
@@ -188,7 +188,7 @@ def fresh(outcomes: Outcomes) -> Finding:
     return Finding("fresh", named, sentence(f"{told}. {said}"))
 
 
-def longer(outcomes: Outcomes) -> Finding:
+def longer(outcomes: StudyOutcomes) -> Finding:
     """Whether the loss heals when the clean phase goes on."""
     cells = [c for c in outcomes.of("longer", _clock_of(outcomes, "longer")) if c.duration]
     cell = max(cells, key=lambda c: (c.duration, c.after), default=None)
@@ -218,7 +218,7 @@ def longer(outcomes: Outcomes) -> Finding:
     return Finding("longer", named, sentence(f"{told}. {said}"))
 
 
-def alone(outcomes: Outcomes) -> Finding:
+def alone(outcomes: StudyOutcomes) -> Finding:
     """Whether one source, trained and tested alone, is at chance."""
     cells = outcomes.of("alone", _clock_of(outcomes, "alone"))
     said, off = [], False
@@ -244,10 +244,10 @@ def alone(outcomes: Outcomes) -> Finding:
     return Finding("alone", "at chance", sentence(f"{told}: the task needs more than one source{seeds}"))
 
 
-def deficit(outcomes: Outcomes) -> Finding:
+def deficit(outcomes: StudyOutcomes) -> Finding:
     """What other deficits cost, each at its longest."""
     clock = _clock_of(outcomes, "deficit")
-    longest: dict[str, Outcome] = {}
+    longest: dict[str, CellOutcome] = {}
     for cell in sorted(outcomes.of("deficit", clock), key=lambda c: c.duration):
         if cell.duration:
             longest[" + ".join(map(str, deficits_of(cell.timeline)))] = cell
@@ -264,7 +264,7 @@ def deficit(outcomes: Outcomes) -> Finding:
     return Finding("deficit", count(len(said), "other deficit"), sentence(f"{'; '.join(said)} ({clock_words(clock)})"))
 
 
-def after(outcomes: Outcomes) -> Finding:
+def after(outcomes: StudyOutcomes) -> Finding:
     """Whether the runs of the main curves had equally many clean epochs after release."""
     cells = [*outcomes.of("duration"), *outcomes.of("onset")]
     lengths = sorted({cell.after for cell in cells})
@@ -277,7 +277,7 @@ def after(outcomes: Outcomes) -> Finding:
     return Finding("after", "not equal", text + "Accuracies after different lengths do not compare.")
 
 
-def total(outcomes: Outcomes) -> Finding:
+def total(outcomes: StudyOutcomes) -> Finding:
     """Whether more clean epochs in total, without any deficit, change where the control ends."""
     clock = _clock_of(outcomes, "total")
     cells = sorted((c for c in outcomes.of("total", clock) if not c.duration), key=lambda c: c.after)
@@ -298,7 +298,7 @@ def total(outcomes: Outcomes) -> Finding:
     return Finding("total", "matters", sentence(f"{told}. Part of any difference in onset may be that"))
 
 
-def _as_long(outcomes: Outcomes) -> str:
+def _as_long(outcomes: StudyOutcomes) -> str:
     """What the longest deficit costs, clock by clock, against runs without any that trained for as many epochs."""
     said = []
     for clock in outcomes.clocks:
@@ -311,17 +311,17 @@ def _as_long(outcomes: Outcomes) -> str:
     return f". Against runs of as many epochs in total, the longest deficit {listed(said)}" if said else ""
 
 
-def _clock_of(outcomes: Outcomes, role: str) -> str | None:
+def _clock_of(outcomes: StudyOutcomes, role: str) -> str | None:
     """The clock to read a role's arm at: the study's own where the arm was run under it."""
     return next((clock for clock in outcomes.clocks if outcomes.of(role, clock)), None)
 
 
-def _longest_of(outcomes: Outcomes, role: str) -> Outcome | None:
+def _longest_of(outcomes: StudyOutcomes, role: str) -> CellOutcome | None:
     cells = [c for c in outcomes.of(role, _clock_of(outcomes, role)) if c.duration]
     return max(cells, key=lambda c: c.duration, default=None)
 
 
-def _partner(outcomes: Outcomes, cell: Outcome) -> Outcome | None:
+def _partner(outcomes: StudyOutcomes, cell: CellOutcome) -> CellOutcome | None:
     """The cell of the main curves with an equally long deficit at the same onset, under the same clock."""
     alike = [*outcomes.durations(cell.clock), *outcomes.onsets(cell.clock)]
     return next((c for c in alike if (c.duration, c.onset) == (cell.duration, cell.onset)), None)

@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from chiasm.pictures.style import HEIGHT, INK, MUTED, VERMILLION, axes_on, canvas, dodge, legend, rules
 from chiasm.report.intervals import Estimate, estimate
-from chiasm.report.outcomes import Outcome
+from chiasm.report.outcomes import CellOutcome
 
 #: Inches that two tick labels need between their middles.
 TICK_ROOM = 0.25
@@ -33,9 +33,9 @@ class Series:
     """
 
     label: str
-    cells: Sequence[Outcome]
+    cells: Sequence[CellOutcome]
     x: Sequence[float]
-    value: Callable[[Outcome], Mapping[int, float]]
+    value: Callable[[CellOutcome], Mapping[int, float]]
     colour: str = INK
     marker: str = "o"
 

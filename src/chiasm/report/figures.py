@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from chiasm.pictures.style import GREEN, INK, MARKERS, PURPLE, SOURCES, Panel, shorten, theme
 from chiasm.pictures.words import count
 from chiasm.report.curves import Level, Series, accuracy_range, chart
-from chiasm.report.forest import Row, forest
+from chiasm.report.forest import ForestRow, forest
 from chiasm.report.intervals import Estimate, estimate, percents
-from chiasm.report.outcomes import Outcome, Outcomes, brief_name, curve_name, in_points
-from chiasm.report.strip import picture
-from chiasm.report.tracks import tracks
+from chiasm.report.outcomes import CellOutcome, StudyOutcomes, brief_name, curve_name, in_points
+from chiasm.report.phrases import capital, clock_words, doing, pair_words, stretch
+from chiasm.report.timeline_figure import picture
+from chiasm.report.training_curves import training_curves
 from chiasm.report.units import planes, ridges
-from chiasm.report.wording import capital, clock_words, doing, pair_words, stretch
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
@@ -27,7 +27,7 @@ ONSET = "onset of the deficit (epoch)"
 ROWS = 24
 
 
-def figures(results: Results, outcomes: Outcomes) -> dict[str, list[Panel]]:
+def figures(results: Results, outcomes: StudyOutcomes) -> dict[str, list[Panel]]:
     """Draw every figure that the study has data for.
 
     Returns:
@@ -37,7 +37,7 @@ def figures(results: Results, outcomes: Outcomes) -> dict[str, list[Panel]]:
         ylim = _ylim(outcomes)
         return {
             "strips": list(_strips(outcomes)),
-            "accuracy": [*_accuracy(outcomes, ylim), *tracks(results, main_cells(outcomes), ylim)],
+            "accuracy": [*_accuracy(outcomes, ylim), *training_curves(results, main_cells(outcomes), ylim)],
             "clocks": list(_clocks(outcomes, ylim)),
             "units": list(ridges(results, outcomes)),
             "means": list(_rsv(outcomes)),
@@ -47,7 +47,7 @@ def figures(results: Results, outcomes: Outcomes) -> dict[str, list[Panel]]:
         }
 
 
-def main_cells(outcomes: Outcomes) -> list[tuple[str, Outcome]]:
+def main_cells(outcomes: StudyOutcomes) -> list[tuple[str, CellOutcome]]:
     """The cells that stand for the study: control, longest deficit, latest onset; those that there are."""
     longest = outcomes.longest(outcomes.clock)
     onsets = outcomes.onsets(outcomes.clock)
@@ -59,11 +59,11 @@ def main_cells(outcomes: Outcomes) -> list[tuple[str, Outcome]]:
     return found or [("first cell", cell) for cell in outcomes.cells[:1]]
 
 
-def _accuracy_of(cell: Outcome) -> Mapping[int, float]:
+def _accuracy_of(cell: CellOutcome) -> Mapping[int, float]:
     return in_points(cell.accuracy())
 
 
-def _ylim(outcomes: Outcomes, alone: bool = False) -> tuple[float, float]:
+def _ylim(outcomes: StudyOutcomes, alone: bool = False) -> tuple[float, float]:
     """One range of accuracy for all curves, so that they compare; another one for those of single sources."""
     values: list[float] = []
     for cell in [c for c in outcomes if c.role in ("duration", "onset")]:
@@ -77,11 +77,11 @@ def _ends(made: Estimate | None) -> list[float]:
     return [] if made is None else [*made.values, *(end for end in (made.low, made.high) if end is not None)]
 
 
-def _chance(outcomes: Outcomes) -> float | None:
+def _chance(outcomes: StudyOutcomes) -> float | None:
     return None if outcomes.chance is None else 100 * outcomes.chance
 
 
-def _levels(outcomes: Outcomes, control: Outcome | None, ylim: tuple[float, float]) -> list[Level]:
+def _levels(outcomes: StudyOutcomes, control: CellOutcome | None, ylim: tuple[float, float]) -> list[Level]:
     levels = []
     made = percents(control.mean_accuracy()) if control else None
     if made is not None:
@@ -92,7 +92,7 @@ def _levels(outcomes: Outcomes, control: Outcome | None, ylim: tuple[float, floa
     return levels
 
 
-def _seeds(cells: Sequence[Outcome]) -> str:
+def _seeds(cells: Sequence[CellOutcome]) -> str:
     """How many seeds a figure rests on, and which runs are missing."""
     counts = sorted({len(cell.accuracy()) for cell in cells})
     if not counts or not counts[-1]:
@@ -109,7 +109,7 @@ def _cut(limits: tuple[float, float]) -> str:
     return " The axis does not start at 0." if limits[0] > 0 else ""
 
 
-def _strips(outcomes: Outcomes) -> Iterator[Panel]:
+def _strips(outcomes: StudyOutcomes) -> Iterator[Panel]:
     for name, cell in main_cells(outcomes):
         figure = picture(cell.timeline, outcomes.sources, title=capital(name))
         said = stretch(cell.timeline) if cell.duration else "no deficit"
@@ -120,20 +120,20 @@ def _strips(outcomes: Outcomes) -> Iterator[Panel]:
         )
 
 
-def _curve(cells: Sequence[Outcome], of: Callable[[Outcome], float], clock: str) -> Series:
+def _curve(cells: Sequence[CellOutcome], of: Callable[[CellOutcome], float], clock: str) -> Series:
     colour, marker = CLOCK_LOOKS.get(clock, (INK, "o"))
     return Series("", cells, [of(cell) for cell in cells], _accuracy_of, colour, marker)
 
 
-def _duration_of(cell: Outcome) -> float:
+def _duration_of(cell: CellOutcome) -> float:
     return cell.duration
 
 
-def _onset_of(cell: Outcome) -> float:
+def _onset_of(cell: CellOutcome) -> float:
     return cell.onset or 0
 
 
-def _accuracy(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
+def _accuracy(outcomes: StudyOutcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
     yield from _pair(outcomes, outcomes.clock, ylim, "accuracy", clock_in_title=False)
     for role, of, xlabel in (("duration", _duration_of, DURATION), ("onset", _onset_of, ONSET)):
         curves = outcomes.curves(role, outcomes.clock)
@@ -146,7 +146,7 @@ def _accuracy(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
 
 
 def _pair(
-    outcomes: Outcomes, clock: str, ylim: tuple[float, float], stem: str, clock_in_title: bool
+    outcomes: StudyOutcomes, clock: str, ylim: tuple[float, float], stem: str, clock_in_title: bool
 ) -> Iterator[Panel]:
     """The duration curve and the onset curve under one clock."""
     lengths, onsets = outcomes.durations(clock), outcomes.onsets(clock)
@@ -170,7 +170,7 @@ def _pair(
         yield Panel(f"{stem}-onset", figure, f"{said} ({clock_words(clock)}). {_seeds(onsets)}{_cut(ylim)}")
 
 
-def _clocks(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
+def _clocks(outcomes: StudyOutcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
     if len(outcomes.clocks) < 2:
         return
     made = [panel for clock in outcomes.clocks for panel in _pair(outcomes, clock, ylim, f"clock-{clock}", True)]
@@ -178,7 +178,7 @@ def _clocks(outcomes: Outcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
         yield from (panel for panel in made if panel.name.endswith(kind))
 
 
-def _rsv(outcomes: Outcomes) -> Iterator[Panel]:
+def _rsv(outcomes: StudyOutcomes) -> Iterator[Panel]:
     """Mean RSV over durations and onsets: within a seed first, then over seeds."""
     if not outcomes.layers:
         return
@@ -200,7 +200,7 @@ def _rsv(outcomes: Outcomes) -> Iterator[Panel]:
         yield Panel(f"rsv-{kind}", figure, said)
 
 
-def _alone(outcomes: Outcomes) -> Iterator[Panel]:
+def _alone(outcomes: StudyOutcomes) -> Iterator[Panel]:
     clock, ylim = outcomes.clock, _ylim(outcomes, alone=True)
     curves = (
         (outcomes.durations(clock), _duration_of, DURATION, "duration"),
@@ -220,17 +220,19 @@ def _alone(outcomes: Outcomes) -> Iterator[Panel]:
         yield Panel(f"alone-{kind}", figure, f"{said} {_seeds(cells)}")
 
 
-def _of_source(source: str) -> Callable[[Outcome], Mapping[int, float]]:
+def _of_source(source: str) -> Callable[[CellOutcome], Mapping[int, float]]:
     return lambda cell: in_points(cell.alone(source))
 
 
-def _confounds(outcomes: Outcomes) -> Iterator[Panel]:
+def _confounds(outcomes: StudyOutcomes) -> Iterator[Panel]:
     roles = ("mirror", "deficit", "fresh", "longer", "total", "alone", "other")
     cells = [cell for role in roles for cell in outcomes.of(role)]
     if not cells:
         return
     rows = [
-        Row(_label(cell, outcomes), percents(outcomes.tested(cell)[0]), _control(outcomes, cell), len(cell.diverged))
+        ForestRow(
+            _label(cell, outcomes), percents(outcomes.tested(cell)[0]), _control(outcomes, cell), len(cell.diverged)
+        )
         for cell in cells[:ROWS]
     ]
     shown = [value for row in rows for made in (row.made, row.control) for value in _ends(made)]
@@ -244,14 +246,14 @@ def _confounds(outcomes: Outcomes) -> Iterator[Panel]:
     )
 
 
-def _control(outcomes: Outcomes, cell: Outcome) -> Estimate | None:
+def _control(outcomes: StudyOutcomes, cell: CellOutcome) -> Estimate | None:
     control = outcomes.control(cell)
     if control is None or control is cell or cell.role == "alone":
         return None
     return percents(control.mean_accuracy())
 
 
-def _label(cell: Outcome, outcomes: Outcomes) -> str:
+def _label(cell: CellOutcome, outcomes: StudyOutcomes) -> str:
     source = outcomes.tested(cell)[1]
     if source:
         return f"{source} alone"

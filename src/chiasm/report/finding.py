@@ -7,8 +7,8 @@ from typing import Literal
 
 from chiasm.pictures.words import count
 from chiasm.report.intervals import Estimate
-from chiasm.report.outcomes import Outcome
-from chiasm.report.wording import capital, points, points_between
+from chiasm.report.outcomes import CellOutcome
+from chiasm.report.phrases import capital, points, points_between
 
 #: Points of accuracy below which a difference counts as none, however narrow its interval.
 SMALLEST = 2.0
@@ -103,7 +103,7 @@ def costs(lost: Estimate) -> str:
     return f"costs {points_between(lost)}"
 
 
-def started(cell: Outcome) -> str:
+def started(cell: CellOutcome) -> str:
     """When a cell's deficit starts: "at the start", "from epoch 80"."""
     return f"from epoch {cell.onset}" if cell.onset else "at the start"
 

@@ -31,7 +31,7 @@ ROW, LONGEST = 0.3, 27
 
 
 @dataclass(frozen=True)
-class Row:
+class ForestRow:
     """One row of the plot.
 
     Attributes:
@@ -47,7 +47,7 @@ class Row:
     diverged: int = 0
 
 
-def forest(rows: Sequence[Row], title: str, xlim: tuple[float, float], chance: float | None) -> Figure:
+def forest(rows: Sequence[ForestRow], title: str, xlim: tuple[float, float], chance: float | None) -> Figure:
     """Draw one row a cell: final accuracy with its interval and every seed, the control as an open diamond.
 
     Args:

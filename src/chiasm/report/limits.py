@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 from chiasm.pictures.words import count
 from chiasm.report.finding import SMALLEST
-from chiasm.report.outcomes import Outcomes
+from chiasm.report.outcomes import StudyOutcomes
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
 
 
-def limits(results: Results, outcomes: Outcomes) -> list[str]:
+def limits(results: Results, outcomes: StudyOutcomes) -> list[str]:
     """Return the known limits, one sentence or two each: first this study's, then the method's."""
     training = results.study.sections.get("training", {})
     seeds = len({run.seed for cell in outcomes for run in cell.runs})

@@ -18,8 +18,8 @@ from chiasm.pictures.style import Panel, png, svg, theme
 from chiasm.pictures.words import listed
 from chiasm.report.account import RULES, Account, account, headline
 from chiasm.report.frame import asset, bullets, frame, gallery, item, lead, scroll, sentence
+from chiasm.report.phrases import capital
 from chiasm.report.unit_table import layer_table, pair_table, unit_table
-from chiasm.report.wording import capital
 from chiasm.study.files import write_whole
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chiasm.report.intervals import Estimate, difference, estimate
-from chiasm.report.wording import deficits_of, healthy, setting_words
+from chiasm.report.phrases import deficits_of, healthy, setting_words
 from chiasm.timeline import Timeline
 
 CLOCKS = ("absolute", "since_release", "constant")
@@ -14,7 +14,7 @@ CLOCK = "training.clock"
 
 
 @dataclass(frozen=True)
-class Run:
+class RunOutcome:
     """One seed of a cell at its last epoch.
 
     Attributes:
@@ -39,7 +39,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class CellOutcome:
     """What came out of one cell, over its seeds.
 
     Attributes:
@@ -64,7 +64,7 @@ class Outcome:
     after: int
     clock: str
     settings: frozenset[tuple[str, str]]
-    runs: tuple[Run, ...]
+    runs: tuple[RunOutcome, ...]
 
     @property
     def label(self) -> str:
@@ -72,7 +72,7 @@ class Outcome:
         return f"{self.arm}[{self.cell}]" if self.cell else self.arm
 
     @property
-    def diverged(self) -> tuple[Run, ...]:
+    def diverged(self) -> tuple[RunOutcome, ...]:
         """The runs whose loss became non-finite."""
         return tuple(run for run in self.runs if run.diverged is not None)
 
@@ -103,7 +103,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Outcomes:
+class StudyOutcomes:
     """All cells of a study.
 
     Attributes:
@@ -115,14 +115,14 @@ class Outcomes:
         titles: the arms' own lines for people, by name.
     """
 
-    cells: tuple[Outcome, ...]
+    cells: tuple[CellOutcome, ...]
     sources: tuple[str, ...]
     layers: tuple[str, ...]
     clocks: tuple[str, ...]
     chance: float | None = None
     titles: Mapping[str, str] = field(default_factory=dict)
 
-    def __iter__(self) -> Iterator[Outcome]:
+    def __iter__(self) -> Iterator[CellOutcome]:
         return iter(self.cells)
 
     @property
@@ -130,17 +130,17 @@ class Outcomes:
         """The study's own clock."""
         return self.clocks[0] if self.clocks else "absolute"
 
-    def of(self, role: str, clock: str | None = None) -> list[Outcome]:
+    def of(self, role: str, clock: str | None = None) -> list[CellOutcome]:
         """The cells of a role, of one clock where it is given."""
         return [cell for cell in self.cells if cell.role == role and clock in (None, cell.clock)]
 
-    def curves(self, role: str, clock: str) -> list[list[Outcome]]:
+    def curves(self, role: str, clock: str) -> list[list[CellOutcome]]:
         """The curves of a role, "duration" or "onset", under one clock, each in order; the main one first.
 
         Cells lie on one curve if they share their arm, settings, deficits and, for onsets, length and clean phase.
         """
-        found: dict[tuple[object, ...], list[Outcome]] = {}
-        controls: dict[tuple[object, ...], list[Outcome]] = {}
+        found: dict[tuple[object, ...], list[CellOutcome]] = {}
+        controls: dict[tuple[object, ...], list[CellOutcome]] = {}
         for cell in self.of(role, clock):
             alike = (cell.arm, cell.settings)
             if role == "duration" and not cell.duration:
@@ -155,11 +155,11 @@ class Outcomes:
                 found.setdefault(key, []).extend(cells)
         return [_distinct(cells, _place) for cells in found.values()]
 
-    def durations(self, clock: str) -> list[Outcome]:
+    def durations(self, clock: str) -> list[CellOutcome]:
         """The main duration curve, from the shortest, one cell a duration; empty without any."""
         return next(iter(self.curves("duration", clock)), [])
 
-    def onsets(self, clock: str) -> list[Outcome]:
+    def onsets(self, clock: str) -> list[CellOutcome]:
         """The main onset curve, from the earliest; an onset at epoch 0 may come from the duration curve."""
         own = next(iter(self.curves("onset", clock)), [])
         if not own:
@@ -173,12 +173,12 @@ class Outcomes:
         ]
         return _distinct([*own, *start], lambda cell: cell.onset or 0)
 
-    def longest(self, clock: str) -> Outcome | None:
+    def longest(self, clock: str) -> CellOutcome | None:
         """The cell of the duration curve with the longest deficit; None without any deficit."""
         curve = [cell for cell in self.durations(clock) if cell.duration]
         return curve[-1] if curve else None
 
-    def short(self, cell: Outcome) -> str:
+    def short(self, cell: CellOutcome) -> str:
         """What is varied in a cell, without what all cells of its arm share and without the clock."""
         same = [c for c in self.cells if c.arm == cell.arm]
         varied = []
@@ -188,7 +188,7 @@ class Outcomes:
                 varied.append(part)
         return ", ".join(varied)
 
-    def control(self, cell: Outcome) -> Outcome | None:
+    def control(self, cell: CellOutcome) -> CellOutcome | None:
         """The cell without a deficit that a cell is held against: same clock, same settings, best of the same arm."""
         found = [c for c in self.cells if not c.duration and (c.clock, c.settings) == (cell.clock, cell.settings)]
         # No deficit means no release: such a run counts epochs from the start under either decaying clock.
@@ -199,21 +199,21 @@ class Outcomes:
             found = [c for c in found if c.after == cell.after]
         return min(found, key=lambda c: (c.after != cell.after, c.arm != cell.arm, c.role != "duration"), default=None)
 
-    def as_long(self, cell: Outcome) -> Outcome | None:
+    def as_long(self, cell: CellOutcome) -> CellOutcome | None:
         """The cell without a deficit that trained for as many epochs in total, under the same clock and settings."""
         alike = (cell.clock, cell.settings, cell.timeline.epochs)
         return next(
             (c for c in self.cells if not c.duration and (c.clock, c.settings, c.timeline.epochs) == alike), None
         )
 
-    def cost(self, cell: Outcome) -> Estimate | None:
+    def cost(self, cell: CellOutcome) -> Estimate | None:
         """Points of accuracy that a cell loses against its control, paired by seed; None without a control."""
         control = self.control(cell)
         if control is None or control is cell:
             return None
         return difference(in_points(control.accuracy()), in_points(cell.accuracy()), (-100, 100))
 
-    def tested(self, cell: Outcome) -> tuple[Estimate | None, str]:
+    def tested(self, cell: CellOutcome) -> tuple[Estimate | None, str]:
         """Final accuracy as a cell is meant to be tested: with the one source that it trained on, or with all ("")."""
         if cell.role == "alone":
             left = healthy(cell.timeline, self.sources)
@@ -222,7 +222,7 @@ class Outcomes:
                 return made, left[0]
         return cell.mean_accuracy(), ""
 
-    def shift(self, cell: Outcome, layer: str, quantity: str = "rsv_mean") -> Estimate | None:
+    def shift(self, cell: CellOutcome, layer: str, quantity: str = "rsv_mean") -> Estimate | None:
         """By how much a layer's RSV, its mean or its spread "rsv_sd", differs from the control, paired by seed."""
         control = self.control(cell)
         if control is None or control is cell:
@@ -235,29 +235,29 @@ def in_points(accuracy: Mapping[int, float]) -> dict[int, float]:
     return {seed: 100 * value for seed, value in accuracy.items()}
 
 
-def _distinct(cells: Sequence[Outcome], by: Callable[[Outcome], int]) -> list[Outcome]:
+def _distinct(cells: Sequence[CellOutcome], by: Callable[[CellOutcome], int]) -> list[CellOutcome]:
     """Sort by a number and keep the first cell of each."""
-    kept: dict[int, Outcome] = {}
+    kept: dict[int, CellOutcome] = {}
     for cell in cells:
         kept.setdefault(by(cell), cell)
     return [kept[value] for value in sorted(kept)]
 
 
-def _suffered(cell: Outcome) -> str:
+def _suffered(cell: CellOutcome) -> str:
     return " + ".join(map(str, deficits_of(cell.timeline)))
 
 
-def _place(cell: Outcome) -> int:
+def _place(cell: CellOutcome) -> int:
     return cell.duration if cell.role == "duration" else cell.onset or 0
 
 
-def brief_name(curve: Sequence[Outcome], curves: Sequence[Sequence[Outcome]]) -> str:
+def brief_name(curve: Sequence[CellOutcome], curves: Sequence[Sequence[CellOutcome]]) -> str:
     """A curve's arm, where no other curve is of the same arm; else what tells it from the others."""
     alone = sum(other[0].arm == curve[0].arm for other in curves) == 1
     return f"arm {curve[0].arm}" if alone else curve_name(curve)
 
 
-def curve_name(curve: Sequence[Outcome]) -> str:
+def curve_name(curve: Sequence[CellOutcome]) -> str:
     """What tells a curve from the main one: its arm and its settings."""
     told = [part for part in (_suffered(curve[-1]), setting_words(curve[0].settings)) if part]
     return f"arm {curve[0].arm} ({', '.join(told)})"

@@ -12,12 +12,12 @@ from chiasm.report.confounds import QUESTIONS, TESTED_BY, UNTESTED
 from chiasm.report.finding import RULES, Finding
 from chiasm.report.frame import asset, bullets, frame, gallery, item, lead, scroll, sentence
 from chiasm.report.limits import limits
-from chiasm.report.motion import as_json
-from chiasm.report.outcomes import Outcomes
+from chiasm.report.outcomes import StudyOutcomes
+from chiasm.report.phrases import capital, clock_words, pair_words
 from chiasm.report.probes import probes
+from chiasm.report.slider import as_json
 from chiasm.report.table import table
 from chiasm.report.units import LAYERS
-from chiasm.report.wording import capital, clock_words, pair_words
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
@@ -60,7 +60,7 @@ RSV_OF_TWO = (
 
 def page(
     results: Results,
-    outcomes: Outcomes,
+    outcomes: StudyOutcomes,
     findings: Sequence[Finding],
     panels: Mapping[str, Sequence[tuple[Panel, str]]],
     moving: Mapping[str, Any] | None,
@@ -139,7 +139,7 @@ def _reading(findings: Sequence[Finding]) -> str:
     return f"{html}\n</ul>\n<details><summary>The rules behind these sentences</summary>\n{rules}\n</details>"
 
 
-def _done(results: Results, outcomes: Outcomes) -> str:
+def _done(results: Results, outcomes: StudyOutcomes) -> str:
     seeds = {run.seed for cell in outcomes for run in cell.runs}
     runs = sum(len(cell.runs) for cell in outcomes)
     said = f"{count(runs, 'run')}: {count(len(outcomes.cells), 'cell')} in {count(len(results.study.arms), 'arm')}, "
@@ -147,7 +147,7 @@ def _done(results: Results, outcomes: Outcomes) -> str:
     return lead(said)
 
 
-def _levels_note(outcomes: Outcomes) -> str:
+def _levels_note(outcomes: StudyOutcomes) -> str:
     said = (
         "On test data without any deficit, after the last epoch. Open dots are seeds, filled markers their mean, bars "
     )
@@ -160,7 +160,7 @@ def _levels_note(outcomes: Outcomes) -> str:
     return said
 
 
-def _clocks(outcomes: Outcomes, panels: Sequence[tuple[Panel, str]]) -> str:
+def _clocks(outcomes: StudyOutcomes, panels: Sequence[tuple[Panel, str]]) -> str:
     if not panels:
         only = clock_words(outcomes.clock)
         return lead(f"Not tested here: all runs have one clock ({only}).")
@@ -169,7 +169,7 @@ def _clocks(outcomes: Outcomes, panels: Sequence[tuple[Panel, str]]) -> str:
     return lead(said) + gallery(panels)
 
 
-def _units(outcomes: Outcomes, panels: Mapping[str, Sequence[tuple[Panel, str]]]) -> str:
+def _units(outcomes: StudyOutcomes, panels: Mapping[str, Sequence[tuple[Panel, str]]]) -> str:
     if not any(panels[key] for key in ("units", "means", "planes")):
         return lead(_nothing_drawn(outcomes, "RSV of units", bool(outcomes.layers)))
     first, second, *others = outcomes.sources if len(outcomes.sources) > 1 else ("the first source", "the second one")
@@ -214,7 +214,7 @@ def _motion(moving: Mapping[str, Any] | None, of_two: str) -> str:
     )
 
 
-def _nothing_drawn(outcomes: Outcomes, what: str, had: bool) -> str:
+def _nothing_drawn(outcomes: StudyOutcomes, what: str, had: bool) -> str:
     """Say why a section is empty: nothing was measured, or no arm with a role to draw, or no run that ended."""
     if not had:
         return f"{what}: not measured here."
@@ -223,14 +223,14 @@ def _nothing_drawn(outcomes: Outcomes, what: str, had: bool) -> str:
     return f"{what}: no run of the duration or onset arms has a final value to draw."
 
 
-def _one_source(outcomes: Outcomes, panels: Sequence[tuple[Panel, str]]) -> str:
+def _one_source(outcomes: StudyOutcomes, panels: Sequence[tuple[Panel, str]]) -> str:
     if not panels:
         return lead(_nothing_drawn(outcomes, "Accuracy with one source at a time", len(outcomes.sources) > 1))
     said = "How well the trained network does when it is shown one source and the rest is silenced."
     return lead(said) + gallery(panels)
 
 
-def _confounds(findings: Sequence[Finding], outcomes: Outcomes) -> str:
+def _confounds(findings: Sequence[Finding], outcomes: StudyOutcomes) -> str:
     by_key = {finding.about: finding for finding in findings}
     rows = []
     for key, question, role in QUESTIONS:
@@ -245,7 +245,7 @@ def _confounds(findings: Sequence[Finding], outcomes: Outcomes) -> str:
     return f'<table class="confounds">\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>\n'
 
 
-def _numbers(outcomes: Outcomes) -> str:
+def _numbers(outcomes: StudyOutcomes) -> str:
     said = (
         "Means over seeds with 95 % intervals of Student's t. The drop is against the control with the same clock and "
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import escape
 
 from chiasm.report.intervals import estimate, percents
-from chiasm.report.outcomes import Outcome, Outcomes
+from chiasm.report.outcomes import CellOutcome, StudyOutcomes
 from chiasm.report.table import by_arm, entry
 
 USABLE = (
@@ -37,7 +37,7 @@ OF_LAYERS = {
 }
 
 
-def probes(outcomes: Outcomes) -> Iterator[tuple[str, str, str]]:
+def probes(outcomes: StudyOutcomes) -> Iterator[tuple[str, str, str]]:
     """Yield title, introduction and table (HTML) of each further probe that there are numbers of at the runs' ends."""
     found = dict.fromkeys(pair for cell in outcomes for run in cell.runs for pair in run.others)
     if pairs := [pair for quantity in OF_SOURCES for pair in found if pair[0] == quantity]:
@@ -52,7 +52,7 @@ def probes(outcomes: Outcomes) -> Iterator[tuple[str, str, str]]:
         yield "Rank", RANK, by_arm(outcomes, heads, lambda c: [_of_layer(c, *column) for column in columns])
 
 
-def _named(outcomes: Outcomes, quantity: str) -> list[str]:
+def _named(outcomes: StudyOutcomes, quantity: str) -> list[str]:
     """The layers, or parts, that a quantity was measured of."""
     every = (held for cell in outcomes for run in cell.runs for held in run.layers.items())
     return list(dict.fromkeys(name for name, held in every if quantity in held))
@@ -63,18 +63,18 @@ def _heard(quantity: str, source: str) -> str:
     return f"{source} alone" if lone else source
 
 
-def _of_source(cell: Outcome, quantity: str, source: str) -> str:
+def _of_source(cell: CellOutcome, quantity: str, source: str) -> str:
     points = quantity == "shapley_accuracy"
     made = estimate(list(cell.other(quantity, source).values()))
     return entry(percents(made) if points else made, 1 if points else 2, sign=quantity.startswith("shapley"))
 
 
-def _trace(cell: Outcome, part: str) -> str:
+def _trace(cell: CellOutcome, part: str) -> str:
     made = cell.mean_layer(part, "fisher_trace", (0, math.inf))
     # Three digits that count: traces of parts and of moments in training lie orders of magnitude apart.
     digits = 2 - math.floor(math.log10(made.mean)) if made is not None and made.mean > 0 else 0
     return entry(made, max(0, digits))
 
 
-def _of_layer(cell: Outcome, layer: str, quantity: str) -> str:
+def _of_layer(cell: CellOutcome, layer: str, quantity: str) -> str:
     return entry(cell.mean_layer(layer, quantity, (0, math.inf)), 1)

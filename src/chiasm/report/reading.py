@@ -12,13 +12,13 @@ from chiasm.report.finding import (
     measured,
     sentence,
 )
-from chiasm.report.listening import silent, single, spread, units
-from chiasm.report.outcomes import Outcomes, brief_name, curve_name
+from chiasm.report.outcomes import StudyOutcomes, brief_name, curve_name
+from chiasm.report.phrases import points, points_between, stretch
+from chiasm.report.unit_findings import silent, single, spread, units
 from chiasm.report.window import other_clocks, units_window, window
-from chiasm.report.wording import points, points_between, stretch
 
 
-def reading(outcomes: Outcomes) -> list[Finding]:
+def reading(outcomes: StudyOutcomes) -> list[Finding]:
     """Read a study: the verdict on a critical period first, then cost, window, units, confounds, and what is missing.
 
     Args:
@@ -33,7 +33,7 @@ def reading(outcomes: Outcomes) -> list[Finding]:
     return [f for f in found if f is not None] + confounds(outcomes) + _caveats(outcomes)
 
 
-def cost(outcomes: Outcomes) -> Finding | None:
+def cost(outcomes: StudyOutcomes) -> Finding | None:
     """What the longest deficit costs, under the study's own clock."""
     cell = outcomes.longest(outcomes.clock)
     if cell is None:
@@ -63,7 +63,7 @@ def cost(outcomes: Outcomes) -> Finding | None:
     return Finding("cost", "no cost", sentence(text))
 
 
-def _shortest(outcomes: Outcomes) -> str:
+def _shortest(outcomes: StudyOutcomes) -> str:
     for cell in outcomes.durations(outcomes.clock):
         lost = outcomes.cost(cell)
         if cell is not outcomes.longest(outcomes.clock) and lost is not None and judge(lost) == "cost":
@@ -72,7 +72,7 @@ def _shortest(outcomes: Outcomes) -> str:
     return ""
 
 
-def _others(outcomes: Outcomes) -> list[Finding]:
+def _others(outcomes: StudyOutcomes) -> list[Finding]:
     """What the longest deficit of every other duration curve costs, a finding each."""
     found, curves = [], outcomes.curves("duration", outcomes.clock)
     for curve in curves[1:]:
@@ -83,7 +83,7 @@ def _others(outcomes: Outcomes) -> list[Finding]:
     return found
 
 
-def _caveats(outcomes: Outcomes) -> list[Finding]:
+def _caveats(outcomes: StudyOutcomes) -> list[Finding]:
     runs = [(cell, run) for cell in outcomes for run in cell.runs]
     seeds = {run.seed for _, run in runs}
     found = []

@@ -7,13 +7,13 @@ from html import escape
 
 from chiasm.pictures.words import number
 from chiasm.report.intervals import Estimate, percents
-from chiasm.report.outcomes import Outcome, Outcomes
-from chiasm.report.wording import number_between, pair_words
+from chiasm.report.outcomes import CellOutcome, StudyOutcomes
+from chiasm.report.phrases import number_between, pair_words
 
 ABSENT = '<td class="none">–</td>'
 
 
-def table(outcomes: Outcomes) -> str:
+def table(outcomes: StudyOutcomes) -> str:
     """Return the table as HTML: final accuracy, drop against the paired control, RSV, synergy and dead units.
 
     Of three sources or more RSV compares the first two, and the shares of total effects of all stand beside it.
@@ -31,10 +31,10 @@ def table(outcomes: Outcomes) -> str:
 
 
 def by_arm(
-    outcomes: Outcomes,
+    outcomes: StudyOutcomes,
     heads: Sequence[str],
-    row: Callable[[Outcome], Sequence[str]],
-    tested: Callable[[Outcome], str] = lambda _: "",
+    row: Callable[[CellOutcome], Sequence[str]],
+    tested: Callable[[CellOutcome], str] = lambda _: "",
 ) -> str:
     """Return a table with a row a cell, under the name of its arm.
 
@@ -68,11 +68,11 @@ def entry(made: Estimate | None, digits: int, sign: bool = False) -> str:
     return f"<td>{mean}" + (f' <span class="interval">[{interval}</span></td>' if bracket else "</td>")
 
 
-def _shared(outcomes: Outcomes) -> Sequence[str]:
+def _shared(outcomes: StudyOutcomes) -> Sequence[str]:
     return outcomes.sources if len(outcomes.sources) > 2 else ()
 
 
-def _row(cell: Outcome, outcomes: Outcomes, layers: tuple[str, ...]) -> list[str]:
+def _row(cell: CellOutcome, outcomes: StudyOutcomes, layers: tuple[str, ...]) -> list[str]:
     accuracy, tested = outcomes.tested(cell)
     parts = [ABSENT if cell.onset is None else f"<td>{cell.onset}</td>"]
     parts.append(f"<td>{cell.duration}</td><td>{cell.after}</td>")
@@ -89,7 +89,7 @@ def _row(cell: Outcome, outcomes: Outcomes, layers: tuple[str, ...]) -> list[str
     return parts
 
 
-def _dead(cell: Outcome, layer: str) -> str:
+def _dead(cell: CellOutcome, layer: str) -> str:
     dead, units = (list(cell.layer(layer, name).values()) for name in ("dead", "units"))
     if not dead:
         return ABSENT

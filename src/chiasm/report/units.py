@@ -12,8 +12,8 @@ from chiasm.pictures.plane import MOST, fusion_plane
 from chiasm.pictures.ridgeline import Ridge, ridgelines
 from chiasm.pictures.style import Panel, tail
 from chiasm.pictures.words import count
-from chiasm.report.outcomes import Outcome, Outcomes
-from chiasm.report.wording import capital, clock_words, doing, pair_words, stretch
+from chiasm.report.outcomes import CellOutcome, StudyOutcomes
+from chiasm.report.phrases import capital, clock_words, doing, pair_words, stretch
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results, Units
@@ -32,7 +32,7 @@ def measured(results: Results, layer: str, run: str) -> Units | None:
     return next((units for units in alike if (units.run == run).any()), None)
 
 
-def live_units(results: Results, layer: str, cell: Outcome) -> list[tuple[Floats, Floats]]:
+def live_units(results: Results, layer: str, cell: CellOutcome) -> list[tuple[Floats, Floats]]:
     """Return (rsv, synergy) of the live units at the last epoch, (units,) each, one pair a seed that was measured."""
     found = []
     for run in cell.runs:
@@ -45,7 +45,7 @@ def live_units(results: Results, layer: str, cell: Outcome) -> list[tuple[Floats
     return found
 
 
-def ridges(results: Results, outcomes: Outcomes) -> Iterator[Panel]:
+def ridges(results: Results, outcomes: StudyOutcomes) -> Iterator[Panel]:
     """Ridgelines of the first layers over durations, and of the first one over onsets, under the study's own clock."""
     clock = outcomes.clock
     curves = [(layer, outcomes.durations(clock), "duration") for layer in outcomes.layers[:LAYERS]]
@@ -76,7 +76,7 @@ def ridges(results: Results, outcomes: Outcomes) -> Iterator[Panel]:
         yield Panel(name, figure, said)
 
 
-def planes(results: Results, outcomes: Outcomes) -> Iterator[Panel]:
+def planes(results: Results, outcomes: StudyOutcomes) -> Iterator[Panel]:
     """The fusion planes of control and longest deficit, for the first layers."""
     longest = outcomes.longest(outcomes.clock)
     control = outcomes.control(longest) if longest else None
@@ -101,7 +101,7 @@ def planes(results: Results, outcomes: Outcomes) -> Iterator[Panel]:
             yield Panel(f"plane-{name}" + (f"-layer-{i + 1}" if i else ""), figure, said)
 
 
-def _compared(outcomes: Outcomes) -> str:
+def _compared(outcomes: StudyOutcomes) -> str:
     of = pair_words(outcomes.sources)
     return f" RSV{of}; units that neither moves are left out." if of else ""
 

@@ -8,8 +8,8 @@ from chiasm.pictures.words import count, percent
 from chiasm.report.confounds import restart
 from chiasm.report.finding import SHIFT, SMALLEST, Finding, Judgement, allows, judge, started
 from chiasm.report.intervals import Estimate, clear, difference
-from chiasm.report.outcomes import Outcome, Outcomes, in_points
-from chiasm.report.wording import clock_words, doing, number_between, pair_words, points_between
+from chiasm.report.outcomes import CellOutcome, StudyOutcomes, in_points
+from chiasm.report.phrases import clock_words, doing, number_between, pair_words, points_between
 
 #: Verdicts on a restart of the learning rate that leaves nothing measurable of a deficit's cost.
 UNDONE = ("explains the loss", "may explain all of it")
@@ -17,25 +17,25 @@ UNDONE = ("explains the loss", "may explain all of it")
 SHOWN = {"cost": "there is an early window", "gain": "it is the late one that costs more", "none": "there is none"}
 
 
-def _ends(outcomes: Outcomes, clock: str) -> tuple[Outcome, Outcome] | None:
+def _ends(outcomes: StudyOutcomes, clock: str) -> tuple[CellOutcome, CellOutcome] | None:
     """The earliest and the latest onset of equal deficits."""
     curve = outcomes.onsets(clock)
     return (curve[0], curve[-1]) if len(curve) > 1 else None
 
 
-def early_loss(outcomes: Outcomes, clock: str) -> Estimate | None:
+def early_loss(outcomes: StudyOutcomes, clock: str) -> Estimate | None:
     """Points by which the same deficit costs more at the earliest onset than at the latest, paired by seed."""
     ends = _ends(outcomes, clock)
     return ends and difference(in_points(ends[1].accuracy()), in_points(ends[0].accuracy()), (-100, 100))
 
 
-def window_at(outcomes: Outcomes, clock: str) -> Judgement:
+def window_at(outcomes: StudyOutcomes, clock: str) -> Judgement:
     """What equal deficits at different onsets show under a clock; an early window takes an early deficit that costs."""
     verdict, ends = judge(early_loss(outcomes, clock)), _ends(outcomes, clock)
     return "none" if verdict == "cost" and ends and judge(outcomes.cost(ends[0])) in ("none", "gain") else verdict
 
 
-def window(outcomes: Outcomes) -> Finding:
+def window(outcomes: StudyOutcomes) -> Finding:
     """Whether there is a critical period: the same deficit early and late, under the study's own clock."""
     clock = outcomes.clock
     ends, more = _ends(outcomes, clock), early_loss(outcomes, clock)
@@ -66,7 +66,7 @@ def window(outcomes: Outcomes) -> Finding:
     return Finding("window", "no critical period" + _elsewhere(outcomes, elsewhere), text)
 
 
-def _told(outcomes: Outcomes, early: Outcome, late: Outcome) -> str:
+def _told(outcomes: StudyOutcomes, early: CellOutcome, late: CellOutcome) -> str:
     costs = [outcomes.cost(cell) for cell in (early, late)]
     what, under = f"{count(early.duration, 'epoch')} of {doing(early.timeline)}", clock_words(early.clock)
     if costs[0] is None or costs[1] is None:
@@ -76,21 +76,21 @@ def _told(outcomes: Outcomes, early: Outcome, late: Outcome) -> str:
     return f"The same {what} cost {first} {started(early)} and {last} {started(late)} ({under})"
 
 
-def _doubt(outcomes: Outcomes, elsewhere: Collection[Judgement]) -> str:
+def _doubt(outcomes: StudyOutcomes, elsewhere: Collection[Judgement]) -> str:
     """What a critical period hangs on."""
     if {"none", "gain"} & {*elsewhere}:
         return ", but not under every clock"
     return ", undone by a restarted learning rate" if restart(outcomes).verdict in UNDONE else ""
 
 
-def _elsewhere(outcomes: Outcomes, elsewhere: Collection[Judgement]) -> str:
+def _elsewhere(outcomes: StudyOutcomes, elsewhere: Collection[Judgement]) -> str:
     """Where there is a critical period after all."""
     if "cost" in elsewhere:
         return ", but one under another clock"
     return " in accuracy, one in the units" if units_window(outcomes) is not None else ""
 
 
-def other_clocks(outcomes: Outcomes) -> Finding | None:
+def other_clocks(outcomes: StudyOutcomes) -> Finding | None:
     """What the same onsets show under the clocks that are not the study's own."""
     said = []
     for clock in outcomes.clocks[1:]:
@@ -109,12 +109,12 @@ def _a(clock: str) -> str:
     return f"{article} {clock_words(clock)}"
 
 
-def _level(cell: Outcome) -> str:
+def _level(cell: CellOutcome) -> str:
     made = cell.mean_accuracy()
     return "no result" if made is None else percent(made.mean)
 
 
-def units_window(outcomes: Outcomes) -> Finding | None:
+def units_window(outcomes: StudyOutcomes) -> Finding | None:
     """Whether the same deficit moves the units more at the earliest onset than at the latest: a window of their own."""
     onsets = outcomes.onsets(outcomes.clock)
     if len(onsets) < 2:

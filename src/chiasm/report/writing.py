@@ -8,13 +8,13 @@ from chiasm.errors import ChiasmError
 from chiasm.pictures.style import png, svg, theme
 from chiasm.report.figures import figures, main_cells
 from chiasm.report.finding import Finding
-from chiasm.report.harvest import harvest
-from chiasm.report.motion import motion
 from chiasm.report.page import page
 from chiasm.report.published.pairing import pairings
 from chiasm.report.published.panels import panels as published_panels
 from chiasm.report.published.section import section as published_section
+from chiasm.report.read_results import read_results
 from chiasm.report.reading import reading
+from chiasm.report.slider import slider
 from chiasm.report.theory.beside import Beside
 from chiasm.report.theory.prediction import panels as theory_panels
 from chiasm.report.theory.section import companion, section, write_predictions
@@ -47,7 +47,7 @@ def write_report(results: Results, folder: str | Path) -> Path:
         'report.html'
     """
     folder = Path(folder)
-    outcomes = harvest(results)
+    outcomes = read_results(results)
     if not outcomes.cells:
         raise ChiasmError(f"study '{results.study.name}' has no results to report: its table is empty")
     theory = companion(results)
@@ -64,7 +64,7 @@ def write_report(results: Results, folder: str | Path) -> Path:
                 write_whole(folder / "figures" / f"{panel.name}.svg", document.encode())
                 write_whole(folder / "figures" / f"{panel.name}.png", png(panel.figure))
     shown = [(name, cell) for name, cell in main_cells(outcomes) if name != "latest onset"]
-    moving = motion(results, outcomes, shown)
+    moving = slider(results, outcomes, shown)
     extra = [
         *section(theory, drawn["theory"]),
         *published_section(results, outcomes, beside, drawn["published"]),
@@ -77,9 +77,9 @@ def write_report(results: Results, folder: str | Path) -> Path:
     return path
 
 
-def read_results(results: Results) -> list[Finding]:
+def findings(results: Results) -> list[Finding]:
     """Read a study's results in plain words: one finding a topic, the verdict on a critical period first."""
-    return reading(harvest(results))
+    return reading(read_results(results))
 
 
 def command(study: Study) -> str:

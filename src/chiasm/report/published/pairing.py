@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chiasm.report.outcomes import Outcome, Outcomes
-from chiasm.report.wording import clock_words, setting_words, touched
+from chiasm.report.outcomes import CellOutcome, StudyOutcomes
+from chiasm.report.phrases import clock_words, setting_words, touched
 from chiasm.study.published import Histogram, Published, published
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Pairing:
 
     key: str
     published: Published
-    cells: tuple[Outcome, ...]
+    cells: tuple[CellOutcome, ...]
     arm: str
     clock: str
     settings: str
@@ -61,24 +61,24 @@ class Pairing:
         return ", ".join(part for part in (f"Arm {self.arm}", clock_words(self.clock), self.settings) if part)
 
     @property
-    def longest(self) -> Outcome:
+    def longest(self) -> CellOutcome:
         """Our longest deficit."""
         return self.cells[-1]
 
-    def there(self, cell: Outcome) -> float:
+    def there(self, cell: CellOutcome) -> float:
         """Epochs of the published deficit that a cell of ours belongs to."""
         epochs = cell.duration * self.published.longest / self.longest.duration if self.scaled else cell.duration
         near = min(self.published.durations, key=lambda n: abs(n - epochs))
         return float(near if abs(near - epochs) < 0.5 else epochs)
 
-    def histogram(self, cell: Outcome) -> tuple[int, Histogram] | None:
+    def histogram(self, cell: CellOutcome) -> tuple[int, Histogram] | None:
         """The published length nearest to a cell's that has a histogram, and that; None without one near it."""
         held, there = self.published.rsv, self.there(cell)
         near = min(held, key=lambda n: abs(n - there), default=None)
         return None if near is None or abs(near - there) > NEAR * self.published.longest else (near, held[near])
 
 
-def pairings(results: Results, outcomes: Outcomes) -> list[Pairing]:
+def pairings(results: Results, outcomes: StudyOutcomes) -> list[Pairing]:
     """Return every curve of an arm that names published numbers; of each arm those with the paper's protocol first."""
     found: list[Pairing] = []
     training = results.study.sections.get("training", {})
@@ -113,7 +113,7 @@ def pairings(results: Results, outcomes: Outcomes) -> list[Pairing]:
     return [replace(pair, key=f"published-{i + 1}") for i, pair in enumerate(found)]
 
 
-def rsv_layer(outcomes: Outcomes) -> str | None:
+def rsv_layer(outcomes: StudyOutcomes) -> str | None:
     """The layer to hold against the published histograms: the last stage of the trunk, per position where measured."""
     stages = [(int(m[1]), bool(m[2]), m[0]) for layer in outcomes.layers if (m := STAGE.fullmatch(layer))]
     if stages:

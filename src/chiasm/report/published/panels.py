@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 from chiasm.pictures.style import INK, MARKERS, SOURCES, Panel, shorten, theme
 from chiasm.pictures.words import count
 from chiasm.report.figures import CLOCK_LOOKS
-from chiasm.report.outcomes import Outcomes
-from chiasm.report.published.courses import Course, courses, extent
+from chiasm.report.outcomes import StudyOutcomes
+from chiasm.report.phrases import capital, clock_words
+from chiasm.report.published.duration_curves import DurationCurve, duration_curves, extent
 from chiasm.report.published.histograms import Pair, histograms
 from chiasm.report.published.pairing import PLACES, Pairing, rsv_layer
-from chiasm.report.published.quantity import SHOWN, Quantity, accuracy, bits
+from chiasm.report.published.quantity import SHOWN, PublishedQuantity, accuracy, bits
 from chiasm.report.units import live_units
-from chiasm.report.wording import capital, clock_words
 from chiasm.study.published import PAPER
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
 
 
-def panels(results: Results, outcomes: Outcomes, pairs: Sequence[Pairing]) -> list[Panel]:
+def panels(results: Results, outcomes: StudyOutcomes, pairs: Sequence[Pairing]) -> list[Panel]:
     """Draw every figure that there is data for; their names begin with the key of their pairing."""
     made = []
     with theme():
@@ -33,14 +33,14 @@ def panels(results: Results, outcomes: Outcomes, pairs: Sequence[Pairing]) -> li
     return made
 
 
-def _lost(pair: Pairing, outcomes: Outcomes, alike: Sequence[Pairing]) -> list[Panel]:
-    drawn = {other.key: _course(other, accuracy(other, outcomes)) for other in alike}
+def _lost(pair: Pairing, outcomes: StudyOutcomes, alike: Sequence[Pairing]) -> list[Panel]:
+    drawn = {other.key: _curve(other, accuracy(other, outcomes)) for other in alike}
     one = drawn[pair.key]
     if not one.here:
         return []
     # One range for the clocks of an arm, so that they compare.
     ylim = extent(list(drawn.values()), True)
-    figure = courses(pair, [one], "Accuracy lost", "drop in accuracy (points)", ylim, True)
+    figure = duration_curves(pair, [one], "Accuracy lost", "drop in accuracy (points)", ylim, True)
     paper = pair.published
     said = f"Against no deficit. {_whose(pair)} {_seeds(one)}{_cut(one, ylim)}"
     if lost := sum(len(cell.diverged) for cell in pair.cells):
@@ -50,15 +50,15 @@ def _lost(pair: Pairing, outcomes: Outcomes, alike: Sequence[Pairing]) -> list[P
     return [Panel(f"{pair.key}-accuracy", figure, said)]
 
 
-def _course(pair: Pairing, quantity: Quantity) -> Course:
+def _curve(pair: Pairing, quantity: PublishedQuantity) -> DurationCurve:
     """Points lost, there and here; the point without a deficit is 0 by definition and not drawn for ours."""
     paper = pair.published
     colour, marker = CLOCK_LOOKS.get(pair.clock, (INK, "o"))
     here = [(line.there, line.change) for line in quantity.lines if line.change is not None]
-    return Course("", [(paper.durations, run) for run in paper.drops], here, colour, marker=marker)
+    return DurationCurve("", [(paper.durations, run) for run in paper.drops], here, colour, marker=marker)
 
 
-def _units(pair: Pairing, results: Results, outcomes: Outcomes) -> list[Panel]:
+def _units(pair: Pairing, results: Results, outcomes: StudyOutcomes) -> list[Panel]:
     layer = rsv_layer(outcomes)
     if layer is None or len(outcomes.sources) != 2:
         return []
@@ -80,17 +80,17 @@ def _units(pair: Pairing, results: Results, outcomes: Outcomes) -> list[Panel]:
     return [Panel(f"{pair.key}-rsv", figure, f"{said} {_whose(pair)}")]
 
 
-def _bits(pair: Pairing, outcomes: Outcomes, alike: Sequence[Pairing]) -> list[Panel]:
-    drawn = {other.key: _bit_courses(other, outcomes) for other in alike}
+def _bits(pair: Pairing, outcomes: StudyOutcomes, alike: Sequence[Pairing]) -> list[Panel]:
+    drawn = {other.key: _bit_curves(other, outcomes) for other in alike}
     mine = drawn[pair.key]
     if not any(one.here for one in mine):
         return []
     ylim = extent([one for some in drawn.values() for one in some], False)
-    figure = courses(pair, mine, "Usable bits in the end", "usable bits", ylim, False)
+    figure = duration_curves(pair, mine, "Usable bits in the end", "usable bits", ylim, False)
     return [Panel(f"{pair.key}-bits", figure, f"{_whose(pair)} {_seeds(mine[0])}{_cut(mine[0], ylim)}")]
 
 
-def _bit_courses(pair: Pairing, outcomes: Outcomes) -> list[Course]:
+def _bit_curves(pair: Pairing, outcomes: StudyOutcomes) -> list[DurationCurve]:
     labels = ("both sources", *(f"{source} alone" for source in outcomes.sources))
     looks = zip((INK, *SOURCES[:2]), MARKERS, strict=False)
     held = pair.published.bits
@@ -98,7 +98,7 @@ def _bit_courses(pair: Pairing, outcomes: Outcomes) -> list[Course]:
     for shown, label, (colour, marker), quantity in zip(SHOWN, labels, looks, bits(pair, outcomes), strict=False):
         there = [(tuple(held), [told[shown] for told in held.values()])]
         here = [(line.there, line.level) for line in quantity.lines if line.level is not None]
-        made.append(Course(label, there, here, colour, colour, marker))
+        made.append(DurationCurve(label, there, here, colour, colour, marker))
     return made
 
 
@@ -106,8 +106,8 @@ def _whose(pair: Pairing) -> str:
     return f"{PAPER}, {pair.published.source}; here {clock_words(pair.clock)}."
 
 
-def _seeds(course: Course) -> str:
-    counts = sorted({made.n for _, made in course.here})
+def _seeds(curve: DurationCurve) -> str:
+    counts = sorted({made.n for _, made in curve.here})
     if not counts:
         return "No run here came to its end."
     if counts[-1] < 2:
@@ -115,6 +115,6 @@ def _seeds(course: Course) -> str:
     return f"{counts[0]} to {counts[-1]} seeds here." if len(counts) > 1 else f"{counts[0]} seeds here."
 
 
-def _cut(course: Course, ylim: tuple[float, float]) -> str:
-    ends = [end for _, made in course.here for end in (made.low, made.high) if end is not None]
+def _cut(curve: DurationCurve, ylim: tuple[float, float]) -> str:
+    ends = [end for _, made in curve.here for end in (made.low, made.high) if end is not None]
     return " Intervals reach beyond the axes." if any(not ylim[0] <= end <= ylim[1] for end in ends) else ""

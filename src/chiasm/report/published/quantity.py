@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from chiasm.report.intervals import Estimate, difference, estimate, percents
-from chiasm.report.outcomes import Outcome, Outcomes
+from chiasm.report.outcomes import CellOutcome, StudyOutcomes
 from chiasm.report.published.pairing import Pairing, read_at
 
 #: What the paper shows its networks.
@@ -27,7 +27,7 @@ class Line:
         change: ours, paired by seed.
     """
 
-    cell: Outcome
+    cell: CellOutcome
     there: float
     stands: bool
     published: Estimate | None
@@ -51,7 +51,7 @@ class Line:
 
 
 @dataclass(frozen=True)
-class Quantity:
+class PublishedQuantity:
     """One quantity of a pairing.
 
     Attributes:
@@ -69,7 +69,7 @@ class Quantity:
     lines: tuple[Line, ...]
 
 
-def accuracy(pair: Pairing, outcomes: Outcomes) -> Quantity:
+def accuracy(pair: Pairing, outcomes: StudyOutcomes) -> PublishedQuantity:
     """Final accuracy in percent, and points lost."""
     paper = pair.published
     levels = () if paper.relative else paper.runs or (paper.accuracy,)
@@ -89,10 +89,10 @@ def accuracy(pair: Pairing, outcomes: Outcomes) -> Quantity:
                 outcomes.cost(cell) if cell.duration else None,
             )
         )
-    return Quantity("accuracy, % (against none: points lost)", 1, False, True, tuple(lines))
+    return PublishedQuantity("accuracy, % (against none: points lost)", 1, False, True, tuple(lines))
 
 
-def rsv(pair: Pairing, outcomes: Outcomes, layer: str) -> list[Quantity]:
+def rsv(pair: Pairing, outcomes: StudyOutcomes, layer: str) -> list[PublishedQuantity]:
     """Mean and standard deviation of RSV over the units of a layer; none where nothing was published."""
     held = pair.published.rsv
     if not held or len(outcomes.sources) != 2:
@@ -112,7 +112,7 @@ def rsv(pair: Pairing, outcomes: Outcomes, layer: str) -> list[Quantity]:
     ]
 
 
-def bits(pair: Pairing, outcomes: Outcomes) -> list[Quantity]:
+def bits(pair: Pairing, outcomes: StudyOutcomes) -> list[PublishedQuantity]:
     """Usable bits with both sources and each alone; none where they are missing there or here."""
     held = pair.published.bits
     ours = [cell.other("usable_bits", "all") for cell in pair.cells]
@@ -132,13 +132,13 @@ def bits(pair: Pairing, outcomes: Outcomes) -> list[Quantity]:
 
 def _quantity(
     pair: Pairing,
-    outcomes: Outcomes,
+    outcomes: StudyOutcomes,
     title: str,
     there: Mapping[int, float],
-    value: Callable[[Outcome], Mapping[int, float]],
+    value: Callable[[CellOutcome], Mapping[int, float]],
     bounds: tuple[float, float] = (-float("inf"), float("inf")),
     signed: bool = False,
-) -> Quantity:
+) -> PublishedQuantity:
     lines = []
     for cell in pair.cells:
         at, control = pair.there(cell), outcomes.control(cell)
@@ -148,7 +148,7 @@ def _quantity(
             moved = Estimate(level.mean - start.mean, None, None, (level.mean - start.mean,))
         ours = difference(value(cell), value(control)) if control is not None and cell.duration else None
         lines.append(Line(cell, at, at in there, level, estimate(list(value(cell).values()), bounds), moved, ours))
-    return Quantity(title, 2, signed, False, tuple(lines))
+    return PublishedQuantity(title, 2, signed, False, tuple(lines))
 
 
 def _over_runs(runs: Sequence[Mapping[int, float]], there: float) -> Estimate | None:

@@ -11,10 +11,10 @@ import msgspec
 from chiasm.networks import Custom
 from chiasm.pictures.words import count, number
 from chiasm.report.intervals import Estimate
-from chiasm.report.outcomes import Outcomes
+from chiasm.report.outcomes import StudyOutcomes
+from chiasm.report.phrases import clock_words, number_between, points, points_between
 from chiasm.report.published.pairing import PLACES, Pairing, rsv_layer
-from chiasm.report.published.quantity import Line, Quantity, accuracy, bits, rsv
-from chiasm.report.wording import clock_words, number_between, points, points_between
+from chiasm.report.published.quantity import Line, PublishedQuantity, accuracy, bits, rsv
 from chiasm.study.published import HOW, PAPER
 from chiasm.study.spec import settings_of
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 ELSEWHERE = ("path", "format", "dataset", "limit")
 
 
-def sentences(pair: Pairing, outcomes: Outcomes) -> list[str]:
+def sentences(pair: Pairing, outcomes: StudyOutcomes) -> list[str]:
     """Say what a pairing shows: the drop at the longest deficit, over all lengths, and the units."""
     said = [*_drop(pair, accuracy(pair, outcomes))]
     layer = rsv_layer(outcomes)
@@ -38,7 +38,7 @@ def sentences(pair: Pairing, outcomes: Outcomes) -> list[str]:
     return said
 
 
-def _drop(pair: Pairing, quantity: Quantity) -> list[str]:
+def _drop(pair: Pairing, quantity: PublishedQuantity) -> list[str]:
     line = quantity.lines[-1]
     there, here, apart = line.published_change, line.change, line.apart
     lengths = f"{count(line.cell.duration, 'epoch')} here, {number(line.there, 0)} there"
@@ -85,7 +85,7 @@ def _apart(gap: float) -> str:
     return f"{points(abs(gap))} {'larger' if gap >= 0 else 'smaller'} than the published one"
 
 
-def _shift(held: list[Quantity], layer: str) -> list[str]:
+def _shift(held: list[PublishedQuantity], layer: str) -> list[str]:
     mean, spread = (quantity.lines[-1] for quantity in held)
     if not _told(mean):
         return []
@@ -108,7 +108,7 @@ def _both(line: Line) -> str:
     )
 
 
-def notes(pair: Pairing, outcomes: Outcomes) -> list[str]:
+def notes(pair: Pairing, outcomes: StudyOutcomes) -> list[str]:
     """Say how the lengths of a pairing are matched, and in what it differs from the paper's protocol."""
     paper, last = pair.published, pair.longest
     ours = f"here {count(last.duration, 'epoch')} of deficit and {last.after} clean ones after it"
@@ -139,7 +139,7 @@ def protocol(pair: Pairing) -> list[str]:
     return said
 
 
-def general(pairs: Sequence[Pairing], results: Results, outcomes: Outcomes) -> list[str]:
+def general(pairs: Sequence[Pairing], results: Results, outcomes: StudyOutcomes) -> list[str]:
     """Say what holds for all pairings of a report: where the numbers come from, the scale, what units are there."""
     settings = settings_of(results.study.sections)
     scale = f"{_scale('task', settings.task)}; {_scale('network', settings.network)}"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from chiasm.pictures.style import Panel
 from chiasm.report.frame import bullets, gallery, lead, scroll
-from chiasm.report.outcomes import Outcomes
+from chiasm.report.outcomes import StudyOutcomes
 from chiasm.report.published.pairing import Pairing, rsv_layer
-from chiasm.report.published.quantity import Quantity, accuracy, bits, rsv
+from chiasm.report.published.quantity import PublishedQuantity, accuracy, bits, rsv
 from chiasm.report.published.reading import general, notes, protocol, sentences
 from chiasm.report.published.table import table
 
@@ -25,7 +25,7 @@ LEAD = (
 
 
 def section(
-    results: Results, outcomes: Outcomes, pairs: Sequence[Pairing], drawn: Sequence[tuple[Panel, str]]
+    results: Results, outcomes: StudyOutcomes, pairs: Sequence[Pairing], drawn: Sequence[tuple[Panel, str]]
 ) -> list[tuple[str, str, str]]:
     """Return the section as (id, title, HTML); none for a study whose arms name no published numbers.
 
@@ -52,7 +52,7 @@ def section(
     return [("published", TITLE, html)]
 
 
-def _pairing(pair: Pairing, outcomes: Outcomes, drawn: Sequence[tuple[Panel, str]], first: bool) -> str:
+def _pairing(pair: Pairing, outcomes: StudyOutcomes, drawn: Sequence[tuple[Panel, str]], first: bool) -> str:
     """One curve beside the paper; the numbers of those after an arm's first are folded away."""
     paper = pair.published
     html = f"<h3>{escape(pair.title)}</h3>\n"
@@ -65,7 +65,7 @@ def _pairing(pair: Pairing, outcomes: Outcomes, drawn: Sequence[tuple[Panel, str
     return f"{html}<details><summary>Point by point</summary>\n{numbers}</details>\n"
 
 
-def _quantities(pair: Pairing, outcomes: Outcomes) -> list[Quantity]:
+def _quantities(pair: Pairing, outcomes: StudyOutcomes) -> list[PublishedQuantity]:
     layer = rsv_layer(outcomes)
     units = rsv(pair, outcomes, layer) if layer is not None else []
     return [accuracy(pair, outcomes), *units, *bits(pair, outcomes)]

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from html import escape
 
 from chiasm.pictures.words import number
-from chiasm.report.published.quantity import Line, Quantity
+from chiasm.report.published.quantity import Line, PublishedQuantity
 from chiasm.report.table import ABSENT, entry
 
 INSIDE = {True: "yes", False: '<span class="bad">no</span>', None: ""}
 
 
-def table(quantities: Sequence[Quantity]) -> str:
+def table(quantities: Sequence[PublishedQuantity]) -> str:
     """Return a table as HTML, a group of rows a quantity."""
     heads = ["deficit here,<br>epochs", "in the paper,<br>epochs"]
     heads += ["paper", "here", "against none,<br>paper", "against none,<br>here", "here −<br>paper"]
@@ -26,7 +26,7 @@ def table(quantities: Sequence[Quantity]) -> str:
     return f"<table>\n<thead><tr>{head}</tr></thead>\n" + "\n".join(bodies) + "\n</table>"
 
 
-def _row(line: Line, quantity: Quantity) -> str:
+def _row(line: Line, quantity: PublishedQuantity) -> str:
     digits, signed = quantity.digits, quantity.signed
     about = "" if line.stands else "≈ "
     apart = ABSENT if line.apart is None else f"<td>{number(line.apart, digits, True)}</td>"

@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 from chiasm.pictures.style import INK, MUTED, SOURCES, Panel, legend, rules
 from chiasm.pictures.words import count, listed, percent
 from chiasm.report.intervals import difference, estimate
+from chiasm.report.phrases import number_between
 from chiasm.report.theory.sweep import by_depth, frame, sweep
-from chiasm.report.wording import number_between
 from chiasm.theory.completion.plane import CompletionPlane
 from chiasm.theory.completion.study import CompletionResult
 

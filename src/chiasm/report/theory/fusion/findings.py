@@ -8,7 +8,7 @@ import numpy as np
 
 from chiasm.pictures.words import count, listed, number, percent
 from chiasm.report.intervals import estimate
-from chiasm.report.wording import number_between
+from chiasm.report.phrases import number_between
 from chiasm.theory.fusion.landscape import Landscape
 from chiasm.theory.fusion.problem import Floats
 from chiasm.theory.fusion.study import FusionResult

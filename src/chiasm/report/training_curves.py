@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from chiasm.pictures.style import GREEN, HEIGHT, INK, PURPLE, Panel, axes_on, canvas, legend, rules, shorten
-from chiasm.report.outcomes import Outcome
+from chiasm.report.outcomes import CellOutcome
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
@@ -73,7 +73,9 @@ def through_training(tracks: Sequence[Track], title: str, ylabel: str, ylim: tup
     return figure
 
 
-def tracks(results: Results, cells: Sequence[tuple[str, Outcome]], ylim: tuple[float, float]) -> Iterator[Panel]:
+def training_curves(
+    results: Results, cells: Sequence[tuple[str, CellOutcome]], ylim: tuple[float, float]
+) -> Iterator[Panel]:
     """Draw test accuracy through training for some named cells; nothing where it was measured at one epoch only."""
     names = {run.name: (name, run.seed) for name, cell in cells for run in cell.runs if run.diverged is None}
     rows = results.frame().filter(

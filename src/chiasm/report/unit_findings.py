@@ -5,8 +5,8 @@ from __future__ import annotations
 from chiasm.pictures.words import listed, number, percent
 from chiasm.report.finding import SHIFT, SILENT_DROP, SPREAD, Finding, sentence
 from chiasm.report.intervals import Estimate, clear, difference
-from chiasm.report.outcomes import Outcome, Outcomes, in_points
-from chiasm.report.wording import (
+from chiasm.report.outcomes import CellOutcome, StudyOutcomes, in_points
+from chiasm.report.phrases import (
     clock_words,
     healthy,
     number_between,
@@ -19,7 +19,7 @@ from chiasm.report.wording import (
 MOST = 5  # layers that a sentence names
 
 
-def units(outcomes: Outcomes) -> Finding | None:
+def units(outcomes: StudyOutcomes) -> Finding | None:
     """What the longest deficit does to the units of the first layer."""
     cell = outcomes.longest(outcomes.clock)
     control = outcomes.control(cell) if cell else None
@@ -47,7 +47,7 @@ def units(outcomes: Outcomes) -> Finding | None:
     return Finding("units", "units turn", text)
 
 
-def _elsewhere(outcomes: Outcomes, cell: Outcome) -> str:
+def _elsewhere(outcomes: StudyOutcomes, cell: CellOutcome) -> str:
     """How the mean RSV shifts in the layers after the first."""
     moves = [(layer, outcomes.shift(cell, layer)) for layer in outcomes.layers[1:MOST]]
     said = [f"{layer} {number_between(moved, 2, True)}" for layer, moved in moves if moved is not None]
@@ -55,7 +55,7 @@ def _elsewhere(outcomes: Outcomes, cell: Outcome) -> str:
     return f" In other layers the shift is {listed(said)}{more}." if said else ""
 
 
-def _toward(outcomes: Outcomes, cell: Outcome, moved: float) -> str:
+def _toward(outcomes: StudyOutcomes, cell: CellOutcome, moved: float) -> str:
     name = (*outcomes.sources, "the first source", "the second source")[0 if moved > 0 else 1]
     if len(outcomes.sources) > 2:  # what turns from one of two to the other may listen to a third one all along
         return f"from {outcomes.sources[1 if moved > 0 else 0]} to {name}"
@@ -64,7 +64,7 @@ def _toward(outcomes: Outcomes, cell: Outcome, moved: float) -> str:
     return f"to {name}{whose}"
 
 
-def _beyond(cell: Outcome, control: Outcome, layer: str, moved: float) -> str:
+def _beyond(cell: CellOutcome, control: CellOutcome, layer: str, moved: float) -> str:
     shares = []
     for c in (control, cell):
         above, either = (c.mean_layer(layer, q, (0, 1)) for q in ("rsv_beyond", "polarised"))
@@ -75,7 +75,7 @@ def _beyond(cell: Outcome, control: Outcome, layer: str, moved: float) -> str:
     return f" {percent(shares[1])} of the live units lie {side}, {percent(shares[0])} in the control."
 
 
-def _synergy(cell: Outcome, control: Outcome, layer: str) -> str:
+def _synergy(cell: CellOutcome, control: CellOutcome, layer: str) -> str:
     moved = difference(cell.layer(layer, "synergy_mean"), control.layer(layer, "synergy_mean"), (-1, 1))
     made, whole = (c.mean_layer(layer, "synergy_mean", (0, 1)) for c in (cell, control))
     if moved is None or made is None or whole is None:
@@ -87,7 +87,7 @@ def _synergy(cell: Outcome, control: Outcome, layer: str) -> str:
     return f" Synergy, the share of variance that needs more than one source, {verb} from {before} to {after}."
 
 
-def _shares(outcomes: Outcomes, cell: Outcome, control: Outcome, layer: str) -> str:
+def _shares(outcomes: StudyOutcomes, cell: CellOutcome, control: CellOutcome, layer: str) -> str:
     """What every one of three sources or more has of the total effects, where RSV tells of two."""
     said = []
     for source in outcomes.sources if len(outcomes.sources) > 2 else ():
@@ -97,7 +97,7 @@ def _shares(outcomes: Outcomes, cell: Outcome, control: Outcome, layer: str) -> 
     return f" Mean shares of total effects, control against deficit: {listed(said)}." if said else ""
 
 
-def spread(outcomes: Outcomes) -> Finding | None:
+def spread(outcomes: StudyOutcomes) -> Finding | None:
     """Whether the units part ways: the spread of RSV over the units of each layer, after the longest deficit."""
     cell = outcomes.longest(outcomes.clock)
     control = outcomes.control(cell) if cell else None
@@ -123,7 +123,7 @@ def spread(outcomes: Outcomes) -> Finding | None:
     return Finding("spread", f"units {how}", text + _clocks(outcomes, first))
 
 
-def _clocks(outcomes: Outcomes, layer: str) -> str:
+def _clocks(outcomes: StudyOutcomes, layer: str) -> str:
     """How the spread of a layer's RSV moves under the other clocks."""
     said = []
     for clock in outcomes.clocks[1:]:
@@ -134,7 +134,7 @@ def _clocks(outcomes: Outcomes, layer: str) -> str:
     return f" Under other clocks the spread moves by {listed(said)}." if said else ""
 
 
-def silent(outcomes: Outcomes) -> Finding | None:
+def silent(outcomes: StudyOutcomes) -> Finding | None:
     """Where the units turn to one source and accuracy does not show it."""
     if not outcomes.layers:
         return None
@@ -165,7 +165,7 @@ def _negative(made: Estimate) -> Estimate:
     return Estimate(-made.mean, low, high, tuple(-value for value in made.values))
 
 
-def single(outcomes: Outcomes) -> Finding | None:
+def single(outcomes: StudyOutcomes) -> Finding | None:
     """Accuracy with each source alone, before and after the longest deficit."""
     cell = outcomes.longest(outcomes.clock)
     control = outcomes.control(cell) if cell else None

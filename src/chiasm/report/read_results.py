@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from chiasm.errors import ChiasmError
-from chiasm.report.outcomes import CLOCK, CLOCKS, Outcome, Outcomes, Run
+from chiasm.report.outcomes import CLOCK, CLOCKS, CellOutcome, RunOutcome, StudyOutcomes
 from chiasm.timeline import Timeline
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
 
 
-def harvest(results: Results) -> Outcomes:
+def read_results(results: Results) -> StudyOutcomes:
     """Read the outcomes out of a study's results: one pass over the rows of the last epochs."""
     table = results.frame()
     sources, chance = _task(results)
@@ -33,7 +33,7 @@ def harvest(results: Results) -> Outcomes:
     for row in last.iter_rows(named=True):
         runs[row["arm"], row["cell"] or ""][row["run"]].take(row)
     cells = tuple(
-        Outcome(
+        CellOutcome(
             key[0],
             row["role"],
             key[1],
@@ -54,7 +54,7 @@ def harvest(results: Results) -> Outcomes:
     layers = table.filter(quantity="rsv_mean")["layer"].unique(maintain_order=True).to_list()
     ordered = sorted(layers, key=lambda name: name != "fusion")
     titles = {arm.name: arm.title for arm in results.study.arms if arm.title}
-    return Outcomes(cells, sources, tuple(ordered), tuple(clocks), chance, titles)
+    return StudyOutcomes(cells, sources, tuple(ordered), tuple(clocks), chance, titles)
 
 
 class _Draft:
@@ -88,10 +88,12 @@ class _Draft:
         elif source is not None:
             self.others[quantity, source] = value
 
-    def run(self, name: str) -> Run:
+    def run(self, name: str) -> RunOutcome:
         if self.diverged is not None:  # whatever it measured on the way is no result
-            return Run(name, self.seed, None, {}, {}, None, self.diverged)
-        return Run(name, self.seed, self.accuracy, self.alone, self.layers, self.train_accuracy, None, self.others)
+            return RunOutcome(name, self.seed, None, {}, {}, None, self.diverged)
+        return RunOutcome(
+            name, self.seed, self.accuracy, self.alone, self.layers, self.train_accuracy, None, self.others
+        )
 
 
 def _settings(cell: str) -> frozenset[tuple[str, str]]:

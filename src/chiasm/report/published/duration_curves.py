@@ -19,7 +19,7 @@ DASHED = (0, (4, 2.5))
 
 
 @dataclass(frozen=True)
-class Course:
+class DurationCurve:
     """One quantity over lengths, there and here.
 
     Attributes:
@@ -39,8 +39,8 @@ class Course:
     marker: str = "o"
 
 
-def courses(
-    pair: Pairing, drawn: Sequence[Course], title: str, ylabel: str, ylim: tuple[float, float], zero: bool
+def duration_curves(
+    pair: Pairing, drawn: Sequence[DurationCurve], title: str, ylabel: str, ylim: tuple[float, float], zero: bool
 ) -> Figure:
     """Draw quantities over lengths: the paper dashed with open markers, its single runs thin; ours filled.
 
@@ -60,9 +60,9 @@ def courses(
     span = unit * pair.published.longest
     if zero:
         axes.axhline(0, color=MUTED, linewidth=0.8, zorder=0)
-    for course, shift in zip(drawn, dodge(len(drawn), 0.018 * span), strict=True):
-        _there(axes, course, unit)
-        _here(axes, course, unit, shift, 0.008 * span)
+    for curve, shift in zip(drawn, dodge(len(drawn), 0.018 * span), strict=True):
+        _there(axes, curve, unit)
+        _here(axes, curve, unit, shift, 0.008 * span)
     axes.set_xlim(-0.06 * span, 1.06 * span)
     axes.set_ylim(*ylim)
     axes.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 3, 4, 5, 10]))
@@ -75,15 +75,15 @@ def courses(
     return figure
 
 
-def extent(drawn: Sequence[Course], zero: bool) -> tuple[float, float]:
+def extent(drawn: Sequence[DurationCurve], zero: bool) -> tuple[float, float]:
     """Return the y range that shows every number of some courses, intervals within reason.
 
     An interval of two or three seeds can be so wide that it would flatten every curve; it may reach beyond the axes.
     """
-    solid = [value for course in drawn for _, values in course.there for value in values]
-    solid += [value for course in drawn for _, made in course.here for value in made.values]
+    solid = [value for curve in drawn for _, values in curve.there for value in values]
+    solid += [value for curve in drawn for _, made in curve.here for value in made.values]
     solid += [0.0] if zero else []
-    ends = [e for course in drawn for _, made in course.here for e in (made.low, made.high) if e is not None]
+    ends = [e for curve in drawn for _, made in curve.here for e in (made.low, made.high) if e is not None]
     low, high = min(solid), max(solid)
     room = max(high - low, 1e-6)
     low, high = (
@@ -93,40 +93,40 @@ def extent(drawn: Sequence[Course], zero: bool) -> tuple[float, float]:
     return low - 0.06 * room, high + 0.06 * room
 
 
-def _there(axes: Axes, course: Course, unit: float) -> None:
-    if len(course.there) > 1:
-        for epochs, values in course.there:
-            axes.plot([unit * n for n in epochs], values, "-", color=course.published, lw=0.7, alpha=0.55, zorder=1)
-    if not course.there:
+def _there(axes: Axes, curve: DurationCurve, unit: float) -> None:
+    if len(curve.there) > 1:
+        for epochs, values in curve.there:
+            axes.plot([unit * n for n in epochs], values, "-", color=curve.published, lw=0.7, alpha=0.55, zorder=1)
+    if not curve.there:
         return
-    epochs = course.there[0][0]
-    means = [math.fsum(column) / len(column) for column in zip(*(values for _, values in course.there), strict=True)]
+    epochs = curve.there[0][0]
+    means = [math.fsum(column) / len(column) for column in zip(*(values for _, values in curve.there), strict=True)]
     axes.plot(
-        [unit * n for n in epochs], means, marker=course.marker, linestyle=DASHED, color=course.published, lw=1.3, ms=5,
+        [unit * n for n in epochs], means, marker=curve.marker, linestyle=DASHED, color=curve.published, lw=1.3, ms=5,
         mfc=PAPER, mew=1.1, zorder=2,
     )  # fmt: skip
 
 
-def _here(axes: Axes, course: Course, unit: float, shift: float, jitter: float) -> None:
-    at = [unit * n + shift for n, _ in course.here]
-    for x, (_, made) in zip(at, course.here, strict=True):
+def _here(axes: Axes, curve: DurationCurve, unit: float, shift: float, jitter: float) -> None:
+    at = [unit * n + shift for n, _ in curve.here]
+    for x, (_, made) in zip(at, curve.here, strict=True):
         seeds = [x + 2.6 * jitter + d for d in dodge(made.n, jitter / 2)]
         if made.n > 1:
-            axes.plot(seeds, made.values, "o", ms=3.2, mfc="none", mec=course.colour, mew=0.8, alpha=0.8, zorder=3)
+            axes.plot(seeds, made.values, "o", ms=3.2, mfc="none", mec=curve.colour, mew=0.8, alpha=0.8, zorder=3)
         if made.low is not None and made.high is not None:
             axes.errorbar(
-                [x], [made.mean], [[made.mean - made.low], [made.high - made.mean]], fmt="none", ecolor=course.colour,
+                [x], [made.mean], [[made.mean - made.low], [made.high - made.mean]], fmt="none", ecolor=curve.colour,
                 elinewidth=1.1, capsize=3, zorder=4,
             )  # fmt: skip
-    means = [made.mean for _, made in course.here]
-    axes.plot(at, means, "-", marker=course.marker, color=course.colour, lw=1.5, ms=5.5, zorder=5)
+    means = [made.mean for _, made in curve.here]
+    axes.plot(at, means, "-", marker=curve.marker, color=curve.colour, lw=1.5, ms=5.5, zorder=5)
 
 
-def _handles(drawn: Sequence[Course]) -> list[Line2D]:
+def _handles(drawn: Sequence[DurationCurve]) -> list[Line2D]:
     """The legend: what is dashed and what is filled, and a colour a quantity where there are several."""
     one = drawn[0]
     colour, there = (one.colour, one.published) if len(drawn) == 1 else (MUTED, MUTED)
-    runs = max(len(course.there) for course in drawn)
+    runs = max(len(curve.there) for curve in drawn)
     told = f"paper, mean of {runs} runs" if runs > 1 else "paper"
     made = [
         Line2D([], [], color=colour, marker=one.marker, markersize=5, label="here, 95 % interval"),

@@ -11,7 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chiasm.pictures.plane import thinned
-from chiasm.report.outcomes import Outcome, Outcomes, Run
+from chiasm.report.outcomes import CellOutcome, RunOutcome, StudyOutcomes
 from chiasm.report.units import LAYERS, measured
 
 if TYPE_CHECKING:
@@ -23,7 +23,9 @@ MOST = 300_000
 FEWEST = 16
 
 
-def motion(results: Results, outcomes: Outcomes, cells: Sequence[tuple[str, Outcome]]) -> dict[str, Any] | None:
+def slider(
+    results: Results, outcomes: StudyOutcomes, cells: Sequence[tuple[str, CellOutcome]]
+) -> dict[str, Any] | None:
     """Gather what the slider shows.
 
     Args:
@@ -57,7 +59,7 @@ def as_json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
 
 
-def _cell(results: Results, layer: str, name: str, cell: Outcome) -> dict[str, Any] | None:
+def _cell(results: Results, layer: str, name: str, cell: CellOutcome) -> dict[str, Any] | None:
     accuracy = _accuracies(results, cell)
     seeds = [made for run in cell.runs if run.diverged is None and (made := _seed(results, layer, run, accuracy))]
     if not seeds:
@@ -66,7 +68,9 @@ def _cell(results: Results, layer: str, name: str, cell: Outcome) -> dict[str, A
     return {"name": name, "timeline": str(cell.timeline), "spans": spans, "seeds": seeds}
 
 
-def _seed(results: Results, layer: str, run: Run, accuracy: Mapping[tuple[str, int], float]) -> dict[str, Any] | None:
+def _seed(
+    results: Results, layer: str, run: RunOutcome, accuracy: Mapping[tuple[str, int], float]
+) -> dict[str, Any] | None:
     units = measured(results, layer, run.name)
     if units is None:
         return None
@@ -99,7 +103,7 @@ def _rounded(arrays: Sequence[NDArray[np.float64]], most: int) -> dict[str, list
     return made
 
 
-def _accuracies(results: Results, cell: Outcome) -> dict[tuple[str, int], float]:
+def _accuracies(results: Results, cell: CellOutcome) -> dict[tuple[str, int], float]:
     rows = results.frame().filter(
         (pl.col("quantity") == "accuracy")
         & pl.col("source").fill_null("all").eq("all")
