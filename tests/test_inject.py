@@ -6,6 +6,7 @@ import copy
 import io
 from collections import UserDict, namedtuple
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from chiasm.adapters.injection import Injection, inject
-from chiasm.deficits import Blur, Noise, Silence
+from chiasm.deficits import Blur, Deficit, Noise, Silence
 from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
 from chiasm.sources import Batch
@@ -361,35 +362,35 @@ REST = {"right": MEAN, "left": MEAN}
             {"sources": {"a": 1.5}, "baseline": {"a": 0}},
             "source 'a' is placed at 1.5; a parameter's name",
         ),
-        ("silence(left)", {"sources": "left"}, r"sources = 'left' is one name; a list of names would do"),
+        ("silence(left)", {"sources": "left"}, r"sources = 'left' is one name; (expected )?a list of names"),
         ("blurr(right, 4)", {}, r"unknown deficit 'blurr' \(did you mean 'blur'\?\)"),
         ("blur(right, 4) noise(left, 1)", {}, r"expected '\+' or the end, found 'noise'"),
         ("", {}, "the text is empty"),
-        (3, {}, "the deficit is a int; a text such as"),
+        (3, {}, "the deficit is a int; expected a text such as"),
         ("blur(right, 4)", {"window": (40, 20)}, r"window = \(40, 20\) ends before it begins"),
         ("blur(right, 4)", {"window": (4, 4)}, r"window = \(4, 4\) ends before it begins"),
         ("blur(right, 4)", {"window": (-1, 4)}, "two whole numbers, 0 or more"),
-        ("blur(right, 4)", {"window": 4}, r"\(start, stop\) would do"),
+        ("blur(right, 4)", {"window": 4}, r"expected \(start, stop\)"),
         ("clean 2 | blur(right, 4) 3", {"window": (0, 2)}, "is a timeline, which says when by itself"),
-        ("blur(right, 4)", {"unit": "batch"}, "unit = 'batch'; 'epoch' or 'step' would do"),
+        ("blur(right, 4)", {"unit": "batch"}, "unit = 'batch'; (expected )?'epoch' or 'step'"),
         ("blur(right, 4)", {"steps_per_epoch": 0}, "steps_per_epoch = 0; a whole number, 1 or more"),
         (
             "silence(right)",
             {"baseline": None},
-            r"mean of 'right' over the training data, which a hook does not know; baseline=",
+            r"mean of 'right' over the training data, which a hook does not know; expected baseline=",
         ),
         ("occlude(right, 0.5)", {"baseline": None}, "which a hook does not know"),
         ("noise(right, 1, mode=replace)", {"baseline": None}, "which a hook does not know"),
         (
             "silence(right)",
             {"baseline": {"right": "mean"}},
-            "baseline of 'right' is a str; a tensor or a number would do",
+            "baseline of 'right' is a str; expected a tensor or a number",
         ),
         ("freeze(right)", {}, r"freeze\(right\) cannot be injected: it acts on weights"),
         ("shuffle_labels(0.5)", {}, r"shuffle_labels\(0.5\) cannot be injected as it stands: .*target=, "),
-        ("dissociate", {}, r"dissociate cannot be injected: .*dissociate\(labels=first\) would do"),
-        ("dissociate(within=class)", {}, "cannot be injected as it stands: it looks at labels"),
-        ("dissociate(labels=first)", {}, r"permutes every source but the first; sources=\[...\], two or more"),
+        ("dissociate", {}, r"dissociate cannot be injected: .*dissociate\(labels=first\), or chiasm\.run"),
+        ("dissociate(within=class)", {}, "cannot be injected as it stands: it needs labels"),
+        ("dissociate(labels=first)", {}, r"acts on all sources; expected sources=\[...\], two or more"),
     ],
 )
 def test_mistakes_are_told_in_a_sentence_before_anything_is_hooked(deficit: Any, options: Any, sentence: str) -> None:
@@ -403,7 +404,7 @@ def test_mistakes_are_told_in_a_sentence_before_anything_is_hooked(deficit: Any,
     ("forward", "options", "args", "sentence"),
     [
         (lambda left, right=None: left, {}, (LEFT,), r"source 'right' \(argument 'right'\) is not in this call"),
-        (lambda left, right: left, {}, (LEFT, [1.0]), "is a list; a tensor would do"),
+        (lambda left, right: left, {}, (LEFT, [1.0]), "is a list; (expected )?a tensor"),
         (lambda batch: batch, {}, ({"rigth": RIGHT},), r"unknown key 'right'; known keys: rigth"),
         (lambda batch: batch, {}, (RIGHT,), r"a Tensor holds no 'right'; a mapping \(by key\)"),
         (lambda batch: batch, {"sources": {"right": (0, 2)}}, ([LEFT, RIGHT],), r"there is no \[2\] in a list of 2"),
@@ -445,20 +446,45 @@ def test_a_block_in_which_the_hooked_module_never_ran_is_an_error() -> None:
 
 
 def test_a_deficit_of_ones_own_that_changes_labels_is_refused_when_it_does() -> None:
-    class Flip:
-        name: ClassVar[str] = "flip"
-        frozen, pointwise, touches = (), True, ("right",)
+    @dataclass(frozen=True)
+    class Flip(Deficit):
+        source: str = "right"
+        tag: ClassVar[str] = "flip"
 
-        def __call__(self, batch: Batch, _: torch.Generator) -> Batch:
+        def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
             return Batch(batch.sources, 1 - batch.target, batch.baseline)
 
-        def __add__(self, other: Any) -> Any:
-            raise NotImplementedError
+    net = Net()
+    inject(net, Flip())
+    with pytest.raises(ChiasmError, match=r"flip changes labels or heads"):
+        net(LEFT, RIGHT)
 
-        def __str__(self) -> str:
-            return "flip(right)"
+
+@pytest.mark.parametrize("says_so", [True, False])
+def test_a_deficit_of_ones_own_that_shows_a_baseline_is_told_apart_from_one_that_fails(says_so: bool) -> None:
+    @dataclass(frozen=True)
+    class Dim(Deficit):
+        source: str
+        tag: ClassVar[str] = "dim"
+
+        @property
+        def needs_baseline(self) -> bool:
+            return says_so
+
+        def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+            x = batch.sources[self.source]
+            return batch.with_source(self.source, (x + batch.baseline[self.source]) / 2)
 
     net = Net()
-    inject(net, Flip())  # type: ignore[arg-type]
-    with pytest.raises(ChiasmError, match=r"flip\(right\) changes labels or heads"):
-        net(LEFT, RIGHT)
+
+    def try_it() -> None:
+        inject(net, Dim("right"))
+        net(LEFT, RIGHT)  # where the kind does not say it, the first call does
+
+    with pytest.raises(ChiasmError, match=r"shows the mean of 'right'.*; expected baseline="):
+        try_it()
+    injected = Net()
+    inject(injected, Dim("right"), baseline={"right": 0.0})
+    injected.load_state_dict(net.state_dict())
+    expected = injected.eval()(LEFT, RIGHT / 2)
+    assert torch.equal(injected.train()(LEFT, RIGHT), expected)

@@ -52,7 +52,7 @@ class Registry(Generic[K]):
         package: the package whose modules hold the kinds, one each.
     """
 
-    def __init__(self, family: str, base: type[K], package: str) -> None:
+    def __init__(self, family: str, base: type[Any], package: str) -> None:
         self.family, self.base, self.package = family, base, package
         _REGISTRIES[family] = self
 

@@ -7,15 +7,24 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
-from chiasm.deficits import Deficit, Dissociate, Noise, Occlude, ShuffleLabels, Silence
+from chiasm.deficits import Deficit
 from chiasm.deficits.arguments import is_whole
 from chiasm.deficits.deficit import flat
 from chiasm.errors import ChiasmError, unknown
 from chiasm.timeline import Timeline
 from chiasm.timeline.notation import CLEAN, Reader
 
-Baseline = dict[str, Tensor]
 Span = tuple[int, int | None, tuple[Deficit, ...]]
+
+
+class Baseline(dict[str, Tensor]):
+    """The baselines that the user gave, by source; a deficit that shows another one is told so in a sentence."""
+
+    def __missing__(self, name: str) -> Tensor:
+        raise ChiasmError(
+            f"the deficit shows the mean of '{name}' over the training data, which a hook does not know; expected "
+            f"baseline={{'{name}': data.mean(0)}}, or a number"
+        )
 
 
 def spans_of(
@@ -38,12 +47,16 @@ def spans_of(
     if isinstance(what, Timeline):
         if window is not None:
             raise ChiasmError(f"inject: '{what}' is a timeline, which says when by itself; leave out window")
+        if named := [objective for *_, objective in what.segments() if objective]:
+            raise ChiasmError(
+                f"inject: '{what}' names an objective, and the loss is your loop's; leave out @{named[0]}"
+            )
         if sources is not None:
             what.check(sources)
         return list(what.spans())
     deficits = what if isinstance(what, tuple) else (what,)
     if not all(isinstance(d, Deficit) for d in deficits):
-        raise ChiasmError(f"inject: the deficit is a {type(given).__name__}; a text such as 'silence(right)' would do")
+        raise ChiasmError(f"inject: the deficit is a {type(given).__name__}; expected a text such as 'silence(right)'")
     for deficit in deficits:
         for name in deficit.touches:
             if sources is not None and name not in sources:
@@ -56,51 +69,56 @@ def checked(
 ) -> list[str]:
     """Refuse what no hook on the inputs can do; return the sources that the rest of it must be given.
 
+    What a deficit needs stands on its kind, so one of the user's own is asked as those of the package are.
+
     Raises:
-        ChiasmError: for the first deficit that cannot be injected as things are: why, and what would do.
+        ChiasmError: for the first deficit that cannot be injected as things are: why, and what is expected.
     """
     for deficit in deficits:
         if deficit.frozen:
             raise ChiasmError(
-                f"{deficit} cannot be injected: it acts on weights, and a hook on the inputs sees data only; "
-                "requires_grad_(False) on the pathway in your loop, or chiasm.run, would do"
+                f"{deficit} cannot be injected: it acts on weights, and a hook on the inputs sees data only; expected "
+                "requires_grad_(False) on the pathway in your loop, or chiasm.run"
             )
-        if isinstance(deficit, Dissociate):
-            _check_dissociate(deficit, sources, target)
-        if isinstance(deficit, ShuffleLabels) and not target:
+        if deficit.chooses_head:
             raise ChiasmError(
-                f"{deficit} cannot be injected as it stands: a hook sees what forward is given, and no labels; "
-                "target=, the parameter of forward that takes them, would do"
+                f"{deficit} cannot be injected: it chooses the label and the head that read each sample, which no hook "
+                "on the inputs can; expected one that leaves them, such as dissociate(labels=first), or chiasm.run"
             )
-        resting = isinstance(deficit, Silence | Occlude) or (isinstance(deficit, Noise) and deficit.mode == "replace")
-        for name in deficit.touches if resting else ():
+        if deficit.needs_target and not target:
+            raise ChiasmError(
+                f"{deficit} cannot be injected as it stands: it needs labels, and a hook sees what forward is given; "
+                "expected target=, the parameter of forward that takes them"
+            )
+        if deficit.of_all and (sources is None or len(sources) < 2):
+            raise ChiasmError(f"{deficit} acts on all sources; expected sources=[...], two or more in order")
+        for name in deficit.touches if deficit.needs_baseline else ():
             if name not in baseline:
                 raise ChiasmError(
                     f"{deficit} shows the mean of '{name}' over the training data, which a hook does not know; "
-                    f"baseline={{'{name}': data.mean(0)}}, or a number, would do"
+                    f"expected baseline={{'{name}': data.mean(0)}}, or a number"
                 )
     touched = list(dict.fromkeys(name for deficit in deficits for name in deficit.touches))
-    # Dissociation names no source: it permutes all of them but the first.
-    if any(isinstance(deficit, Dissociate) for deficit in deficits):
+    if any(deficit.of_all for deficit in deficits):
         return list(sources or ())
     if deficits and not touched and not sources and not target:
-        raise ChiasmError("inject: the deficit names no source; sources=[...], one or more, would do")
+        raise ChiasmError("inject: the deficit names no source; expected sources=[...], one or more")
     return touched or list(sources or ())
 
 
 def baseline_of(baseline: Mapping[str, Tensor | float]) -> Baseline:
-    """Return the rests as tensors.
+    """Return the baselines as tensors.
 
     Raises:
         ChiasmError: one that is neither a tensor nor a number.
     """
-    tensors = {}
+    tensors = Baseline()
     for name, value in baseline.items():
         try:
             tensors[name] = torch.as_tensor(value).detach()
         except (TypeError, ValueError, RuntimeError):
             raise ChiasmError(
-                f"inject: baseline of '{name}' is a {type(value).__name__}; a tensor or a number would do"
+                f"inject: baseline of '{name}' is a {type(value).__name__}; expected a tensor or a number"
             ) from None
     return tensors
 
@@ -123,29 +141,12 @@ def _window(window: tuple[int, int | None] | None) -> tuple[int, int | None]:
     if window is None:
         return 0, None
     if not isinstance(window, tuple | list) or len(window) != 2:
-        raise ChiasmError(f"inject: window = {window!r}; (start, stop) would do, stop not included")
+        raise ChiasmError(f"inject: window = {window!r}; expected (start, stop), stop not included")
     start, stop = window
     if not (is_whole(start) and start >= 0 and (stop is None or is_whole(stop))):
-        raise ChiasmError(f"inject: window = {window!r}; two whole numbers, 0 or more, would do; None: no end")
+        raise ChiasmError(f"inject: window = {window!r}; expected two whole numbers, 0 or more; None: no end")
     if stop is not None and stop <= start:
         raise ChiasmError(
-            f"inject: window = {window!r} ends before it begins; (start, stop) with start < stop would do"
+            f"inject: window = {window!r} ends before it begins; expected (start, stop) with start < stop"
         )
     return start, stop
-
-
-def _check_dissociate(deficit: Dissociate, sources: Sequence[str] | None, target: bool) -> None:
-    if deficit.within == "batch" and deficit.labels != "first":
-        raise ChiasmError(
-            f"{deficit} cannot be injected: it chooses the label and the head that read each sample, which no hook on "
-            "the inputs can; dissociate(labels=first) would do, or chiasm.run"
-        )
-    if deficit.within == "class" and not target:
-        raise ChiasmError(
-            f"{deficit} cannot be injected as it stands: it looks at labels, and a hook sees what forward is given; "
-            "target=, the parameter of forward that takes them, would do"
-        )
-    if sources is None or len(sources) < 2:
-        raise ChiasmError(
-            f"{deficit} permutes every source but the first; sources=[...], two or more in order, would do"
-        )

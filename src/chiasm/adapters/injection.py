@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from chiasm.adapters.injectable import Baseline, baseline_of, checked, spans_of
 from chiasm.adapters.places import Address, Arguments, place_of
-from chiasm.deficits import Deficit, Together
+from chiasm.deficits import Composed, Deficit
 from chiasm.deficits.arguments import is_whole
 from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
@@ -189,7 +189,7 @@ class Injection:
 
     def __str__(self) -> str:
         epoch, step = self._address()
-        now = str(Together(self.deficits)) if not self._removed else "removed"
+        now = str(Composed(self.deficits)) if not self._removed else "removed"
         return f"{self._identity()['plan']}; now at epoch {epoch}, step {step} of it ({self.steps} in all): {now}"
 
     def __repr__(self) -> str:
@@ -197,7 +197,7 @@ class Injection:
 
     def _identity(self) -> dict[str, Any]:
         told = [
-            str(Together(d))
+            str(Composed(d))
             + ("" if (start, stop) == (0, None) else f", {self._unit}s {start} up to {stop or 'the end'}")
             for start, stop, d in self._spans
             if d
@@ -247,7 +247,7 @@ class Injection:
                 arguments = self._places[name].exchanged(arguments, x)
         if batch.head is not None or (self._target is None and batch.target is not given.target):
             raise ChiasmError(
-                f"inject: {Together(deficits)} changes labels or heads, which a hook on the inputs cannot"
+                f"inject: {Composed(deficits)} changes labels or heads, which a hook on the inputs cannot"
             )
         if self._target is not None and batch.target is not given.target:
             arguments = self._target.exchanged(arguments, batch.target)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from chiasm.deficits.blur import Blur
-from chiasm.deficits.deficit import Deficit, Together
+from chiasm.deficits.deficit import DEFICITS, Composed, Deficit
 from chiasm.deficits.dissociate import Dissociate
 from chiasm.deficits.freeze import Freeze
 from chiasm.deficits.lag import Lag
@@ -18,6 +16,7 @@ from chiasm.deficits.swap import Swap
 __all__ = [
     "DEFICITS",
     "Blur",
+    "Composed",
     "Deficit",
     "Dissociate",
     "Freeze",
@@ -27,9 +26,4 @@ __all__ = [
     "ShuffleLabels",
     "Silence",
     "Swap",
-    "Together",
 ]
-
-DEFICITS: dict[str, type[Any]] = {
-    kind.name: kind for kind in (Blur, Noise, Silence, Occlude, Dissociate, Swap, Lag, ShuffleLabels, Freeze)
-}

@@ -1,15 +1,13 @@
-"""The arguments of a deficit: checked when it is made, written back as notation, looked up in a batch."""
+"""The arguments of a deficit: checked when it is made, looked up in a batch."""
 
 from __future__ import annotations
 
 import re
 import sys
-from dataclasses import MISSING, fields
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from torch import Tensor
 
-from chiasm.deficits.deficit import Deficit
 from chiasm.errors import ChiasmError, unknown
 from chiasm.sources import Batch
 
@@ -18,13 +16,13 @@ WORD = r"[^\W\d][\w.-]*"
 
 
 def require(ok: bool, name: str, field: str, given: object, wanted: str) -> None:
-    """Refuse an argument in one sentence: what was given, what would do.
+    """Refuse an argument in one sentence: what was given, what is expected.
 
     Raises:
         ChiasmError: unless `ok`.
     """
     if not ok:
-        raise ChiasmError(f"{name}: {field} is {given!r}; {wanted} would do")
+        raise ChiasmError(f"{name}: {field} is {given!r}; expected {wanted}")
 
 
 def require_source(name: str, field: str, given: object) -> None:
@@ -57,27 +55,10 @@ def source_of(batch: Batch, source: str, name: str, real: bool = False) -> Tenso
         raise unknown("source", source, batch.sources, where=name)
     x = batch.sources[source]
     if real and not x.is_floating_point():
-        raise ChiasmError(f"{name}: source '{source}' is {x.dtype}; a floating dtype would do")
+        raise ChiasmError(f"{name}: source '{source}' is {x.dtype}; expected a floating dtype")
     return x
 
 
 def baseline_of(batch: Batch, source: str) -> Tensor:
     """Return the source's mean, (*shape,), on the device and in the dtype of the source."""
     return batch.baseline[source].to(batch.sources[source])
-
-
-def written(deficit: Deficit) -> str:
-    """Write a deficit as notation: required arguments in order, then by name those that differ from their default."""
-    arguments = []
-    for field in fields(deficit):  # type: ignore[arg-type]  # every leaf is a dataclass, which a protocol cannot say
-        value = getattr(deficit, field.name)
-        if field.default is MISSING:
-            arguments.append(_text(value))
-        elif value != field.default:
-            arguments.append(f"{field.name}={_text(value)}")
-    return f"{deficit.name}({', '.join(arguments)})" if arguments else deficit.name
-
-
-def _text(value: Any) -> str:
-    # repr is the shortest text that reads back as the same float; a whole one is written as people write it.
-    return repr(float(value)).removesuffix(".0") if isinstance(value, float) else str(value)

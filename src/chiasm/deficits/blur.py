@@ -8,8 +8,8 @@ from typing import ClassVar, final
 import torch
 from torch.nn.functional import interpolate
 
-from chiasm.deficits.arguments import is_number, require, require_source, source_of, written
-from chiasm.deficits.deficit import Deficit, Together
+from chiasm.deficits.arguments import is_number, require, require_source, source_of
+from chiasm.deficits.deficit import Deficit
 from chiasm.deficits.positions import Dims, extent, require_dims
 from chiasm.errors import ChiasmError
 from chiasm.sources import Batch
@@ -17,7 +17,7 @@ from chiasm.sources import Batch
 
 @final
 @dataclass(frozen=True, slots=True)
-class Blur:
+class Blur(Deficit):
     """Sample a source down by a factor and up again, bilinearly, with antialias on the way down.
 
     The deficit of Kleinman, Achille & Soatto (CVPR 2023), there from 32 to 8 pixels and back. An axis of E positions
@@ -43,26 +43,24 @@ class Blur:
     source: str
     factor: float
     dims: Dims | None = None
-    name: ClassVar[str] = "blur"
-    frozen: ClassVar[tuple[str, ...]] = ()
+    tag: ClassVar[str] = "blur"
+    verb: ClassVar[str] = "blurring"
+    colour: ClassVar[str] = "SKY"
+    hatch: ClassVar[str] = "...."
     pointwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        require_source(self.name, "source", self.source)
-        require(is_number(self.factor) and self.factor > 1, self.name, "factor", self.factor, "a number above 1")
-        require_dims(self.name, self.dims)
-
-    @property
-    def touches(self) -> tuple[str, ...]:
-        return (self.source,)
+        require_source(self.tag, "source", self.source)
+        require(is_number(self.factor) and self.factor > 1, self.tag, "factor", self.factor, "a number above 1")
+        require_dims(self.tag, self.dims)
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        x = source_of(batch, self.source, self.name, real=True)
-        size = extent(x, self.dims, self.name, self.source)
+        x = source_of(batch, self.source, self.tag, real=True)
+        size = extent(x, self.dims, self.tag, self.source)
         if self.factor > min(size):
             raise ChiasmError(
                 f"blur: factor is {self.factor} but source '{self.source}' is only {min(size)} positions wide; "
-                f"a number above 1, up to {min(size)}, would do"
+                f"expected a number above 1, up to {min(size)}"
             )
         # One axis is blurred as an image one pixel high: torch has no antialias for one axis.
         high, wide = (1, *size)[-2:]
@@ -73,9 +71,3 @@ class Blur:
         small = interpolate(flat, size=coarse, mode="bilinear", antialias=True)
         back = interpolate(small, size=(high, wide), mode="bilinear")
         return batch.with_source(self.source, back.to(x.dtype).reshape(x.shape))
-
-    def __add__(self, other: Deficit) -> Together:
-        return Together((self, other))
-
-    def __str__(self) -> str:
-        return written(self)

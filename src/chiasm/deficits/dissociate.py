@@ -8,15 +8,15 @@ from typing import ClassVar, Literal, final
 import torch
 from torch import Tensor
 
-from chiasm.deficits.arguments import require, written
-from chiasm.deficits.deficit import Deficit, Together
+from chiasm.deficits.arguments import require
+from chiasm.deficits.deficit import Deficit
 from chiasm.errors import ChiasmError
 from chiasm.sources import Batch
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Dissociate:
+class Dissociate(Deficit):
     """Show sources from different samples together: the first stays, each other one is permuted over the batch.
 
     The deficit of Kleinman, Achille & Soatto (CVPR 2023, Sect. 4.2), for any number of sources. The permutations are
@@ -45,40 +45,49 @@ class Dissociate:
 
     labels: Literal["either", "code", "first"] = "either"
     within: Literal["batch", "class"] = "batch"
-    name: ClassVar[str] = "dissociate"
-    frozen: ClassVar[tuple[str, ...]] = ()
-    pointwise: ClassVar[bool] = False
-    touches: ClassVar[tuple[str, ...]] = ()
+    tag: ClassVar[str] = "dissociate"
+    verb: ClassVar[str] = "dissociating the sources"
+    colour: ClassVar[str] = "ORANGE"
+    hatch: ClassVar[str] = "\\\\\\\\"
+
+    row: ClassVar[str] = "pairing"
+    of_all: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        require(self.labels in ("either", "code", "first"), self.name, "labels", self.labels, "either, code or first")
-        require(self.within in ("batch", "class"), self.name, "within", self.within, "batch or class")
+        require(self.labels in ("either", "code", "first"), self.tag, "labels", self.labels, "either, code or first")
+        require(self.within in ("batch", "class"), self.tag, "within", self.within, "batch or class")
         if self.within == "class":
-            wanted = "within class every source has the same label, so either or first"
-            require(self.labels != "code", self.name, "labels", self.labels, wanted)
+            wanted = "either or first, as within class every source has the same label"
+            require(self.labels != "code", self.tag, "labels", self.labels, wanted)
+
+    @property
+    def needs_target(self) -> bool:
+        return self.within == "class"
+
+    @property
+    def chooses_head(self) -> bool:
+        return self.within == "batch" and self.labels != "first"
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         first, *others = batch.sources
         if not others:
-            raise ChiasmError(f"dissociate: the batch has one source, {first}; two or more would do")
+            raise ChiasmError(f"dissociate: the batch has one source, {first}; expected two or more")
         n, target = len(batch), batch.target
         order = [_permutation(n, generator).to(target.device) for _ in others]
+        if self.needs_target and target.is_floating_point():
+            raise ChiasmError("dissociate: within is 'class' but the targets are numbers; expected within=batch")
         if self.within == "class":
             order = [_inside(p, target) for p in order]
         moved = {name: batch.sources[name].index_select(0, p) for name, p in zip(others, order, strict=True)}
         apart = replace(batch, sources={first: batch.sources[first], **moved})
-        if self.within == "class" or self.labels == "first":
+        if not self.chooses_head:
             return apart
-        labels = torch.stack([target, *(target.index_select(0, p) for p in order)])  # (sources, samples)
+        labels = torch.stack([target, *(target.index_select(0, p) for p in order)])  # (sources, samples, ...)
         which = _integers(len(labels), n, generator).to(target.device)
         head = _integers(len(labels), 1, generator).to(target.device).repeat(n) if self.labels == "code" else which
-        return replace(apart, target=labels.gather(0, which[None])[0], head=head + 1)  # 0 is the head "both"
-
-    def __add__(self, other: Deficit) -> Together:
-        return Together((self, other))
-
-    def __str__(self) -> str:
-        return written(self)
+        return replace(
+            apart, target=labels[which, torch.arange(n, device=target.device)], head=head + 1
+        )  # 0 is the head "both"
 
 
 def _permutation(n: int, generator: torch.Generator) -> Tensor:

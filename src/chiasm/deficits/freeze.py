@@ -7,14 +7,14 @@ from typing import ClassVar, final
 
 import torch
 
-from chiasm.deficits.arguments import require_source, source_of, written
-from chiasm.deficits.deficit import Deficit, Together
+from chiasm.deficits.arguments import require_source, source_of
+from chiasm.deficits.deficit import Deficit
 from chiasm.sources import Batch
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Freeze:
+class Freeze(Deficit):
     """Leave the batch as it is, and ask of training that the source's pathway learn nothing.
 
     The deficit of the linear pathway model (Kleinman, Achille & Soatto, ICLR 2024): the pathway's output still counts.
@@ -30,26 +30,19 @@ class Freeze:
     """
 
     source: str
-    name: ClassVar[str] = "freeze"
+    tag: ClassVar[str] = "freeze"
+    verb: ClassVar[str] = "freezing the pathway of"
+    colour: ClassVar[str] = "SKY"
+    hatch: ClassVar[str] = "////"
     pointwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        require_source(self.name, "source", self.source)
-
-    @property
-    def touches(self) -> tuple[str, ...]:
-        return (self.source,)
+        require_source(self.tag, "source", self.source)
 
     @property
     def frozen(self) -> tuple[str, ...]:
         return (self.source,)
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        source_of(batch, self.source, self.name)
+        source_of(batch, self.source, self.tag)
         return batch
-
-    def __add__(self, other: Deficit) -> Together:
-        return Together((self, other))
-
-    def __str__(self) -> str:
-        return written(self)

@@ -7,15 +7,15 @@ from typing import ClassVar, final
 
 import torch
 
-from chiasm.deficits.arguments import is_whole, require, require_source, source_of, written
-from chiasm.deficits.deficit import Deficit, Together
+from chiasm.deficits.arguments import is_whole, require, require_source, source_of
+from chiasm.deficits.deficit import Deficit
 from chiasm.errors import ChiasmError
 from chiasm.sources import Batch
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Lag:
+class Lag(Deficit):
     """Delay a source by k frames: at time t it shows t - k, and before that its frame 0.
 
     Attributes:
@@ -33,30 +33,22 @@ class Lag:
 
     source: str
     k: int
-    name: ClassVar[str] = "lag"
-    frozen: ClassVar[tuple[str, ...]] = ()
+    tag: ClassVar[str] = "lag"
+    verb: ClassVar[str] = "delaying"
+    colour: ClassVar[str] = "BLUE"
+    hatch: ClassVar[str] = "----"
     pointwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        require_source(self.name, "source", self.source)
-        require(is_whole(self.k) and self.k >= 1, self.name, "k", self.k, "a whole number of frames, 1 or more,")
-
-    @property
-    def touches(self) -> tuple[str, ...]:
-        return (self.source,)
+        require_source(self.tag, "source", self.source)
+        require(is_whole(self.k) and self.k >= 1, self.tag, "k", self.k, "a whole number of frames, 1 or more")
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        x = source_of(batch, self.source, self.name)
+        x = source_of(batch, self.source, self.tag)
         length = x.shape[1] if x.ndim > 1 else 1
         if self.k >= length:
             raise ChiasmError(
-                f"lag: k is {self.k} but source '{self.source}' is only {length} frames long; less than that would do"
+                f"lag: k is {self.k} but source '{self.source}' is only {length} frames long; expected less than that"
             )
         shown = (torch.arange(length, device=x.device) - self.k).clamp(min=0)
         return batch.with_source(self.source, x.index_select(1, shown))
-
-    def __add__(self, other: Deficit) -> Together:
-        return Together((self, other))
-
-    def __str__(self) -> str:
-        return written(self)

@@ -7,14 +7,14 @@ from typing import ClassVar, Literal, final
 
 import torch
 
-from chiasm.deficits.arguments import baseline_of, is_number, require, require_source, source_of, written
-from chiasm.deficits.deficit import Deficit, Together
+from chiasm.deficits.arguments import baseline_of, is_number, require, require_source, source_of
+from chiasm.deficits.deficit import Deficit
 from chiasm.sources import Batch
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Noise:
+class Noise(Deficit):
     """Add independent Gaussian noise to every entry of a source, or show noise in its place.
 
     Attributes:
@@ -34,27 +34,26 @@ class Noise:
     source: str
     sd: float
     mode: Literal["add", "replace"] = "add"
-    name: ClassVar[str] = "noise"
-    frozen: ClassVar[tuple[str, ...]] = ()
-    pointwise: ClassVar[bool] = False
+    tag: ClassVar[str] = "noise"
+    verb: ClassVar[str] = "adding noise to"
+    colour: ClassVar[str] = "VERMILLION"
+    hatch: ClassVar[str] = "xxxx"
 
     def __post_init__(self) -> None:
-        require_source(self.name, "source", self.source)
-        require(is_number(self.sd) and self.sd > 0, self.name, "sd", self.sd, "a number above 0")
-        require(self.mode in ("add", "replace"), self.name, "mode", self.mode, "add or replace")
+        require_source(self.tag, "source", self.source)
+        require(is_number(self.sd) and self.sd > 0, self.tag, "sd", self.sd, "a number above 0")
+        require(self.mode in ("add", "replace"), self.tag, "mode", self.mode, "add or replace")
 
     @property
-    def touches(self) -> tuple[str, ...]:
-        return (self.source,)
+    def needs_baseline(self) -> bool:
+        return self.mode == "replace"
+
+    @property
+    def doing(self) -> str:
+        return self.verb if self.mode == "add" else "putting noise in place of"
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        x = source_of(batch, self.source, self.name, real=True)
+        x = source_of(batch, self.source, self.tag, real=True)
         normal = torch.randn(x.shape, generator=generator, device=generator.device, dtype=x.dtype).to(x.device)
         signal = x if self.mode == "add" else baseline_of(batch, self.source)
         return batch.with_source(self.source, signal + self.sd * normal)
-
-    def __add__(self, other: Deficit) -> Together:
-        return Together((self, other))
-
-    def __str__(self) -> str:
-        return written(self)

@@ -8,15 +8,15 @@ from typing import ClassVar, final
 import torch
 from torch import Tensor
 
-from chiasm.deficits.arguments import baseline_of, is_number, require, require_source, source_of, written
-from chiasm.deficits.deficit import Deficit, Together
+from chiasm.deficits.arguments import baseline_of, is_number, require, require_source, source_of
+from chiasm.deficits.deficit import Deficit
 from chiasm.deficits.positions import Dims, extent, require_dims
 from chiasm.sources import Batch
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Occlude:
+class Occlude(Deficit):
     """Set one contiguous block of a source to its baseline, at a place drawn uniformly for every sample.
 
     The block is a segment of round(share * L) positions, or in two dimensions the most nearly square rectangle that
@@ -40,35 +40,30 @@ class Occlude:
     source: str
     share: float
     dims: Dims | None = None
-    name: ClassVar[str] = "occlude"
-    frozen: ClassVar[tuple[str, ...]] = ()
-    pointwise: ClassVar[bool] = False
+    tag: ClassVar[str] = "occlude"
+    verb: ClassVar[str] = "occluding"
+    colour: ClassVar[str] = "PURPLE"
+    hatch: ClassVar[str] = "||||"
 
     def __post_init__(self) -> None:
-        require_source(self.name, "source", self.source)
+        require_source(self.tag, "source", self.source)
         ok = is_number(self.share) and 0 < self.share <= 1
-        require(ok, self.name, "share", self.share, "a number above 0, up to 1,")
-        require_dims(self.name, self.dims)
+        require(ok, self.tag, "share", self.share, "a number above 0, up to 1")
+        require_dims(self.tag, self.dims)
 
     @property
-    def touches(self) -> tuple[str, ...]:
-        return (self.source,)
+    def needs_baseline(self) -> bool:
+        return True
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        x = source_of(batch, self.source, self.name)
-        size = extent(x, self.dims, self.name, self.source)
+        x = source_of(batch, self.source, self.tag)
+        size = extent(x, self.dims, self.tag, self.source)
         hidden = torch.ones((len(x),) + (1,) * len(size), dtype=torch.bool, device=x.device)
         for axis, (whole, length) in enumerate(zip(size, _block(size, self.share), strict=True)):
             along = _segment(len(x), whole, length, generator).to(x.device)
             hidden = hidden & along.reshape((len(x),) + (1,) * axis + (whole,) + (1,) * (len(size) - axis - 1))
         hidden = hidden.reshape((len(x),) + (1,) * (x.ndim - hidden.ndim) + size)
         return batch.with_source(self.source, torch.where(hidden, baseline_of(batch, self.source), x))
-
-    def __add__(self, other: Deficit) -> Together:
-        return Together((self, other))
-
-    def __str__(self) -> str:
-        return written(self)
 
 
 def _block(size: tuple[int, ...], share: float) -> tuple[int, ...]:

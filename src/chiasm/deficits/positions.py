@@ -36,6 +36,6 @@ def extent(x: Tensor, dims: Dims | None, name: str, source: str) -> tuple[int, .
     wanted = dims or max(1, min(x.ndim - 1, 2))
     if x.ndim <= wanted:
         raise ChiasmError(
-            f"{name}: source '{source}' is {tuple(x.shape)}, samples first; {wanted} more axes of positions would do"
+            f"{name}: source '{source}' is {tuple(x.shape)}, samples first; expected {wanted} more axes of positions"
         )
     return tuple(x.shape[-wanted:])

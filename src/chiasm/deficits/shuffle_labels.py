@@ -7,14 +7,14 @@ from typing import ClassVar, final
 
 import torch
 
-from chiasm.deficits.arguments import is_number, require, written
-from chiasm.deficits.deficit import Deficit, Together
+from chiasm.deficits.arguments import is_number, require
+from chiasm.deficits.deficit import Deficit
 from chiasm.sources import Batch
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class ShuffleLabels:
+class ShuffleLabels(Deficit):
     """Permute the labels of a random share of the samples among themselves; the sources stay.
 
     The count of each label is kept. Chance leaves some labels where they were, and a share of fewer than two samples
@@ -32,14 +32,20 @@ class ShuffleLabels:
     """
 
     share: float
-    name: ClassVar[str] = "shuffle_labels"
-    frozen: ClassVar[tuple[str, ...]] = ()
-    pointwise: ClassVar[bool] = False
-    touches: ClassVar[tuple[str, ...]] = ()
+    tag: ClassVar[str] = "shuffle_labels"
+    verb: ClassVar[str] = "shuffling the labels"
+    colour: ClassVar[str] = "VERMILLION"
+    hatch: ClassVar[str] = "oooo"
+
+    row: ClassVar[str] = "labels"
 
     def __post_init__(self) -> None:
         ok = is_number(self.share) and 0 < self.share <= 1
-        require(ok, self.name, "share", self.share, "a number above 0, up to 1,")
+        require(ok, self.tag, "share", self.share, "a number above 0, up to 1")
+
+    @property
+    def needs_target(self) -> bool:
+        return True
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         n, device = len(batch), generator.device
@@ -47,9 +53,3 @@ class ShuffleLabels:
         origin = torch.arange(n, device=device)
         origin[chosen.sort().values] = chosen  # a uniform permutation of the chosen: they came in uniform order
         return replace(batch, target=batch.target.index_select(0, origin.to(batch.target.device)))
-
-    def __add__(self, other: Deficit) -> Together:
-        return Together((self, other))
-
-    def __str__(self) -> str:
-        return written(self)

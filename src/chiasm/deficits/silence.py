@@ -7,14 +7,14 @@ from typing import ClassVar, final
 
 import torch
 
-from chiasm.deficits.arguments import baseline_of, require_source, source_of, written
-from chiasm.deficits.deficit import Deficit, Together
+from chiasm.deficits.arguments import baseline_of, require_source, source_of
+from chiasm.deficits.deficit import Deficit
 from chiasm.sources import Batch
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Silence:
+class Silence(Deficit):
     """Show the baseline of a source, its mean over the training distribution, in every sample.
 
     Attributes:
@@ -30,25 +30,21 @@ class Silence:
     """
 
     source: str
-    name: ClassVar[str] = "silence"
-    frozen: ClassVar[tuple[str, ...]] = ()
+    tag: ClassVar[str] = "silence"
+    verb: ClassVar[str] = "silencing"
+    colour: ClassVar[str] = "INK"
+    hatch: ClassVar[str] = "////"
     pointwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        require_source(self.name, "source", self.source)
+        require_source(self.tag, "source", self.source)
 
     @property
-    def touches(self) -> tuple[str, ...]:
-        return (self.source,)
+    def needs_baseline(self) -> bool:
+        return True
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        x = source_of(batch, self.source, self.name)
+        x = source_of(batch, self.source, self.tag)
         # A copy a sample, not an expanded view: what follows may write in place or flatten the sample axis.
         baseline = baseline_of(batch, self.source).expand_as(x).clone(memory_format=torch.contiguous_format)
         return batch.with_source(self.source, baseline)
-
-    def __add__(self, other: Deficit) -> Together:
-        return Together((self, other))
-
-    def __str__(self) -> str:
-        return written(self)

@@ -7,15 +7,15 @@ from typing import ClassVar, final
 
 import torch
 
-from chiasm.deficits.arguments import require, require_source, source_of, written
-from chiasm.deficits.deficit import Deficit, Together
+from chiasm.deficits.arguments import require, require_source, source_of
+from chiasm.deficits.deficit import Deficit
 from chiasm.errors import ChiasmError
 from chiasm.sources import Batch
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Swap:
+class Swap(Deficit):
     """Exchange two sources of the same shape: each pathway is shown what the other one should see.
 
     Attributes:
@@ -32,28 +32,24 @@ class Swap:
 
     a: str
     b: str
-    name: ClassVar[str] = "swap"
-    frozen: ClassVar[tuple[str, ...]] = ()
+    tag: ClassVar[str] = "swap"
+    verb: ClassVar[str] = "swapping"
+    colour: ClassVar[str] = "GREEN"
+    hatch: ClassVar[str] = "++++"
     pointwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        require_source(self.name, "a", self.a)
-        require_source(self.name, "b", self.b)
-        require(self.a != self.b, self.name, "b", self.b, "a source other than a")
+        require_source(self.tag, "a", self.a)
+        require_source(self.tag, "b", self.b)
+        require(self.a != self.b, self.tag, "b", self.b, "a source other than a")
 
     @property
     def touches(self) -> tuple[str, ...]:
         return (self.a, self.b)
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        a, b = source_of(batch, self.a, self.name), source_of(batch, self.b, self.name)
+        a, b = source_of(batch, self.a, self.tag), source_of(batch, self.b, self.tag)
         if a.shape != b.shape:
             shapes = f"'{self.a}' is {tuple(a.shape[1:])} and '{self.b}' is {tuple(b.shape[1:])}"
-            raise ChiasmError(f"swap: a sample of {shapes}; two sources of one shape would do")
+            raise ChiasmError(f"swap: a sample of {shapes}; expected two sources of one shape")
         return replace(batch, sources={**batch.sources, self.a: b, self.b: a})
-
-    def __add__(self, other: Deficit) -> Together:
-        return Together((self, other))
-
-    def __str__(self) -> str:
-        return written(self)

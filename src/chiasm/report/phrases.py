@@ -50,11 +50,11 @@ def doing(timeline: Timeline) -> str:
 
 
 def _doing(deficit: Deficit) -> str:
-    if deficit.name in DOING_ALL:
-        bare, words = deficit.name, DOING_ALL[deficit.name]
+    if deficit.tag in DOING_ALL:
+        bare, words = deficit.tag, DOING_ALL[deficit.tag]
     else:
-        bare = f"{deficit.name}({deficit.touches[0]})" if deficit.touches else deficit.name
-        verb = DOING.get(deficit.name, deficit.name)
+        bare = f"{deficit.tag}({deficit.touches[0]})" if deficit.touches else deficit.tag
+        verb = DOING.get(deficit.tag, deficit.tag)
         if isinstance(deficit, Noise) and deficit.mode == "replace":
             verb = "putting noise in place of"
         words = f"{verb} {' and '.join(deficit.touches)}".strip()

@@ -91,7 +91,7 @@ def _rows(timeline: Timeline, sources: Sequence[str]) -> list[str]:
 
 
 def _rows_of(deficit: Deficit) -> tuple[str, ...]:
-    return deficit.touches or (ROW_OF.get(deficit.name, "all sources"),)
+    return deficit.touches or (ROW_OF.get(deficit.tag, "all sources"),)
 
 
 def _blocks(timeline: Timeline, row: str) -> list[tuple[int, int, list[Deficit]]]:
@@ -129,7 +129,7 @@ def _draw(axes: Axes, timeline: Timeline, rows: Sequence[str]) -> None:
         axes.add_patch(Rectangle((0, i - 0.36), total, 0.72, facecolor=RULE, edgecolor="none", alpha=0.55))
         blocks = _blocks(timeline, row)
         for start, end, deficits in blocks:
-            colour, hatch = LOOKS.get(deficits[0].name, OTHER)
+            colour, hatch = LOOKS.get(deficits[0].tag, OTHER)
             place, span = (start, i - 0.36), end - start
             axes.add_patch(Rectangle(place, span, 0.72, facecolor=colour, alpha=0.32, edgecolor="none"))
             axes.add_patch(Rectangle(place, span, 0.72, fill=False, edgecolor=colour, hatch=hatch, linewidth=1.0))

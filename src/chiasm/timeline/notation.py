@@ -1,9 +1,10 @@
 """The notation: reads a timeline's text, and refuses with the place marked.
 
 timeline = phase { "|" phase }
-phase    = ( "clean" | deficit { "+" deficit } ) epochs
+phase    = ( "clean" | deficit { "+" deficit } ) epochs [ "@" objective ]
 deficit  = name [ "(" [ argument { "," argument } ] ")" ]
 argument = [ word "=" ] ( number | word )
+objective = word
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def _nearest(given: str, names: Sequence[str]) -> str:
 # The sign belongs to a number only where it can be no composition: "-5" and "1e+22" are numbers, "+ 5" is not.
 _TOKEN = re.compile(
     r"(?P<number>-?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)(?![\w.])"
-    rf"|(?P<word>{WORD})|(?P<mark>[|+(),=])|(?P<other>[^\s|+(),=]+)"
+    rf"|(?P<word>{WORD})|(?P<mark>[|+(),=@])|(?P<other>[^\s|+(),=@]+)"
 )
 
 
@@ -70,16 +71,16 @@ class _Token:
 class Reader:
     """Reads one timeline, token by token from left to right; every method stands for a line of the grammar."""
 
-    def __init__(self, text: str, sources: Sequence[str] | None) -> None:
-        self.text, self.sources = text, sources
+    def __init__(self, text: str, sources: Sequence[str] | None, objectives: Sequence[str] | None = None) -> None:
+        self.text, self.sources, self.objectives = text, sources, objectives
         end = len(text.rstrip())
         self.tokens = [_Token(m.lastgroup or "", m[0], m.start(), m.end()) for m in _TOKEN.finditer(text)]
         self.tokens.append(_Token("end", "", end, end + 1))
         self.place = 0
 
-    def timeline(self) -> list[tuple[tuple[Deficit, ...], int]]:
+    def timeline(self) -> list[tuple[tuple[Deficit, ...], int, str]]:
         if self.next.kind == "end":
-            self.fail("the text is empty; a phase such as 'clean 20' would do", self.next)
+            self.fail("the text is empty; expected a phase such as 'clean 20'", self.next)
         phases = [self.phase()]
         while self.skip("|"):
             phases.append(self.phase())
@@ -87,7 +88,7 @@ class Reader:
             self.fail(f"expected '|' or the end, found {self.next}", self.next)
         return phases
 
-    def phase(self) -> tuple[tuple[Deficit, ...], int]:
+    def phase(self) -> tuple[tuple[Deficit, ...], int, str]:
         first = self.next
         deficits: list[Deficit] = []
         if first.text == CLEAN:
@@ -97,32 +98,44 @@ class Reader:
             while self.skip("+"):
                 deficits.append(self.deficit())
         last = self.tokens[self.place - 1]
-        return tuple(deficits), self.epochs(self.text[first.start : last.stop])
+        return tuple(deficits), self.epochs(self.text[first.start : last.stop]), self.objective()
 
     def epochs(self, phase: str) -> int:
         token = self.take()
         if token.kind != "number":
             self.fail(f"expected the epochs of '{phase}', a whole number, found {token}", token)
         if not re.fullmatch(r"[0-9]+", token.text):
-            self.fail(f"epochs are {token.text}; a whole number, 0 or more, would do", token)
+            self.fail(f"epochs are {token.text}; expected a whole number, 0 or more", token)
         return int(token.text)
+
+    def objective(self) -> str:
+        if not self.skip("@"):
+            return ""
+        token = self.take()
+        if token.kind != "word":
+            self.fail(f"expected the name of an objective after '@', found {token}", token)
+        if self.objectives is not None and token.text not in self.objectives:
+            have = ", ".join(sorted(self.objectives)) or "none, as the study has no [objective.<name>]"
+            self.fail(f"unknown objective {token}{_nearest(token.text, self.objectives)}; objectives: {have}", token)
+        return token.text
 
     def deficit(self) -> Deficit:
         name = self.take()
         if name.text == CLEAN:
-            self.fail("clean stands alone in its phase; deficits only would do", name)
+            self.fail("clean stands alone in its phase; expected deficits only", name)
         if name.kind != "word":
             self.fail(f"expected clean or a deficit, found {name}", name)
-        if name.text not in DEFICITS:
+        kind = DEFICITS.get(name.text)
+        if kind is None:
             self.fail(f"unknown deficit {name}{_nearest(name.text, (CLEAN, *DEFICITS))}", name)
-        kind = DEFICITS[name.text]
         given = self.arguments(name.text)
         call = (name, self.tokens[self.place - 1])
-        missing = [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING and f.name not in given]
+        fields = dataclasses.fields(kind)  # type: ignore[arg-type]  # every kind is a dataclass, which the base cannot say
+        missing = [f.name for f in fields if f.default is dataclasses.MISSING and f.name not in given]
         if missing:
-            self.fail(f"{name.text} is without its {' and '.join(missing)}; {_usage(name.text)} would do", *call)
+            self.fail(f"{name.text} is without its {' and '.join(missing)}; expected {_usage(name.text)}", *call)
         try:
-            deficit: Deficit = kind(**{field: _value(token) for field, token in given.items()})
+            deficit = kind(**{field: _value(token) for field, token in given.items()})
         except ChiasmError as error:
             # The deficit's sentence names the argument, so the mark can stand under it.
             guilty = [token for field, token in given.items() if str(error).startswith(f"{name.text}: {field} is ")]
@@ -135,7 +148,7 @@ class Reader:
         return deficit
 
     def arguments(self, name: str) -> dict[str, _Token]:
-        fields = [f.name for f in dataclasses.fields(DEFICITS[name])]
+        fields = [f.name for f in dataclasses.fields(DEFICITS[name])]  # type: ignore[arg-type]
         given: dict[str, _Token] = {}
         opened = self.skip("(")
         if not opened or self.skip(")"):
@@ -147,15 +160,15 @@ class Reader:
             if field:
                 named = True
                 if field not in fields:
-                    self.fail(f"unknown argument '{field}' of {name}; {_usage(name)} would do", token)
+                    self.fail(f"unknown argument '{field}' of {name}; expected {_usage(name)}", token)
                 if field in given:
-                    self.fail(f"{name} has its {field} twice; {_usage(name)} would do", token)
+                    self.fail(f"{name} has its {field} twice; expected {_usage(name)}", token)
                 self.take()
                 token = self.take()
             elif named:
-                self.fail(f"{token} stands after a named argument; {_usage(name)} would do", token)
+                self.fail(f"{token} stands after a named argument; expected {_usage(name)}", token)
             elif len(given) == len(fields) and token.kind in ("number", "word"):
-                self.fail(f"{name} has too many arguments; {_usage(name)} would do", token)
+                self.fail(f"{name} has too many arguments; expected {_usage(name)}", token)
             if token.kind not in ("number", "word"):
                 self.fail(f"expected an argument of {name}, found {token}", token)
             given[field or fields[len(given)]] = token
@@ -189,5 +202,5 @@ def _value(token: _Token) -> int | float | str:
 
 
 def _usage(name: str) -> str:
-    fields = dataclasses.fields(DEFICITS[name])
+    fields = dataclasses.fields(DEFICITS[name])  # type: ignore[arg-type]
     return f"{name}({', '.join(f.name if f.default is dataclasses.MISSING else f'{f.name}=...' for f in fields)})"

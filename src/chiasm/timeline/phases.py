@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
-from chiasm.deficits import Deficit, Together
-from chiasm.deficits.arguments import is_whole, require
+from chiasm.deficits import Composed, Deficit
+from chiasm.deficits.arguments import WORD, is_whole, require
 from chiasm.deficits.deficit import flat
 from chiasm.errors import ChiasmError
 from chiasm.timeline.notation import Reader, refuse_source
@@ -19,8 +20,9 @@ class Phase:
     """A span of epochs under one set of deficits.
 
     Attributes:
-        deficits: applied from left to right; () is clean. A `Together` is flattened into its parts.
+        deficits: applied from left to right; () is clean. A `Composed` is flattened into its parts.
         epochs: how long, 0 or more; a phase of 0 epochs is kept and does nothing.
+        objective: the name of the objective that it trains for; "": the study's own.
 
     Raises:
         ChiasmError: if a deficit is none, or the epochs are not a whole number, 0 or more.
@@ -32,18 +34,19 @@ class Phase:
 
     deficits: tuple[Deficit, ...]
     epochs: int
+    objective: str = ""
 
     def __post_init__(self) -> None:
         given = self.deficits
         ok = isinstance(given, tuple) and all(isinstance(d, Deficit) for d in given)
-        require(ok, "phase", "deficits", given, "a tuple of deficits, () for clean,")
-        require(
-            is_whole(self.epochs) and self.epochs >= 0, "phase", "epochs", self.epochs, "a whole number, 0 or more,"
-        )
+        require(ok, "phase", "deficits", given, "a tuple of deficits, () for clean")
+        require(is_whole(self.epochs) and self.epochs >= 0, "phase", "epochs", self.epochs, "a whole number, 0 or more")
+        named = isinstance(self.objective, str) and re.fullmatch(f"({WORD})?", self.objective) is not None
+        require(named, "phase", "objective", self.objective, "a word, or nothing for the study's own")
         object.__setattr__(self, "deficits", flat(given))
 
     def __str__(self) -> str:
-        return f"{Together(self.deficits)} {self.epochs}"
+        return f"{Composed(self.deficits)} {self.epochs}" + (f" @{self.objective}" if self.objective else "")
 
 
 @final
@@ -74,12 +77,15 @@ class Timeline:
         require(ok, "timeline", "phases", given, "a tuple of one or more phases")
 
     @classmethod
-    def parse(cls, text: str, sources: Sequence[str] | None = None) -> Timeline:
+    def parse(
+        cls, text: str, sources: Sequence[str] | None = None, objectives: Sequence[str] | None = None
+    ) -> Timeline:
         """Read a timeline from its notation.
 
         Args:
             text: the notation; spaces and line breaks between its words are free.
-            sources: the study's sources, to check the names against; None: any name will do.
+            sources: the study's sources, to check the names against; None: any name is taken.
+            objectives: the names of the study's objectives, likewise.
 
         Returns:
             The timeline; phases of 0 epochs are kept.
@@ -91,7 +97,7 @@ class Timeline:
         >>> Timeline.parse("dissociate 80 | clean 60").spans()[0]
         (0, 80, (Dissociate(labels='either', within='batch'),))
         """
-        return cls(tuple(Phase(*phase) for phase in Reader(text, sources).timeline()))
+        return cls(tuple(Phase(*phase) for phase in Reader(text, sources, objectives).timeline()))
 
     def check(self, sources: Sequence[str]) -> None:
         """Refuse a timeline that names a source which the study does not have.
@@ -133,8 +139,8 @@ class Timeline:
 
     @property
     def boundaries(self) -> tuple[int, ...]:
-        """The epochs at which something changes: the end of every span, the last being the end of the timeline."""
-        return tuple(end for _, end, _ in self.spans())
+        """The epochs at which something changes: the end of every segment, the last being the end of the timeline."""
+        return tuple(end for _, end, _, _ in self.segments())
 
     def at(self, epoch: int) -> tuple[Deficit, ...]:
         """Return the deficits of an epoch, () if it is clean.
@@ -146,19 +152,33 @@ class Timeline:
             if start <= epoch < end:
                 return deficits
         raise ChiasmError(
-            f"epoch {epoch} is not in '{self}'; an epoch from 0 up to, not including, {self.epochs} would do"
+            f"epoch {epoch} is not in '{self}'; expected an epoch from 0 up to, not including, {self.epochs}"
         )
+
+    def segments(self) -> tuple[tuple[int, int, tuple[Deficit, ...], str], ...]:
+        """Return (start, end, deficits, objective) in order, as `spans`, cut where the objective changes too.
+
+        >>> Timeline.parse("clean 40 @pretrain | clean 20").segments()
+        ((0, 40, (), 'pretrain'), (40, 60, (), ''))
+        """
+        segments: list[tuple[int, int, tuple[Deficit, ...], str]] = []
+        end = 0
+        for phase in self.phases:
+            start, end = end, end + phase.epochs
+            if segments and segments[-1][2:] == (phase.deficits, phase.objective):
+                segments[-1] = (segments[-1][0], end, *segments[-1][2:])
+            elif phase.epochs:
+                segments.append((start, end, phase.deficits, phase.objective))
+        return tuple(segments)
 
     def spans(self) -> tuple[tuple[int, int, tuple[Deficit, ...]], ...]:
         """Return (start, end, deficits) in order, end not included; equal neighbours are one, empty phases are none."""
         spans: list[tuple[int, int, tuple[Deficit, ...]]] = []
-        end = 0
-        for phase in self.phases:
-            start, end = end, end + phase.epochs
-            if spans and spans[-1][2] == phase.deficits:
-                spans[-1] = (spans[-1][0], end, phase.deficits)
-            elif phase.epochs:
-                spans.append((start, end, phase.deficits))
+        for start, end, deficits, _ in self.segments():
+            if spans and spans[-1][2] == deficits:
+                spans[-1] = (spans[-1][0], end, deficits)
+            else:
+                spans.append((start, end, deficits))
         return tuple(spans)
 
     def __str__(self) -> str:

@@ -181,13 +181,13 @@ def _windows(runs: Sequence[Run], times: Floats) -> list[PathwayDeficit]:
         for leg in run.path.legs:
             for deficit in leg.deficits:
                 for source in deficit.touches:
-                    rows = found.setdefault((source, deficit.name), [[] for _ in runs])
+                    rows = found.setdefault((source, deficit.tag), [[] for _ in runs])
                     rows[r].append((float(times[leg.start]), float(times[leg.stop])))
     made = []
     for (source, kind), rows in found.items():
         for k in range(max(map(len, rows))):
             ends = np.array([row[k] if k < len(row) else (0.0, 0.0) for row in rows])
-            named: Literal["freeze", "silence"] = "freeze" if kind == Freeze.name else "silence"
+            named: Literal["freeze", "silence"] = "freeze" if kind == Freeze.tag else "silence"
             made.append(PathwayDeficit(names.index(source), ends[:, :1], ends[:, 1:], named))
     return made
 
