@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, final
@@ -25,11 +26,12 @@ from chiasm.tasks.task import Data, Description, settle
 
 @final
 class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="arrays"):
-    """Classify samples that are rows of a user's arrays.
+    """Samples that are rows of a user's arrays, each with a class or with numbers to predict.
 
     Attributes:
         path: an npz file, or a folder with one .npy per array; read anew at every call, never with pickles.
-        label: the array of labels, (samples,) integers or strings; classes are its values in sorted order.
+        label: the array of labels. (samples,) integers or strings: classes, its values in sorted order.
+            (samples, *shape) floats: numbers to predict, never standardised.
         sources: the arrays that are sources, in order, (samples, *shape) real numbers; empty: all but label and train.
             One number a sample counts as shape (1,).
         train: the array that gives the official split, (samples,) booleans, true for training; where the file has no
@@ -68,7 +70,7 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         return False
 
     def describe(self) -> Description:
-        """Return the sources and classes that the arrays hold.
+        """Return the sources and the classes, or the shape of the numbers to predict, that the arrays hold.
 
         Raises:
             ChiasmError: the file or its arrays will not do (see `load`).
@@ -83,8 +85,9 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             classes=table.classes,
             train=len(table.target) - test,
             test=test,
-            chance=int(np.bincount(table.target).max()) / len(table.target),
+            chance=int(np.bincount(table.target).max()) / len(table.target) if table.classes else math.nan,
             note=f"The arrays of {Path(self.path).name}, with {split}.",
+            target=table.target.shape[1:],
         )
 
     def load(self, seed: int) -> Data:
@@ -94,12 +97,13 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             seed: the replicate's seed; it decides the split where the arrays do not.
 
         Returns:
-            Standardised sources in float32; baseline is the mean of each element over the training set.
+            Standardised sources in float32; baseline is the mean of each element over the training set. Targets are
+            int64 classes, or float32 numbers as they were given.
 
         Raises:
             ChiasmError: there is no such file, it is damaged or no npz file; an array is missing, holds objects, other
                 things than numbers, or numbers that are not finite; arrays differ in length; a set is empty; there
-                are fewer than two classes.
+                are labels of fewer than two classes.
         """
         table = self._table(Archive(self.path))
         known = table.train

@@ -20,11 +20,13 @@ class Description:
 
     Attributes:
         sources: the sources in order, with the shape of one sample.
-        classes: the names of the classes; a target t means `classes[t]`.
+        classes: the names of the classes, a target t means `classes[t]`; empty where targets are numbers.
         train: how many training samples (in one epoch).
         test: how many test samples.
-        chance: the accuracy of the best constant answer, the share of the most frequent class, in (0, 1].
+        chance: the accuracy of the best constant answer, the share of the most frequent class, in (0, 1]; NaN where
+            targets are numbers.
         note: one plain sentence.
+        target: the shape of one target: () for a class or one number.
     """
 
     sources: tuple[Source, ...]
@@ -33,6 +35,7 @@ class Description:
     test: int
     chance: float
     note: str
+    target: tuple[int, ...] = ()
 
 
 class Feed(Protocol):
