@@ -177,7 +177,7 @@ ROWS = np.zeros((2, 3072), np.uint8)
         (broken_pickle({"data": ROWS, "labels": [1]}), "'labels' is no list of 2 integers, one an image"),
         (broken_pickle({"data": ROWS, "labels": [1, 2.5]}), "'labels' is no list of 2 integers"),
         (broken_pickle({"data": ROWS, "labels": [1, -1]}), "-1 is no label of 10 classes"),
-        (broken_pickle({"data": ROWS[:, :3000], "labels": [1, 2]}), "'data' is uint8 of shape (2, 3000); expected uint8"),
+        (broken_pickle({"data": ROWS[:, :3000], "labels": [1, 2]}), "'data' is uint8 of shape (2, 3000); expected"),
         (broken_pickle({"data": "x", "labels": [1, 2]}), "'data' is str; expected uint8 of shape (images, 3072)"),
         (folders(*FOUR[:2]), "test' has no folders of images"),
         (folders(*FOUR[:3], "test/c/0.png"), "the class 'c' has no images in train"),

@@ -21,7 +21,7 @@ from chiasm.sources import Batch, Kind, Source
 from chiasm.tasks.archive import Archive, write
 from chiasm.tasks.scaling import Standard, standardised
 from chiasm.tasks.table import Table, tabulate
-from chiasm.tasks.task import Data, Description, settle
+from chiasm.tasks.task import Data, Description, validate
 
 
 @final
@@ -62,7 +62,7 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     kinds: dict[str, Kind] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        settle(self)
+        validate(self)
 
     @property
     def fresh(self) -> bool:
@@ -73,7 +73,7 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         """Return the sources and the classes, or the shape of the numbers to predict, that the arrays hold.
 
         Raises:
-            ChiasmError: the file or its arrays will not do (see `load`).
+            ChiasmError: the file or its arrays are unusable (see `load`).
         """
         table = self._table(Archive(self.path))
         test = self._tested(table)
@@ -132,7 +132,7 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         """Return the sha256 of the arrays in use (names, types, shapes, bytes), wherever the file lies.
 
         Raises:
-            ChiasmError: the file or its arrays will not do (see `load`).
+            ChiasmError: the file or its arrays are unusable (see `load`).
         """
         digest = hashlib.sha256()
         for name, x in self._table(Archive(self.path)).used.items():
@@ -140,9 +140,9 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             digest.update(x.tobytes())
         return digest.hexdigest()
 
-    def _table(self, found: Mapping[str, NDArray[Any]]) -> Table:
+    def _table(self, arrays: Mapping[str, NDArray[Any]]) -> Table:
         return tabulate(
-            found, path=self.path, label=self.label, sources=self.sources, train=self.train, kinds=self.kinds
+            arrays, path=self.path, label=self.label, sources=self.sources, train=self.train, kinds=self.kinds
         )
 
     def _tested(self, table: Table) -> int:
@@ -160,15 +160,15 @@ def write_arrays(mapping: Mapping[str, ArrayLike | Tensor], path: str | Path, **
     """Write arrays to an npz file and return the task that reads it, so that a study's data are a file.
 
     Args:
-        mapping: the arrays by name: label, sources, perhaps train; torch tensors will do.
-        path: where to write, exactly; a file there is replaced, but only by arrays that will do.
+        mapping: the arrays by name: label, sources, perhaps train; or torch tensors.
+        path: where to write, exactly; a file there is replaced, but only by arrays that the task accepts.
         **fields: further fields of `Arrays`.
 
     Returns:
         The task.
 
     Raises:
-        ChiasmError: the arrays will not do (see `Arrays.load`), a field is unknown or out of its range.
+        ChiasmError: unusable arrays (see `Arrays.load`), or a field that is unknown or out of its range.
     """
     for name in fields:
         if name == "path" or name not in Arrays.__struct_fields__:

@@ -18,7 +18,7 @@ from chiasm.tasks.images.opening import Format, open_dataset
 from chiasm.tasks.images.pixels import CHUNK
 from chiasm.tasks.images.subset import quotas, subset
 from chiasm.tasks.images.window import SOURCES, Layout, Windows
-from chiasm.tasks.task import Description, Fed, settle
+from chiasm.tasks.task import Description, Fed, validate
 
 Count = Annotated[int, Meta(ge=1)]
 
@@ -76,7 +76,7 @@ class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     limit: Annotated[int, Meta(ge=0)] = 2**31
 
     def __post_init__(self) -> None:
-        settle(self)
+        validate(self)
         if (self.format == "hf") != bool(self.dataset):
             given = "format = 'hf'" if self.format == "hf" else f"dataset = '{self.dataset}'"
             raise ChiasmError(f"{given}: format = 'hf' and a dataset of the Hugging Face hub go together; give both")
@@ -90,7 +90,7 @@ class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         """Return two sources, "left" and "right", images; no pixel is decoded but those of one image.
 
         Raises:
-            ChiasmError: the data are missing or will not do, or have fewer images or columns than asked for.
+            ChiasmError: the data are missing or unusable, or have fewer images or columns than asked for.
         """
         images = self._dataset()
         shape = shape_of(images, self.size)
@@ -106,7 +106,7 @@ class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         )
 
     def load(self, seed: int) -> Fed:
-        """Return the sets of a seed: a feed of training images, and the test images as they are shown.
+        """Return the sets of a seed: a feed of training images, and the windows of the test images.
 
         Args:
             seed: the replicate's seed; it decides which images where not all are taken.
@@ -140,8 +140,8 @@ class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             shared=self.shared_augment,
             mask=self.mask,
         )
-        whole = len(rows["test"]) == len(loaded.target["test"])
-        test = _whole_test(loaded, windows) if whole else _test(loaded, windows, rows["test"])
+        complete = len(rows["test"]) == len(loaded.target["test"])
+        test = _whole_test(loaded, windows) if complete else _test(loaded, windows, rows["test"])
         return Fed(feed, test)
 
     def draw(self, seed: int, epoch: int) -> Batch:
@@ -155,7 +155,7 @@ class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         set of the hub by its name and fingerprints.
 
         Raises:
-            ChiasmError: the data are missing or will not do.
+            ChiasmError: the data are missing or unusable.
         """
         return _digest(self._dataset())
 
@@ -192,12 +192,12 @@ def _whole_test(loaded: LoadedImages, windows: Windows) -> Batch:
 
 
 def _test(loaded: LoadedImages, windows: Windows, rows: torch.Tensor) -> Batch:
-    """Return test images as they are shown, made in chunks: whole ones of all of them are never held in float32."""
+    """Return the windows of test images, in chunks: the whole images are never all in memory as float32."""
     colours = Colours.of(loaded.statistics)
     shape = windows.shape(loaded.shape)
     sources = {name: torch.empty(len(rows), *shape) for name in SOURCES}
     for start, chunk in zip(range(0, len(rows), CHUNK), torch.split(rows, CHUNK), strict=True):
-        whole = colours.normalised(loaded.pixels["test"].take(chunk))
-        for name, x in windows(dict.fromkeys(SOURCES, whole)).items():
+        images = colours.normalised(loaded.pixels["test"].take(chunk))
+        for name, x in windows(dict.fromkeys(SOURCES, images)).items():
             sources[name][start : start + len(chunk)] = x
     return Batch(sources, loaded.target["test"][rows], {name: torch.zeros(shape) for name in SOURCES})

@@ -1,4 +1,4 @@
-"""Named arrays looked over as one table: sources, label and split in step, or one sentence that says why not."""
+"""Named arrays checked as one table: sources, label and split with a row a sample each."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ AXES: dict[Kind, int] = {"vector": 1, "sequence": 1, "image": 2, "video": 3}
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Arrays that have been looked over.
+    """Arrays that passed every check.
 
     Attributes:
         sources: (samples, *shape) finite real numbers as they were given, in order.
@@ -38,7 +38,7 @@ class Table:
 
 
 def tabulate(
-    found: Mapping[str, NDArray[Any]],
+    arrays: Mapping[str, NDArray[Any]],
     *,
     path: str,
     label: str,
@@ -46,10 +46,10 @@ def tabulate(
     train: str,
     kinds: Mapping[str, Kind],
 ) -> Table:
-    """Look arrays over.
+    """Check arrays and lay them out as sources, target and split.
 
     Args:
-        found: the arrays by name; only those in use are touched.
+        arrays: the arrays by name; only those in use are touched.
         path: where they are, for errors.
         label: the name of the label.
         sources: the names of the sources, in order; empty: all but label and train.
@@ -63,25 +63,25 @@ def tabulate(
         ChiasmError: see `Arrays.load`.
     """
     where = f"'{path}'"
-    if label not in found:
-        raise unknown("name", label, found, f"label: {where}")
-    if train not in found and train != "train":
-        raise unknown("name", train, found, f"train: {where}")
-    names = _names(found, where, label, sources, train)
+    if label not in arrays:
+        raise unknown("name", label, arrays, f"label: {where}")
+    if train not in arrays and train != "train":
+        raise unknown("name", train, arrays, f"train: {where}")
+    names = _names(arrays, where, label, sources, train)
     for name in kinds:
         if name not in names:
             raise unknown("source", name, names, "kinds")
 
-    labels = _plain(found, label, where)
+    labels = _plain(arrays, label, where)
     target, classes = _target(labels, label, where)
     used = {label: labels}
     split = None
-    if train in found:
-        used[train] = _plain(found, train, where)
+    if train in arrays:
+        used[train] = _plain(arrays, train, where)
         split = _split(used[train], train, target, classes, label, where)
     columns = {}
     for name in names:
-        used[name] = _plain(found, name, where)
+        used[name] = _plain(arrays, name, where)
         columns[name] = _column(used[name], name, len(target), label, where)
         if name in kinds and columns[name].ndim - 1 < AXES[kinds[name]]:
             raise ChiasmError(
@@ -92,9 +92,9 @@ def tabulate(
 
 
 def _names(
-    found: Mapping[str, NDArray[Any]], where: str, label: str, sources: tuple[str, ...], train: str
+    arrays: Mapping[str, NDArray[Any]], where: str, label: str, sources: tuple[str, ...], train: str
 ) -> tuple[str, ...]:
-    free = [name for name in found if name not in (label, train)]
+    free = [name for name in arrays if name not in (label, train)]
     for name in sources:
         if name in (label, train):
             raise ChiasmError(f"sources: '{name}' is the {'label' if name == label else 'split'}, not a source")
@@ -103,12 +103,12 @@ def _names(
         if sources.count(name) > 1:
             raise ChiasmError(f"sources: '{name}' is named twice")
     if not free:
-        raise ChiasmError(f"{where} holds no source, only {', '.join(found)}; add an array of (samples, ...) numbers")
+        raise ChiasmError(f"{where} holds no source, only {', '.join(arrays)}; add an array of (samples, ...) numbers")
     return sources or tuple(free)
 
 
-def _plain(found: Mapping[str, NDArray[Any]], name: str, where: str) -> NDArray[Any]:
-    x = found[name]
+def _plain(arrays: Mapping[str, NDArray[Any]], name: str, where: str) -> NDArray[Any]:
+    x = arrays[name]
     if x.dtype.hasobject:
         raise objects(where, name)
     return x

@@ -118,7 +118,7 @@ class Task(Protocol):
         ...
 
 
-def settle(task: msgspec.Struct) -> None:
+def validate(task: msgspec.Struct) -> None:
     """Check each field against its annotation and bring it to that type (a list to a tuple, 0 to 0.0).
 
     msgspec checks what it decodes from a file, but not what Python constructs; called from `__post_init__`, this

@@ -60,7 +60,7 @@ def load_images(dataset: ImageDataset, size: int | None, limit: int) -> LoadedIm
             and read from there.
 
     Raises:
-        ChiasmError: an image will not do, or the cache cannot be written.
+        ChiasmError: an image is unusable, or the cache cannot be written.
     """
     shape = shape_of(dataset, size)
     counts = {split: len(dataset.target[split]) for split in SPLITS}

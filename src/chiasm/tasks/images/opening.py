@@ -34,7 +34,7 @@ def open_dataset(path: str, form: Format, dataset: str) -> ImageDataset:
         dataset: the name on the Hugging Face hub, for "hf".
 
     Raises:
-        ChiasmError: there is no such data, or they will not do.
+        ChiasmError: there are no such data, or they are unusable.
     """
     if form == "hf":
         return _hub(dataset)
