@@ -36,8 +36,8 @@ from chiasm.networks import FusionNetwork, SplitResNet, Stacked
 from chiasm.objectives import Classify
 from chiasm.sources import Batch, Source
 from chiasm.tasks import Feed, Halves
+from chiasm.tasks.images.channel_statistics import CIFAR10_STATISTICS
 from chiasm.tasks.images.feed import Colours, ImageFeed
-from chiasm.tasks.images.palette import CIFAR10_PALETTE
 from chiasm.tasks.images.pixels import Resident
 from chiasm.tasks.images.window import Windows
 from chiasm.training import Leg, Row, Stack, Training, initial_state
@@ -77,13 +77,13 @@ class Pictures(Dataset[tuple[dict[str, Tensor], int]]):
 
     def __init__(self, pixels: NDArray[np.uint8], target: Tensor) -> None:
         self.pixels, self.target = pixels, target.tolist()
-        self.mean, self.sd = (np.array(x, np.float32) for x in (CIFAR10_PALETTE.mean, CIFAR10_PALETTE.sd))
+        self.mean, self.sd = (np.array(x, np.float32) for x in (CIFAR10_STATISTICS.mean, CIFAR10_STATISTICS.sd))
 
     def __len__(self) -> int:
         return len(self.target)
 
     def __getitem__(self, i: int) -> tuple[dict[str, Tensor], int]:
-        image = ImageOps.expand(Image.fromarray(self.pixels[i]), PAD, CIFAR10_PALETTE.fill)
+        image = ImageOps.expand(Image.fromarray(self.pixels[i]), PAD, CIFAR10_STATISTICS.fill)
         top, left, flip = (int(torch.randint(n, ())) for n in (2 * PAD + 1, 2 * PAD + 1, 2))
         image = image.crop((left, top, left + SIDE, top + SIDE))
         if flip:
@@ -217,7 +217,7 @@ def race(width: int, options: argparse.Namespace) -> None:
     device, threads = options.device, torch.get_num_threads()
     pixels = torch.randint(256, (IMAGES, 3, SIDE, SIDE), dtype=torch.uint8)
     target = torch.randint(10, (IMAGES,))
-    colours, windows = Colours.of(CIFAR10_PALETTE), Windows(SIDE // 2, "in_place")
+    colours, windows = Colours.of(CIFAR10_STATISTICS), Windows(SIDE // 2, "in_place")
     feed = ImageFeed(Resident(pixels), torch.arange(IMAGES), target, REST, colours, windows, PAD, shared=True, mask=0)
     stream = torch.Generator()
     batch = feed.present(feed.draw(torch.arange(BATCH), stream), stream)

@@ -180,9 +180,9 @@ def test_that_sources_depend_on_each_other_is_told_once_and_another_pairing_help
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"sources": [1]}, "sources is a list; a mapping from names to held-out samples, or a function"),
-        ({"layers": "fusion"}, "layers = 'fusion'; a list of one or more names would do"),
-        ({"every": 0}, "every = 0; a whole number, 1 or more, would do"),
+        ({"sources": [1]}, "sources is a list; expected a mapping from names to held-out samples, or a function"),
+        ({"layers": "fusion"}, "layers = 'fusion'; expected a list of one or more names"),
+        ({"every": 0}, "every = 0; expected a whole number, 1 or more"),
     ],
 )
 def test_mistakes_are_told_when_it_is_made(options: Any, sentence: str) -> None:

@@ -243,7 +243,7 @@ def test_a_loop_of_ones_own_may_call_it() -> None:
     [
         (lambda: SourceMonitor(left_and_right(), ["haed"]), r"unknown layer 'haed'.*\(did you mean 'head'\?\)"),
         (lambda: SourceMonitor({"left": images(9, 0)}, ["head"]), r"1 source given \(left\); two or more"),
-        (lambda: SourceMonitor(left_and_right(), ["head"], unit="batch"), "unit = 'batch'; 'epoch' or 'step' would do"),  # type: ignore[arg-type]
+        (lambda: SourceMonitor(left_and_right(), ["head"], unit="batch"), "unit = 'batch'; expected 'epoch' or 'step'"),  # type: ignore[arg-type]
     ],
 )
 def test_mistakes_are_told_before_the_first_step(tmp_path: Path, made: Any, sentence: str) -> None:

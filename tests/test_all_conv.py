@@ -151,7 +151,7 @@ def test_a_stack_answers_as_its_networks_do_and_every_parameter_learns(spec: All
 @pytest.mark.parametrize(
     ("options", "sources", "part"),
     [
-        ({"fuse": "logits", "heads": "per_source"}, EYES, "network.fuse = 'blocks' or network.heads = 'one' would do"),
+        ({"fuse": "logits", "heads": "per_source"}, EYES, "expected network.fuse = 'blocks' or network.heads = 'one'"),
         ({}, (Source("left", (6,)),), "all_conv needs images of shape (channels, height, width)"),
         ({"depth": 4}, SMALL, "16 x 16 pixels or more with these settings; source 'left' has 8 x 12"),
         ({}, (*SMALL, Source("up", (3, 9, 9), "image")), "equal height and width; given: [(8, 12), (9, 9)]"),

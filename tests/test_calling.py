@@ -1,4 +1,4 @@
-"""How a model is called: whatever its forward takes, or one sentence that says what would do."""
+"""How a model is called: whatever its forward takes, or one sentence that says what is expected."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
 from chiasm.networks import SplitMLP
-from chiasm.networks.calling import forward_of, manners_of, unwrapped
+from chiasm.networks.calling import calling_conventions, forward_of, unwrapped
 from chiasm.sources import Source
 
 TWO = {"left": torch.full((2, 1), 5.0), "right": torch.full((2, 1), 2.0)}
@@ -147,7 +147,7 @@ def test_a_network_of_the_bench_takes_the_mapping_and_knows_its_sources() -> Non
 
 
 def test_a_lone_source_may_be_meant_bare_or_in_a_mapping() -> None:
-    kinds: Callable[[str], list[str]] = lambda p: [m.kind for m in manners_of(module(p, "0"), ONE)]  # noqa: E731
+    kinds: Callable[[str], list[str]] = lambda p: [m.kind for m in calling_conventions(module(p, "0"), ONE)]  # noqa: E731
     assert kinds("x") == ["ordered", "mapping"]
     assert kinds("x: Tensor") == ["ordered"]
     assert kinds("x: dict") == ["mapping"]

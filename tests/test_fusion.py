@@ -93,7 +93,7 @@ def test_a_stack_answers_as_its_networks_do(operation: Learned, kind: str, sourc
         torch.testing.assert_close(told.layers["fusion"][row], module.fusion(encoded), rtol=1e-4, atol=1e-5)
         scores = module.fusion.scores
         assert isinstance(scores, nn.Linear)
-        asked = module.fusion.asked(encoded)
+        asked = module.fusion.scores_input(encoded)
         torch.testing.assert_close(told.layers["fusion.scores"][row], scores(asked), rtol=1e-4, atol=1e-5)
         answer.square().sum().backward()
         for name in names:

@@ -15,8 +15,8 @@ import torch
 
 from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
+from chiasm.tasks.images.channel_statistics import channel_statistics
 from chiasm.tasks.images.crop import crop_and_flip
-from chiasm.tasks.images.palette import palette_of
 from chiasm.tasks.images.pixels import Mapped, mapped, resident
 from chiasm.tasks.images.subset import quotas, subset
 from chiasm.tasks.images.window import Windows
@@ -67,11 +67,11 @@ def test_windows_are_slices(width: int) -> None:
         assert Windows(width, "in_place").shape((3, 32, 32)) == placed[name].shape[1:]
 
 
-def test_a_palette_is_mean_and_deviation_however_the_images_are_cut() -> None:
+def test_channel_statistics_are_mean_and_deviation_however_the_images_are_cut() -> None:
     x = torch.randint(256, (50, 3, 6, 6), generator=generator(0, "x"), dtype=torch.uint8)
     x[:, 2] = 7
-    found = palette_of([x])
-    assert found == palette_of(torch.split(x, 7))
+    found = channel_statistics([x])
+    assert found == channel_statistics(torch.split(x, 7))
     pixels = x.double().movedim(1, 0).flatten(1) / 255
     # Both are float64 sums of 1800 numbers in [0, 1]: 1e-13 leaves room for their rounding.
     assert np.allclose(found.mean, pixels.mean(1), atol=1e-13)

@@ -107,7 +107,7 @@ def test_the_attacks_are_real(tmp_path: Path) -> None:
         (pickle.dumps({"data": np.arange(1000)})[:-500], "cut short, damaged or no pickle"),
         (b"", "cut short, damaged or no pickle"),
         (b"PK\x03\x04", "cut short, damaged or no pickle"),
-        (pickle.dumps([1, 2]), "holds a list; a mapping of names would do"),
+        (pickle.dumps([1, 2]), "holds a list; expected a mapping of names"),
         (pickle.dumps({"data": np.array(["a"])}), "an array of 'U1', which is refused"),
         (pickle.dumps({"data": OrderedDict()}), "'collections.OrderedDict', which is refused"),
         (pickle.dumps({"data": np.arange(3)}, 2).replace(b"K\x03\x85", b"K\x04\x85"), "cut short, damaged"),

@@ -293,7 +293,7 @@ def test_groups_hold_four_channels_or_more(channels: int, wanted: int) -> None:
 @pytest.mark.parametrize(
     ("options", "sources", "part"),
     [
-        ({"blocks": ()}, eyes(8, 8), "network.blocks = []: one to four stages"),
+        ({"blocks": ()}, eyes(8, 8), "network.blocks = []; expected one to four stages"),
         ({"blocks": (1,) * 5}, eyes(8, 8), "one to four stages"),
         ({"blocks": (1, 0)}, eyes(8, 8), "one block or more"),
         ({"blocks": (1, 1), "fuse_after": 3}, eyes(8, 8), "network.fuse_after = 3: the sources meet after one"),

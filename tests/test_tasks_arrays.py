@@ -12,6 +12,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
+from chiasm.sources import Batch
 from chiasm.tasks import Arrays, write_arrays
 
 Rows = dict[str, NDArray[Any]]
@@ -112,6 +113,45 @@ def test_labels_of_any_integers_or_strings_are_classes_in_sorted_order(rows: Row
         values = sorted(set(labels.tolist()))
         assert task.describe().classes == tuple(str(value) for value in values)
         assert [values[t] for t in task.load(0).test.target] == labels[~rows["train"]].tolist()
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(), (1,), (2, 3)])
+def test_floating_labels_are_numbers_in_the_users_units(
+    rows: Rows, tmp_path: Path, shape: tuple[int, ...], kind: type[np.floating[Any]]
+) -> None:
+    numbers = np.random.default_rng(1).normal(50, 20, (40, *shape)).astype(kind)
+    task = write_arrays({**rows, "label": numbers}, tmp_path / "a.npz")
+    described, data = task.describe(), task.load(0)
+    assert (described.classes, described.target) == ((), shape)
+    assert np.isnan(described.chance)
+    for batch, which in ((data.train, rows["train"]), (data.test, ~rows["train"])):
+        assert batch.target.dtype == torch.float32
+        assert np.array_equal(batch.target.numpy(), numbers[which].astype(np.float32))
+
+
+def test_numbers_change_nothing_about_sources_and_split(rows: Rows, tmp_path: Path) -> None:
+    del rows["train"]
+    classes = write_arrays(rows, tmp_path / "a.npz")
+    numbers = write_arrays({**rows, "label": rows["label"].astype(np.float64)}, tmp_path / "b.npz")
+    assert classes.describe().target == ()
+    for seed in range(3):
+        for mine, theirs in zip(_sets(classes, seed), _sets(numbers, seed), strict=True):
+            assert torch.equal(mine.target * 10 - 10, theirs.target)
+            for name in mine:
+                assert torch.equal(mine.sources[name], theirs.sources[name])
+                assert torch.equal(mine.baseline[name], theirs.baseline[name])
+    assert classes.content_key() != numbers.content_key()
+
+
+def _sets(task: Arrays, seed: int) -> tuple[Batch, Batch]:
+    data = task.load(seed)
+    return data.train, data.test
+
+
+def test_a_constant_number_is_a_target_like_any_other(rows: Rows, tmp_path: Path) -> None:
+    data = write_arrays({**rows, "label": np.full(40, 2.5)}, tmp_path / "a.npz").load(0)
+    assert set(data.train.target.tolist()) == {2.5}
 
 
 def test_a_folder_of_npy_files_holds_the_same_task(rows: Rows, tmp_path: Path) -> None:

@@ -236,10 +236,10 @@ def test_a_folder_of_cifar_10_is_normalised_as_cifar_10(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"width": 33}, "width = 33: the images have 32 columns; 1 to 32 would do"),
+        ({"width": 33}, "width = 33: the images have 32 columns; expected 1 to 32"),
         ({"size": 16, "width": 17}, "width = 17: the images have 16 columns"),
         ({"train": 61}, "train = 61: CIFAR-10 in "),
-        ({"test": 41}, "has 40 images to test; that many or fewer would do"),
+        ({"test": 41}, "has 40 images to test; expected that many or fewer"),
         ({"size": 64}, "size = 64: CIFAR-10 is 32 x 32 pixels"),
         ({"path": "nowhere"}, "there are no CIFAR-10 (or CIFAR-100) or images in 'nowhere': unpack cifar-10-python"),
         ({"mask": 0.5}, "mask = 0.5: expected `float` < 0.5"),

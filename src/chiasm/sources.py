@@ -34,7 +34,7 @@ class Batch:
 
     Attributes:
         sources: one tensor a source, each (samples, *shape), in the order of the task.
-        target: (samples,) integer class labels.
+        target: (samples,) class labels, or (samples, *shape) numbers.
         baseline: what a silent source shows: one tensor a source, (*shape,), its mean over the training distribution.
         head: (samples,) which head reads each sample: 0 the head "both", j the head of the j-th source (from 1);
             None: all samples are read by "both".

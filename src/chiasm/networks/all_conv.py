@@ -10,7 +10,7 @@ import msgspec
 from torch import nn
 
 from chiasm.errors import ChiasmError
-from chiasm.networks.fusion import Fusion, FusionNetwork
+from chiasm.networks.fusion import Fusion, FusionNetwork, Heads, head_names
 from chiasm.networks.images import check_images
 from chiasm.networks.residual import Convolution
 from chiasm.sources import Source
@@ -53,13 +53,13 @@ class AllConv(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     width: Count = 96
     fuse: Literal["blocks", "logits"] = "blocks"
     matched: bool = False
-    heads: Literal["one", "per_source"] = "one"
+    heads: Heads = "one"
 
     def __post_init__(self) -> None:
         if self.fuse == "logits" and self.heads == "per_source":
             raise ChiasmError(
                 "network.heads = 'per_source' reads what the sources share, and with network.fuse = 'logits' that is "
-                "the logits themselves; network.fuse = 'blocks' or network.heads = 'one' would do"
+                "the logits themselves; expected network.fuse = 'blocks' or network.heads = 'one'"
             )
 
     def build(self, sources: Sequence[Source], classes: int) -> FusionNetwork:
@@ -72,19 +72,19 @@ class AllConv(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
         width = self.width_for(sources, classes)
         end = width * 2**self.depth
         after = self._after(width)
-        apart = self.fuse == "logits"
+        separate = self.fuse == "logits"
         pathways: dict[str, nn.Module] = {}
         for source in sources:
             stem, *layers = self._pathway(source.shape[0], width)
             blocks = [_chain(layers[i : i + 2]) for i in range(0, len(layers), 2)]
             parts = [("stem", Convolution(*stem)), *((f"block{i}", block) for i, block in enumerate(blocks, start=1))]
-            if apart:
+            if separate:
                 parts += [("after", _chain(after)), ("classes", nn.Conv2d(end, classes, 1))]
             pathways[source.name] = nn.Sequential(OrderedDict(parts))
         pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        trunk = nn.Sequential(OrderedDict([*([] if apart else [("after", _chain(after))]), ("pool", pool)]))
-        names = ["both", *([s.name for s in sources] if self.heads == "per_source" else [])]
-        heads = {name: nn.Identity() if apart else nn.Linear(end, classes) for name in names}
+        trunk = nn.Sequential(OrderedDict([*([] if separate else [("after", _chain(after))]), ("pool", pool)]))
+        names = head_names(self.heads, (source.name for source in sources))
+        heads = {name: nn.Identity() if separate else nn.Linear(end, classes) for name in names}
         return FusionNetwork(pathways, Fusion("sum", nn.Identity()), trunk, heads)
 
     def width_for(self, sources: Sequence[Source], classes: int) -> int:

@@ -1,4 +1,4 @@
-"""How a model wants its sources: by name, in order, or in one mapping."""
+"""The calling convention of a model: how its forward takes sources, by name, in order, or in one mapping."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from chiasm.networks.fusion import FusionNetwork
 Forward = Callable[[nn.Module, Mapping[str, Any]], Any]
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 
-WOULD_DO = "name the sources as its parameters, or give forward=(model, sources) -> output"
+EXPECTED = "name the sources as its parameters, or give forward=(model, sources) -> output"
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -48,8 +48,8 @@ def wrapped_name(model: nn.Module) -> str | None:
 
 @final
 @dataclass(frozen=True, slots=True)
-class Manner:
-    """One way of handing sources to a model.
+class CallingConvention:
+    """One way of passing sources to a model.
 
     Attributes:
         kind: "named": as keywords; "ordered": in order of position; "mapping": in one mapping, the only argument.
@@ -63,7 +63,7 @@ class Manner:
 
     @property
     def how(self) -> str:
-        """The manner in words."""
+        """The convention in words, for errors."""
         return {"named": "by name", "ordered": "in order", "mapping": "in one mapping"}[self.kind]
 
     def arguments(self, sources: Mapping[str, Any]) -> Arguments:
@@ -102,33 +102,33 @@ def forward_of(model: nn.Module, sources: Mapping[str, Any]) -> Forward:
     >>> forward_of(net, {"left": 3, "right": 1})(net, {"left": 3, "right": 1})
     2
     """
-    manner = manners_of(model, sources)[0]
+    convention = calling_conventions(model, sources)[0]
 
     def call(model: nn.Module, sources: Mapping[str, Any]) -> Any:
-        args, kwargs = manner.arguments(sources)
+        args, kwargs = convention.arguments(sources)
         inner = unwrapped(model)
         try:
             return inner(*args, **kwargs)
         except (TypeError, AttributeError, KeyError) as error:
-            if not _of_calling(error, manner, sources):
+            if not _comes_of_calling(error, convention, sources):
                 raise
-            told = str(error).partition("\n")[0]
+            reason = str(error).partition("\n")[0]
             raise ChiasmError(
-                f"the model's forward takes ({_shown(_parameters(inner))}); given the sources {', '.join(sources)} "
-                f"{manner.how} it raised {type(error).__name__}: {told}; {WOULD_DO}"
+                f"the model's forward takes ({_written(_parameters(inner))}); given the sources {', '.join(sources)} "
+                f"{convention.how} it raised {type(error).__name__}: {reason}; {EXPECTED}"
             ) from error
 
     return call
 
 
-def _of_calling(error: Exception, manner: Manner, sources: Mapping[str, Any]) -> bool:
+def _comes_of_calling(error: Exception, convention: CallingConvention, sources: Mapping[str, Any]) -> bool:
     """Tell whether an error from inside the model comes of how it was called, as far as can be told."""
     if isinstance(error, KeyError):
-        return manner.kind == "mapping" and error.args[:1] != () and error.args[0] not in sources
-    return not manner.sure
+        return convention.kind == "mapping" and error.args[:1] != () and error.args[0] not in sources
+    return not convention.sure
 
 
-def manners_of(model: nn.Module, sources: Mapping[str, Any]) -> list[Manner]:
+def calling_conventions(model: nn.Module, sources: Mapping[str, Any]) -> list[CallingConvention]:
     """Return the ways to call the model that its signature allows, best first; more than one only for a lone source.
 
     Raises:
@@ -137,17 +137,17 @@ def manners_of(model: nn.Module, sources: Mapping[str, Any]) -> list[Manner]:
     inner = unwrapped(model)
     if isinstance(inner, FusionNetwork):
         _same_sources(inner, sources)
-        return [Manner("mapping")]
+        return [CallingConvention("mapping")]
     parameters = _parameters(inner)
-    manners = [m for m in (_named(parameters, sources), _ordered(parameters, sources)) if m][:1]
-    if not manners or (manners[0].kind == "ordered" and len(sources) == 1):
-        manners = _perhaps_mapping(parameters, manners)
-    if not manners:
+    conventions = [m for m in (_named(parameters, sources), _ordered(parameters, sources)) if m][:1]
+    if not conventions or (conventions[0].kind == "ordered" and len(sources) == 1):
+        conventions = _perhaps_mapping(parameters, conventions)
+    if not conventions:
         raise ChiasmError(
-            f"the model's forward takes ({_shown(parameters)}), which does not fit the sources {', '.join(sources)}; "
-            f"{WOULD_DO}"
+            f"the model's forward takes ({_written(parameters)}), which does not fit the sources {', '.join(sources)}; "
+            f"{EXPECTED}"
         )
-    return manners
+    return conventions
 
 
 def _same_sources(network: FusionNetwork, sources: Collection[str]) -> None:
@@ -182,7 +182,7 @@ def _parameters(model: nn.Module) -> list[Parameter]:
         ) from error
 
 
-def _shown(parameters: Sequence[Parameter]) -> str:
+def _written(parameters: Sequence[Parameter]) -> str:
     return ", ".join("*" * (p.kind is p.VAR_POSITIONAL) + "**" * (p.kind is p.VAR_KEYWORD) + p.name for p in parameters)
 
 
@@ -199,13 +199,13 @@ def _keywords(sources: Mapping[str, Any], names: Collection[str]) -> dict[str, A
         for key, x in (value if spread else {source: value}).items():
             if key in given:
                 raise ChiasmError(
-                    f"source '{source}' holds '{key}', which another source has given already; {WOULD_DO}"
+                    f"source '{source}' holds '{key}', which another source has given already; {EXPECTED}"
                 )
             given[key] = x
     return given
 
 
-def _named(parameters: Sequence[Parameter], sources: Mapping[str, Any]) -> Manner | None:
+def _named(parameters: Sequence[Parameter], sources: Mapping[str, Any]) -> CallingConvention | None:
     names = tuple(p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
     given = set(_keywords(sources, names))
     # A model that also takes **kwargs would swallow a source whose name it does not know. So unknown names go there
@@ -213,10 +213,10 @@ def _named(parameters: Sequence[Parameter], sources: Mapping[str, Any]) -> Manne
     unnamed = not given <= set(names)
     if unnamed and not (any(p.kind is p.VAR_KEYWORD for p in parameters) and set(names) <= given):
         return None
-    return Manner("named", names, sure=not unnamed) if set(_required(parameters)) <= given else None
+    return CallingConvention("named", names, sure=not unnamed) if set(_required(parameters)) <= given else None
 
 
-def _ordered(parameters: Sequence[Parameter], sources: Mapping[str, Any]) -> Manner | None:
+def _ordered(parameters: Sequence[Parameter], sources: Mapping[str, Any]) -> CallingConvention | None:
     places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     needed = [p.name for p in places if p.default is p.empty]
     if set(_required(parameters)) != set(needed):
@@ -226,19 +226,19 @@ def _ordered(parameters: Sequence[Parameter], sources: Mapping[str, Any]) -> Man
     else:
         # An optional place is as likely a mask or a flag as a source, so only what is required is filled in order.
         fits = len(needed) == len(sources) or (len(sources) == 1 and not needed and bool(places))
-    return Manner("ordered", tuple(needed) if set(needed) == set(sources) else ()) if fits else None
+    return CallingConvention("ordered", tuple(needed) if set(needed) == set(sources) else ()) if fits else None
 
 
-def _perhaps_mapping(parameters: Sequence[Parameter], others: list[Manner]) -> list[Manner]:
+def _perhaps_mapping(parameters: Sequence[Parameter], others: list[CallingConvention]) -> list[CallingConvention]:
     """Add the mapping where the first parameter may be one, and leave nothing else where it says that it is."""
     places = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if not places or not set(_required(parameters)) <= {places[0].name}:
         return others
-    said = _is_mapping(places[0].annotation)
-    if said is not None:
-        return [Manner("mapping")] if said else others
+    annotated = _is_mapping(places[0].annotation)
+    if annotated is not None:
+        return [CallingConvention("mapping")] if annotated else others
     sole = len(places) == 1 or places[0].default is Parameter.empty
-    return [*others, Manner("mapping", sure=False)] if sole else others
+    return [*others, CallingConvention("mapping", sure=False)] if sole else others
 
 
 def _is_mapping(annotation: Any) -> bool | None:

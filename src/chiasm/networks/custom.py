@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
-from chiasm.networks.calling import manners_of
+from chiasm.networks.calling import calling_conventions
 from chiasm.sources import Source
 
 
@@ -65,20 +65,22 @@ class Custom(msgspec.Struct, frozen=True, kw_only=True):
 
     def _answer(self, made: nn.Module, given: Mapping[str, Tensor]) -> Any:
         try:
-            manners = manners_of(made, given)
+            conventions = calling_conventions(made, given)
         except ChiasmError as error:
             raise ChiasmError(f"network.kind = '{self.kind}': {error}") from error
         was, raised = made.training, []
-        for manner in manners:
-            args, kwargs = manner.arguments(given)
+        for convention in conventions:
+            args, kwargs = convention.arguments(given)
             try:
                 with torch.no_grad():
                     return made.eval()(*args, **kwargs)
             except Exception as error:  # whatever a user's forward may raise
-                raised.append((manner, error))
+                raised.append((convention, error))
             finally:
                 made.train(was)
-        told = ", and ".join(f"{manner.how} it raised {type(error).__name__}: {error}" for manner, error in raised)
+        told = ", and ".join(
+            f"{convention.how} it raised {type(error).__name__}: {error}" for convention, error in raised
+        )
         raise ChiasmError(
             f"network.kind = '{self.kind}': its forward must take the sources {', '.join(given)} by name, in order or "
             f"in one mapping, as tensors (samples, *shape); called with two samples {told}"

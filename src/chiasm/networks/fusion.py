@@ -1,4 +1,4 @@
-"""The shape every network of the bench has: pathways, a fusion, a trunk, heads."""
+"""The structure that the networks of this package share: pathways, a fusion, a trunk, heads."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from chiasm.errors import ChiasmError, unknown
 
 Operation = Literal["sum", "mean", "concat", "gate", "attention"]
+Heads = Literal["one", "per_source"]
 OPERATIONS: tuple[str, ...] = get_args(Operation)
 LEARNED = ("gate", "attention")
 
@@ -59,45 +60,50 @@ class Fusion(nn.Module):
         wide = sources * channels
         self.scores = nn.Linear(wide, wide if operation == "gate" else sources) if operation in LEARNED else None
 
-    def meet(self, encoded: Sequence[Tensor], axis: int = 1) -> Tensor:
+    def combine(self, encoded: Sequence[Tensor], axis: int = 1) -> Tensor:
         """Combine one tensor a source; `axis` is the first axis after samples."""
         if self.scores is not None:
-            return self.weighed(encoded, self.scores(self.asked(encoded, axis)), axis)
+            return self.weighted_sum(encoded, self.scores(self.scores_input(encoded, axis)), axis)
         if self.operation == "concat":
             return torch.cat(list(encoded), dim=axis)
-        met = encoded[0]
+        total = encoded[0]
         for z in encoded[1:]:
-            met = met + z
-        return met / len(encoded) if self.operation == "mean" else met
+            total = total + z
+        return total / len(encoded) if self.operation == "mean" else total
 
-    def asked(self, encoded: Sequence[Tensor], axis: int = 1) -> Tensor:
+    def scores_input(self, encoded: Sequence[Tensor], axis: int = 1) -> Tensor:
         """Return what `scores` reads: all sources' channels on the last axis, for "gate" averaged over positions."""
-        together = torch.cat(list(encoded), dim=axis)
-        places = list(range(axis + 1, together.dim()))
+        channels = torch.cat(list(encoded), dim=axis)
+        positions = list(range(axis + 1, channels.dim()))
         if self.operation == "gate":
-            return together.mean(places) if places else together
-        return together.movedim(axis, -1)
+            return channels.mean(positions) if positions else channels
+        return channels.movedim(axis, -1)
 
-    def weighed(self, encoded: Sequence[Tensor], scores: Tensor, axis: int = 1) -> Tensor:
+    def weighted_sum(self, encoded: Sequence[Tensor], scores: Tensor, axis: int = 1) -> Tensor:
         """Sum one tensor a source with the weights that the scores give, learned operations only."""
         shares = list(self._shares(scores, len(encoded), axis, encoded[0].dim()))
-        met = encoded[0] * shares[0]
+        total = encoded[0] * shares[0]
         for z, share in zip(encoded[1:], shares[1:], strict=True):
-            met = met + z * share
-        return met
+            total = total + z * share
+        return total
 
     def _shares(self, scores: Tensor, sources: int, axis: int, axes: int) -> Iterable[Tensor]:
         if self.operation == "attention":
             return (share.unsqueeze(axis) for share in scores.softmax(-1).unbind(-1))
         # A sigmoid. Torch's own gives an element other bits by its place in the tensor, and so by a row's company.
-        open_by = 0.5 + 0.5 * (0.5 * scores).tanh()
-        gates = open_by.reshape(*scores.shape[:-1], sources, -1).unbind(-2)
+        openness = 0.5 + 0.5 * (0.5 * scores).tanh()
+        gates = openness.reshape(*scores.shape[:-1], sources, -1).unbind(-2)
         return (gate.reshape(*gate.shape, *[1] * (axes - gate.dim())) for gate in gates)
 
     def forward(self, encoded: Sequence[Tensor]) -> Tensor:
         """Map one (samples, ...) tensor a source to one (samples, ...) tensor."""
-        fused: Tensor = self.activation(self.meet(encoded))
+        fused: Tensor = self.activation(self.combine(encoded))
         return fused
+
+
+def head_names(heads: Heads, sources: Iterable[str]) -> list[str]:
+    """Return the names of a network's heads: "both", and with "per_source" one a source."""
+    return ["both", *(sources if heads == "per_source" else ())]
 
 
 class FusionNetwork(nn.Module):

@@ -10,7 +10,7 @@ import msgspec
 from torch import nn
 
 from chiasm.errors import ChiasmError
-from chiasm.networks.fusion import Fusion, FusionNetwork, Operation
+from chiasm.networks.fusion import Fusion, FusionNetwork, Heads, Operation, head_names
 from chiasm.networks.images import check_images
 from chiasm.networks.split_mlp import he_init
 from chiasm.sources import Source
@@ -39,7 +39,7 @@ class SplitCNN(
     stride: Annotated[int, msgspec.Meta(ge=1)] = 1
     padding: Literal["zeros", "circular"] = "zeros"
     norm: Literal["none", "batch"] = "none"
-    heads: Literal["one", "per_source"] = "one"
+    heads: Heads = "one"
 
     def build(self, sources: Sequence[Source], classes: int) -> FusionNetwork:
         """Make the network with He-normal weights and zero biases, drawn from torch's global generator."""
@@ -52,7 +52,7 @@ class SplitCNN(
         for inside, outside in pairwise((fused, *self.trunk)):
             trunk += [*self._convolution(inside, outside, 1), nn.ReLU()]
         end = self.trunk[-1] if self.trunk else fused
-        names = ["both", *([s.name for s in sources] if self.heads == "per_source" else [])]
+        names = head_names(self.heads, (source.name for source in sources))
         network = FusionNetwork(
             pathways,
             Fusion(self.fusion, None, len(sources), self.channels[-1]),

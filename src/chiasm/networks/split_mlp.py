@@ -11,7 +11,7 @@ import msgspec
 from torch import nn
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.networks.fusion import Fusion, FusionNetwork, Operation
+from chiasm.networks.fusion import Fusion, FusionNetwork, Heads, Operation, head_names
 from chiasm.sources import Source
 
 Width = Annotated[int, msgspec.Meta(ge=1)]
@@ -39,7 +39,7 @@ class SplitMLP(
     pathways: dict[str, tuple[Width, ...]] = {}
     fusion: Operation = "sum"
     trunk: tuple[Width, ...] = (64,)
-    heads: Literal["one", "per_source"] = "one"
+    heads: Heads = "one"
     activation: Literal["relu", "tanh", "identity"] = "relu"
 
     def build(self, sources: Sequence[Source], classes: int) -> FusionNetwork:
@@ -53,15 +53,17 @@ class SplitMLP(
             raise ChiasmError("network.pathways: a pathway needs one layer or more; an empty list was given")
         ends = {name: w[-1] for name, w in widths.items()}
         if self.fusion != "concat" and len(set(ends.values())) > 1:
-            told = ", ".join(f"{name} {width}" for name, width in ends.items())
-            raise ChiasmError(f"network.fusion = '{self.fusion}' needs pathways that end equally wide; given: {told}")
+            widths_text = ", ".join(f"{name} {width}" for name, width in ends.items())
+            raise ChiasmError(
+                f"network.fusion = '{self.fusion}' needs pathways that end equally wide; given: {widths_text}"
+            )
         fused = sum(ends.values()) if self.fusion == "concat" else next(iter(ends.values()))
         act = ACTIVATIONS[self.activation]
         pathways = {
             s.name: nn.Sequential(nn.Flatten(), *_layers((prod(s.shape), *widths[s.name]), act)) for s in sources
         }
         trunk = [m for wide in pairwise((fused, *self.trunk)) for m in (nn.Linear(*wide), act())]
-        heads = ["both", *(names if self.heads == "per_source" else [])]
+        heads = head_names(self.heads, names)
         end = self.trunk[-1] if self.trunk else fused
         network = FusionNetwork(
             pathways,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import msgspec
 from torch import nn
 
 from chiasm.errors import ChiasmError
-from chiasm.networks.fusion import Fusion, FusionNetwork, Operation
+from chiasm.networks.fusion import Fusion, FusionNetwork, Heads, Operation, head_names
 from chiasm.networks.images import check_images
 from chiasm.networks.residual import Block, Convolution, Norm
 from chiasm.networks.split_mlp import he_init
@@ -58,12 +58,12 @@ class SplitResNet(
     fusion: Operation = "sum"
     norm: Norm = "batch"
     skip: bool = True
-    heads: Literal["one", "per_source"] = "one"
+    heads: Heads = "one"
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.blocks) <= 4 or min(self.blocks) < 1:
             raise ChiasmError(
-                f"network.blocks = {list(self.blocks)}: one to four stages, each of one block or more, would do"
+                f"network.blocks = {list(self.blocks)}; expected one to four stages, each of one block or more"
             )
         if not 1 <= self.fuse_after <= len(self.blocks):
             raise ChiasmError(
@@ -78,15 +78,15 @@ class SplitResNet(
             ChiasmError: sources that are no images, of unequal sides, or of fewer than 8 pixels a side.
         """
         check_images("split_resnet", sources, LEAST)
-        met = self.width * 2 ** (self.fuse_after - 1)
-        fused = met * len(sources) if self.fusion == "concat" else met
+        pathway_channels = self.width * 2 ** (self.fuse_after - 1)
+        fused = pathway_channels * len(sources) if self.fusion == "concat" else pathway_channels
         shared = [(f"stage{k}", self._stage(k, fused)) for k in range(self.fuse_after + 1, len(self.blocks) + 1)]
         pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         end = self.width * 2 ** (len(self.blocks) - 1) if shared else fused
-        names = ["both", *([s.name for s in sources] if self.heads == "per_source" else [])]
+        names = head_names(self.heads, (source.name for source in sources))
         network = FusionNetwork(
             {source.name: self._pathway(source.shape[0]) for source in sources},
-            Fusion(self.fusion, nn.Identity(), len(sources), met),
+            Fusion(self.fusion, nn.Identity(), len(sources), pathway_channels),
             nn.Sequential(OrderedDict([*shared, ("pool", pool)])),
             {name: nn.Linear(end, classes) for name in names},
         )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, vmap
 from torch.nn.functional import pad
 
-from chiasm.networks.calling import Arguments, Manner, manners_of
+from chiasm.networks.calling import Arguments, CallingConvention, calling_conventions
 from chiasm.networks.fusion import Fusion, FusionNetwork
 from chiasm.randomness import seeded_globals
 
@@ -25,12 +25,12 @@ from chiasm.randomness import seeded_globals
 ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.GELU, nn.Identity)
 STACKABLE = (nn.Linear, nn.Flatten, nn.Sequential, Fusion, *ELEMENTWISE)
 Weights = Mapping[str, Tensor]
-Place = tuple[dict[str, Tensor], str, str]  # a module's tensors, which of them, the name that the weights have for it
+Slot = tuple[dict[str, Tensor], str, str]  # a module's tensors, which of them, the name that the weights have for it
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What a stack of networks answered.
+    """The outputs of a stack of networks.
 
     Attributes:
         logits: (rows, samples, classes) by head.
@@ -67,7 +67,7 @@ def _row(x: Tensor, row: int) -> Tensor:
     return x.squeeze(0) if len(x) == 1 else x[row]
 
 
-def _together(rows: list[Tensor]) -> Tensor:
+def _stack(rows: list[Tensor]) -> Tensor:
     return rows[0].unsqueeze(0) if len(rows) == 1 else torch.stack(rows)
 
 
@@ -90,17 +90,17 @@ class Stacked:
         self.names = {module: name for name, module in template.named_modules()}
         # By the tensor, as modules may share one: the weights know it by its first name alone.
         names = {id(t): name for name, t in (*template.named_parameters(), *template.named_buffers())}
-        self._own: dict[nn.Module, list[Place]] = {
+        self._slots_of: dict[nn.Module, list[Slot]] = {
             module: [
-                (cast(dict[str, Tensor], held), key, names[id(t)])
-                for held in (module._parameters, module._buffers)
-                for key, t in held.items()
+                (cast(dict[str, Tensor], tensors), key, names[id(t)])
+                for tensors in (module._parameters, module._buffers)
+                for key, t in tensors.items()
                 if t is not None
             ]
             for module in template.modules()
         }
-        self._found: dict[nn.Module, list[Place]] = {}
-        self._manner: Manner | None = None
+        self._slots_inside: dict[nn.Module, list[Slot]] = {}
+        self._convention: CallingConvention | None = None
 
     def __call__(self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str] = ()) -> Response:
         """Evaluate all rows.
@@ -111,7 +111,7 @@ class Stacked:
             layers: names of the layers to return.
         """
         if not isinstance(self.template, FusionNetwork):
-            return self._whole(weights, sources, layers)
+            return self._evaluate_rows(weights, sources, layers)
         kept: dict[str, Tensor] = {}
         encoded = self._encode(weights, sources, layers, kept)
         joined = self.join(weights, encoded, layers)
@@ -131,9 +131,9 @@ class Stacked:
         network = self.template
         assert isinstance(network, FusionNetwork)
         kept: dict[str, Tensor] = {}
-        met = self._meet(network.fusion, weights, [encoded[name] for name in network.pathways], layers, kept)
-        ours = len(network.pathways) > 1  # of several sources, what met is a new tensor
-        z = self._run(network.fusion.activation, weights, met, layers, kept, ours)
+        fused = self._fuse(network.fusion, weights, [encoded[name] for name in network.pathways], layers, kept)
+        owned = len(network.pathways) > 1  # of several sources, their fusion is a new tensor
+        z = self._run(network.fusion.activation, weights, fused, layers, kept, owned)
         if "fusion" in layers:
             kept["fusion"] = z
         if not logits and all(name.split(".")[0] in ("fusion", "pathways") for name in layers):
@@ -144,7 +144,7 @@ class Stacked:
             kept[""] = out["both"]
         return Response(out, kept)
 
-    def _meet(
+    def _fuse(
         self,
         fusion: Fusion,
         weights: Weights,
@@ -153,22 +153,22 @@ class Stacked:
         kept: dict[str, Tensor],
     ) -> Tensor:
         if fusion.operation in ("sum", "mean"):
-            return fusion.meet(encoded)
+            return fusion.combine(encoded)
         # Without the axis of a lone row torch sees that maps lie channels last, and keeps them so.
         lone = len(encoded[0]) == 1
         axis, z = (1, [x.squeeze(0) for x in encoded]) if lone else (2, encoded)
         if fusion.scores is None:
-            met = fusion.meet(z, axis)
+            fused = fusion.combine(z, axis)
         else:
-            asked = fusion.asked(z, axis)
-            asked = asked.unsqueeze(0) if lone else asked
+            inputs = fusion.scores_input(z, axis)
+            inputs = inputs.unsqueeze(0) if lone else inputs
             # Positions count as samples, so that the layer's product is one a row, as all the others are.
-            told = self._leaf(fusion.scores, "fusion.scores", weights, asked.flatten(1, -2), (), {})
-            scores = told.reshape(*asked.shape[:-1], -1)
+            flat = self._leaf(fusion.scores, "fusion.scores", weights, inputs.flatten(1, -2), (), {})
+            scores = flat.reshape(*inputs.shape[:-1], -1)
             if "fusion.scores" in layers:
                 kept["fusion.scores"] = scores
-            met = fusion.weighed(z, scores.squeeze(0) if lone else scores, axis)
-        return met.unsqueeze(0) if lone else met
+            fused = fusion.weighted_sum(z, scores.squeeze(0) if lone else scores, axis)
+        return fused.unsqueeze(0) if lone else fused
 
     def _encode(
         self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str], kept: dict[str, Tensor]
@@ -184,16 +184,16 @@ class Stacked:
         x: Tensor,
         layers: Collection[str],
         kept: dict[str, Tensor],
-        ours: bool = False,
+        owned: bool = False,
     ) -> Tensor:
-        """Run one module; where `ours`, nobody else holds `x`, and a rectifier writes into it (memory is costly)."""
+        """Run one module; where `owned`, nobody else holds `x`, and a rectifier writes into it (memory is costly)."""
         name = self.names[module]
         if isinstance(module, nn.Sequential):
             out = x
             for child in module:
-                out = self._run(child, weights, out, layers, kept, ours)
-                ours = isinstance(child, nn.Linear) and self.names[child] not in layers
-        elif ours and isinstance(module, nn.ReLU):
+                out = self._run(child, weights, out, layers, kept, owned)
+                owned = isinstance(child, nn.Linear) and self.names[child] not in layers
+        elif owned and isinstance(module, nn.ReLU):
             out = torch.relu_(x)
         else:
             out = self._leaf(module, name, weights, x, layers, kept)
@@ -224,11 +224,11 @@ class Stacked:
             return out
         # A row at a time, so that any module works, in place or random.
         inside = [layer for layer in layers if layer.startswith(f"{name}.")]
-        answers = [self._alone(module, weights, x, row, inside) for row in range(len(x))]
-        kept.update({layer: _together([held[layer] for _, held in answers]) for layer in inside})
-        return _together([answer for answer, _ in answers])
+        answers = [self._run_row(module, weights, x, row, inside) for row in range(len(x))]
+        kept.update({layer: _stack([outputs[layer] for _, outputs in answers]) for layer in inside})
+        return _stack([answer for answer, _ in answers])
 
-    def _alone(
+    def _run_row(
         self, module: nn.Module, weights: Weights, x: Tensor, row: int, inside: Collection[str]
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Run a module with one row's weights; returns its answer, and the layers asked for that lie inside of it."""
@@ -240,31 +240,31 @@ class Stacked:
             for layer in inside
         ]
         own = [
-            (held, attribute, _row(weights[key], row))
-            for held, attribute, key in self._places(module)
+            (tensors, attribute, _row(weights[key], row))
+            for tensors, attribute, key in self._slots(module)
             if key in weights
         ]
-        before = [(held, attribute, held[attribute]) for held, attribute, _ in own]
+        before = [(tensors, attribute, tensors[attribute]) for tensors, attribute, _ in own]
         # What torch's functional_call does, which takes twice as long as the Python of a block itself.
         try:
-            for held, attribute, w in own:
-                held[attribute] = w
+            for tensors, attribute, w in own:
+                tensors[attribute] = w
             return module(_row(x, row)), kept
         finally:
-            for held, attribute, w in before:
-                held[attribute] = w
+            for tensors, attribute, w in before:
+                tensors[attribute] = w
             for hook in hooks:
                 hook.remove()
 
-    def _places(self, module: nn.Module) -> list[Place]:
+    def _slots(self, module: nn.Module) -> list[Slot]:
         """Return where a module and those inside it hold their tensors, and by what names the weights know them."""
-        if module not in self._found:
-            self._found[module] = [place for inner in module.modules() for place in self._own[inner]]
-        return self._found[module]
+        if module not in self._slots_inside:
+            self._slots_inside[module] = [slot for inner in module.modules() for slot in self._slots_of[inner]]
+        return self._slots_inside[module]
 
-    def _whole(self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str]) -> Response:
+    def _evaluate_rows(self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str]) -> Response:
         rows = [
-            self._one({k: w[r] for k, w in weights.items()}, {k: x[r] for k, x in sources.items()}, layers)
+            self._evaluate_row({k: w[r] for k, w in weights.items()}, {k: x[r] for k, x in sources.items()}, layers)
             for r in range(len(next(iter(sources.values()))))
         ]
         heads, kept = rows[0]
@@ -273,7 +273,7 @@ class Stacked:
             {name: torch.stack([layer[name] for _, layer in rows]) for name in kept},
         )
 
-    def _one(
+    def _evaluate_row(
         self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str]
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         kept: dict[str, Tensor] = {}
@@ -295,14 +295,14 @@ class Stacked:
         return logits, kept
 
     def arguments(self, weights: Weights, sources: Mapping[str, Tensor]) -> Arguments:
-        """Hand sources to the template as its forward takes them: by name, in order or in one mapping."""
-        if self._manner is None:
-            *others, self._manner = manners_of(self.template, sources)
-            for manner in others:  # the signature leaves it open: the first way that it answers to
-                # On copies and other random streams, so that no number tells of the trial.
+        """Return the arguments that pass sources to the template, by the calling convention of its forward."""
+        if self._convention is None:
+            *others, self._convention = calling_conventions(self.template, sources)
+            for convention in others:  # the signature leaves it open: the first way that it answers to
+                # On copies and other random streams, so that the trial changes no number.
                 mine = {name: w.clone() for name, w in weights.items()}
-                with suppress(Exception), torch.no_grad(), seeded_globals(0, "manner"):
-                    functional_call(self.template, mine, *manner.arguments(sources))
-                    self._manner = manner
+                with suppress(Exception), torch.no_grad(), seeded_globals(0, "convention"):
+                    functional_call(self.template, mine, *convention.arguments(sources))
+                    self._convention = convention
                     break
-        return self._manner.arguments(sources)
+        return self._convention.arguments(sources)

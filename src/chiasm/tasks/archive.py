@@ -46,17 +46,17 @@ class Archive(Mapping[str, NDArray[Any]]):
             raise KeyError(name)
         try:
             if self.path.is_dir():
-                found = np.load(self.path / f"{name}.npy", allow_pickle=False)
+                array = np.load(self.path / f"{name}.npy", allow_pickle=False)
             else:
                 with np.load(self.path, allow_pickle=False) as members:
-                    found = members[name]
+                    array = members[name]
         except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError) as error:
             if "Object arrays" in str(error):
                 raise objects(f"'{self.path}'", name) from None
             raise ChiasmError(f"'{self.path}': '{name}' is cut short or damaged ({error}); write it again") from None
-        if not isinstance(found, np.ndarray):
+        if not isinstance(array, np.ndarray):
             raise ChiasmError(f"'{self.path}': '{name}' is not a numpy array; write the file with numpy.savez")
-        return found
+        return array
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._names)
@@ -87,7 +87,7 @@ def objects(where: str, name: str) -> ChiasmError:
 
 
 def write(arrays: Mapping[str, NDArray[Any]], path: str | Path) -> None:
-    """Write arrays as an npz file, aside first and then renamed; equal arrays give equal files.
+    """Write arrays as an npz file, under another name until it is complete; equal arrays give equal files.
 
     Args:
         arrays: by name, none of Python objects.
@@ -100,13 +100,13 @@ def write(arrays: Mapping[str, NDArray[Any]], path: str | Path) -> None:
     if path.is_dir() or not path.parent.is_dir():
         why = "it is a folder" if path.is_dir() else f"there is no folder '{path.parent}'"
         raise ChiasmError(f"path: cannot write '{path}': {why}")
-    aside = path.with_name(f"{path.name}.{os.getpid()}.part")
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         # Not numpy.savez: an array may be called "file", and the names of its own arguments are taken there.
-        with zipfile.ZipFile(aside, "w") as members:
+        with zipfile.ZipFile(part, "w") as members:
             for name, x in arrays.items():
                 with members.open(f"{name}.npy", "w", force_zip64=True) as member:
                     np.lib.format.write_array(member, x, allow_pickle=False)
-        aside.replace(path)
+        part.replace(path)
     finally:
-        aside.unlink(missing_ok=True)
+        part.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, final
@@ -20,16 +21,17 @@ from chiasm.sources import Batch, Kind, Source
 from chiasm.tasks.archive import Archive, write
 from chiasm.tasks.scaling import Standard, standardised
 from chiasm.tasks.table import Table, tabulate
-from chiasm.tasks.task import Data, Description, settle
+from chiasm.tasks.task import Data, Description, validate
 
 
 @final
 class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="arrays"):
-    """Classify samples that are rows of a user's arrays.
+    """Samples that are rows of a user's arrays, each with a class or with numbers to predict.
 
     Attributes:
         path: an npz file, or a folder with one .npy per array; read anew at every call, never with pickles.
-        label: the array of labels, (samples,) integers or strings; classes are its values in sorted order.
+        label: the array of labels. (samples,) integers or strings: classes, its values in sorted order.
+            (samples, *shape) floats: numbers to predict, never standardised.
         sources: the arrays that are sources, in order, (samples, *shape) real numbers; empty: all but label and train.
             One number a sample counts as shape (1,).
         train: the array that gives the official split, (samples,) booleans, true for training; where the file has no
@@ -60,7 +62,7 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     kinds: dict[str, Kind] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        settle(self)
+        validate(self)
 
     @property
     def fresh(self) -> bool:
@@ -68,10 +70,10 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         return False
 
     def describe(self) -> Description:
-        """Return the sources and classes that the arrays hold.
+        """Return the sources and the classes, or the shape of the numbers to predict, that the arrays hold.
 
         Raises:
-            ChiasmError: the file or its arrays will not do (see `load`).
+            ChiasmError: the file or its arrays are unusable (see `load`).
         """
         table = self._table(Archive(self.path))
         test = self._tested(table)
@@ -83,8 +85,9 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             classes=table.classes,
             train=len(table.target) - test,
             test=test,
-            chance=int(np.bincount(table.target).max()) / len(table.target),
+            chance=int(np.bincount(table.target).max()) / len(table.target) if table.classes else math.nan,
             note=f"The arrays of {Path(self.path).name}, with {split}.",
+            target=table.target.shape[1:],
         )
 
     def load(self, seed: int) -> Data:
@@ -94,12 +97,13 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             seed: the replicate's seed; it decides the split where the arrays do not.
 
         Returns:
-            Standardised sources in float32; baseline is the mean of each element over the training set.
+            Standardised sources in float32; baseline is the mean of each element over the training set. Targets are
+            int64 classes, or float32 numbers as they were given.
 
         Raises:
             ChiasmError: there is no such file, it is damaged or no npz file; an array is missing, holds objects, other
                 things than numbers, or numbers that are not finite; arrays differ in length; a set is empty; there
-                are fewer than two classes.
+                are labels of fewer than two classes.
         """
         table = self._table(Archive(self.path))
         known = table.train
@@ -128,7 +132,7 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         """Return the sha256 of the arrays in use (names, types, shapes, bytes), wherever the file lies.
 
         Raises:
-            ChiasmError: the file or its arrays will not do (see `load`).
+            ChiasmError: the file or its arrays are unusable (see `load`).
         """
         digest = hashlib.sha256()
         for name, x in self._table(Archive(self.path)).used.items():
@@ -136,9 +140,9 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             digest.update(x.tobytes())
         return digest.hexdigest()
 
-    def _table(self, found: Mapping[str, NDArray[Any]]) -> Table:
+    def _table(self, arrays: Mapping[str, NDArray[Any]]) -> Table:
         return tabulate(
-            found, path=self.path, label=self.label, sources=self.sources, train=self.train, kinds=self.kinds
+            arrays, path=self.path, label=self.label, sources=self.sources, train=self.train, kinds=self.kinds
         )
 
     def _tested(self, table: Table) -> int:
@@ -156,15 +160,15 @@ def write_arrays(mapping: Mapping[str, ArrayLike | Tensor], path: str | Path, **
     """Write arrays to an npz file and return the task that reads it, so that a study's data are a file.
 
     Args:
-        mapping: the arrays by name: label, sources, perhaps train; torch tensors will do.
-        path: where to write, exactly; a file there is replaced, but only by arrays that will do.
+        mapping: the arrays by name: label, sources, perhaps train; or torch tensors.
+        path: where to write, exactly; a file there is replaced, but only by arrays that the task accepts.
         **fields: further fields of `Arrays`.
 
     Returns:
         The task.
 
     Raises:
-        ChiasmError: the arrays will not do (see `Arrays.load`), a field is unknown or out of its range.
+        ChiasmError: unusable arrays (see `Arrays.load`), or a field that is unknown or out of its range.
     """
     for name in fields:
         if name == "path" or name not in Arrays.__struct_fields__:

@@ -13,7 +13,7 @@ from torch import Tensor
 from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
 from chiasm.sources import Batch, Source
-from chiasm.tasks.task import Data, Description, settle
+from chiasm.tasks.task import Data, Description, validate
 
 SAMPLES = 1797
 LARGEST_CLASS = 183  # the threes
@@ -42,7 +42,7 @@ class Digits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     test: Annotated[int, Meta(ge=1)] | None = None
 
     def __post_init__(self) -> None:
-        settle(self)
+        validate(self)
         if self.train + (self.test or 1) > SAMPLES:
             asked = f"train = {self.train}" + (f" and test = {self.test}" if self.test else "")
             raise ChiasmError(f"{asked}: there are {SAMPLES} digits, and at least one is for testing")
@@ -77,13 +77,13 @@ class Digits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         """
         pixels, target = _pictures()
         order = torch.randperm(SAMPLES, generator=generator(seed, "task split"))
-        known, asked = order[: self.train], order[self.train : self.train + self.describe().test]
-        seen = pixels[known]
-        pixels = (pixels - seen.mean()) / seen.std(correction=0)
-        baseline = _halves(pixels[known].mean(0))
+        train, test = order[: self.train], order[self.train : self.train + self.describe().test]
+        known = pixels[train]
+        pixels = (pixels - known.mean()) / known.std(correction=0)
+        baseline = _halves(pixels[train].mean(0))
         return Data(
-            Batch(_halves(pixels[known]), target[known], baseline),
-            Batch(_halves(pixels[asked]), target[asked], baseline),
+            Batch(_halves(pixels[train]), target[train], baseline),
+            Batch(_halves(pixels[test]), target[test], baseline),
         )
 
     def draw(self, seed: int, epoch: int) -> Batch:

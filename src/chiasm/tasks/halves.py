@@ -11,14 +11,14 @@ from msgspec import Meta, Struct
 from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
 from chiasm.sources import Batch, Source
-from chiasm.tasks.images.album import Album, Split
 from chiasm.tasks.images.feed import Colours, ImageFeed
-from chiasm.tasks.images.opening import Format, open_album
-from chiasm.tasks.images.pictures import Pictures, pictures_of, shape_of
+from chiasm.tasks.images.image_dataset import ImageDataset, Split
+from chiasm.tasks.images.loaded_images import LoadedImages, load_images, shape_of
+from chiasm.tasks.images.opening import Format, open_dataset
 from chiasm.tasks.images.pixels import CHUNK
 from chiasm.tasks.images.subset import quotas, subset
 from chiasm.tasks.images.window import SOURCES, Layout, Windows
-from chiasm.tasks.task import Description, Fed, settle
+from chiasm.tasks.task import Description, Fed, validate
 
 Count = Annotated[int, Meta(ge=1)]
 
@@ -76,7 +76,7 @@ class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     limit: Annotated[int, Meta(ge=0)] = 2**31
 
     def __post_init__(self) -> None:
-        settle(self)
+        validate(self)
         if (self.format == "hf") != bool(self.dataset):
             given = "format = 'hf'" if self.format == "hf" else f"dataset = '{self.dataset}'"
             raise ChiasmError(f"{given}: format = 'hf' and a dataset of the Hugging Face hub go together; give both")
@@ -90,23 +90,23 @@ class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         """Return two sources, "left" and "right", images; no pixel is decoded but those of one image.
 
         Raises:
-            ChiasmError: the data are missing or will not do, or have fewer images or columns than asked for.
+            ChiasmError: the data are missing or unusable, or have fewer images or columns than asked for.
         """
-        album = self._album()
-        shape = shape_of(album, self.size)
+        images = self._dataset()
+        shape = shape_of(images, self.size)
         windows = self._windows(shape)
-        taken = self._quotas(album, "test")
+        taken = self._quotas(images, "test")
         return Description(
             sources=tuple(Source(name, windows.shape(shape), "image") for name in SOURCES),
-            classes=album.classes,
-            train=sum(self._quotas(album, "train")),
+            classes=images.classes,
+            train=sum(self._quotas(images, "train")),
             test=sum(taken),
             chance=max(taken) / sum(taken),
-            note=f"Left and right columns of images, {windows.width} of {shape[2]} each: {album.name}.",
+            note=f"Left and right columns of images, {windows.width} of {shape[2]} each: {images.name}.",
         )
 
     def load(self, seed: int) -> Fed:
-        """Return the sets of a seed: a feed of training images, and the test images as they are shown.
+        """Return the sets of a seed: a feed of training images, and the windows of the test images.
 
         Args:
             seed: the replicate's seed; it decides which images where not all are taken.
@@ -119,29 +119,29 @@ class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         Raises:
             ChiasmError: see `describe`; an image cannot be read, or images differ in size where none is asked for.
         """
-        album = self._album()
-        windows = self._windows(shape_of(album, self.size))
-        wanted = {split: sum(self._quotas(album, split)) for split in album.target}
-        pictures = pictures_of(album, self.size, self.limit)
+        images = self._dataset()
+        windows = self._windows(shape_of(images, self.size))
+        wanted = {split: sum(self._quotas(images, split)) for split in images.target}
+        loaded = load_images(images, self.size, self.limit)
         # One step a split: how many training images are asked for leaves the test images as they are.
         rows = {
-            split: subset(pictures.target[split], len(album.classes), count, generator(seed, "task split", 0, step))
+            split: subset(loaded.target[split], len(images.classes), count, generator(seed, "task split", 0, step))
             for step, (split, count) in enumerate(wanted.items())
         }
-        pad = self.pad if self.pad is not None else pictures.shape[1] // 8
+        pad = self.pad if self.pad is not None else loaded.shape[1] // 8
         feed = ImageFeed(
-            pixels=pictures.pixels["train"],
+            pixels=loaded.pixels["train"],
             rows=rows["train"],
-            target=pictures.target["train"][rows["train"]],
-            baseline={name: torch.zeros(pictures.shape) for name in SOURCES},
-            colours=Colours.of(pictures.palette),
+            target=loaded.target["train"][rows["train"]],
+            baseline={name: torch.zeros(loaded.shape) for name in SOURCES},
+            colours=Colours.of(loaded.statistics),
             windows=windows,
             pad=pad if self.augment else None,
             shared=self.shared_augment,
             mask=self.mask,
         )
-        whole = len(rows["test"]) == len(pictures.target["test"])
-        test = _whole_test(pictures, windows) if whole else _test(pictures, windows, rows["test"])
+        complete = len(rows["test"]) == len(loaded.target["test"])
+        test = _whole_test(loaded, windows) if complete else _test(loaded, windows, rows["test"])
         return Fed(feed, test)
 
     def draw(self, seed: int, epoch: int) -> Batch:
@@ -155,49 +155,49 @@ class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         set of the hub by its name and fingerprints.
 
         Raises:
-            ChiasmError: the data are missing or will not do.
+            ChiasmError: the data are missing or unusable.
         """
-        return _digest(self._album())
+        return _digest(self._dataset())
 
-    def _album(self) -> Album:
-        return open_album(self.path, self.format, self.dataset)
+    def _dataset(self) -> ImageDataset:
+        return open_dataset(self.path, self.format, self.dataset)
 
     def _windows(self, shape: tuple[int, int, int]) -> Windows:
         columns = shape[2]
         width = columns // 2 if self.width is None else self.width
         if not 1 <= width <= columns:
-            raise ChiasmError(f"width = {width}: the images have {columns} columns; 1 to {columns} would do")
+            raise ChiasmError(f"width = {width}: the images have {columns} columns; expected 1 to {columns}")
         return Windows(width, self.layout)
 
-    def _quotas(self, album: Album, split: Split) -> list[int]:
-        counts = [int((album.target[split] == c).sum()) for c in range(len(album.classes))]
+    def _quotas(self, images: ImageDataset, split: Split) -> list[int]:
+        counts = [int((images.target[split] == c).sum()) for c in range(len(images.classes))]
         asked = self.train if split == "train" else self.test
         if asked is None:
             return counts
         if asked > sum(counts):
             raise ChiasmError(
-                f"{split} = {asked}: {album.where} has {sum(counts)} images to {split}; that many or fewer would do"
+                f"{split} = {asked}: {images.where} has {sum(counts)} images to {split}; expected that many or fewer"
             )
         return quotas(counts, asked)
 
 
 @lru_cache(maxsize=8)
-def _digest(album: Album) -> str:
-    return album.digest()
+def _digest(images: ImageDataset) -> str:
+    return images.digest()
 
 
 @lru_cache(maxsize=1)
-def _whole_test(pictures: Pictures, windows: Windows) -> Batch:
-    return _test(pictures, windows, torch.arange(len(pictures.target["test"])))
+def _whole_test(loaded: LoadedImages, windows: Windows) -> Batch:
+    return _test(loaded, windows, torch.arange(len(loaded.target["test"])))
 
 
-def _test(pictures: Pictures, windows: Windows, rows: torch.Tensor) -> Batch:
-    """Return test images as they are shown, made in chunks: whole ones of all of them are never held in float32."""
-    colours = Colours.of(pictures.palette)
-    shape = windows.shape(pictures.shape)
+def _test(loaded: LoadedImages, windows: Windows, rows: torch.Tensor) -> Batch:
+    """Return the windows of test images, in chunks: the whole images are never all in memory as float32."""
+    colours = Colours.of(loaded.statistics)
+    shape = windows.shape(loaded.shape)
     sources = {name: torch.empty(len(rows), *shape) for name in SOURCES}
     for start, chunk in zip(range(0, len(rows), CHUNK), torch.split(rows, CHUNK), strict=True):
-        whole = colours.normalised(pictures.pixels["test"].take(chunk))
-        for name, x in windows(dict.fromkeys(SOURCES, whole)).items():
+        images = colours.normalised(loaded.pixels["test"].take(chunk))
+        for name, x in windows(dict.fromkeys(SOURCES, images)).items():
             sources[name][start : start + len(chunk)] = x
-    return Batch(sources, pictures.target["test"][rows], {name: torch.zeros(shape) for name in SOURCES})
+    return Batch(sources, loaded.target["test"][rows], {name: torch.zeros(shape) for name in SOURCES})

@@ -1,4 +1,4 @@
-"""Items to be told apart, every one shown alike to every source: a task for which the linear theory is exact."""
+"""Items to classify, each presented to every source alike: a task for which the linear theory is exact."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 
 from chiasm.errors import ChiasmError
 from chiasm.sources import Batch, Source
-from chiasm.tasks.task import Data, Description, settle
+from chiasm.tasks.task import Data, Description, validate
 
 
 @final
@@ -38,7 +38,7 @@ class Linear(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     repeats: Annotated[int, Meta(ge=1)] = 8
 
     def __post_init__(self) -> None:
-        settle(self)
+        validate(self)
         for name in self.sources:
             if self.sources.count(name) > 1:
                 raise ChiasmError(f"sources = {list(self.sources)}: '{name}' is named twice")
@@ -62,8 +62,8 @@ class Linear(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
 
     def load(self, seed: int) -> Data:
         """Return the sets, equal for all seeds; a full batch is 2 * items samples."""
-        train = self._shown(1)
-        return Data(train, self._shown(self.repeats))
+        train = self._batch(1)
+        return Data(train, self._batch(self.repeats))
 
     def draw(self, seed: int, epoch: int) -> Batch:
         """Raise ChiasmError: there are no other items."""
@@ -73,9 +73,9 @@ class Linear(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         """Return "": the fields say all."""
         return ""
 
-    def _shown(self, repeats: int) -> Batch:
-        one = torch.eye(self.items)
-        x = torch.cat([one, 0 - one]).repeat(repeats, 1)  # 0 - x: no minus zeros
+    def _batch(self, repeats: int) -> Batch:
+        items = torch.eye(self.items)
+        x = torch.cat([items, 0 - items]).repeat(repeats, 1)  # 0 - x: no minus zeros
         target = torch.arange(2 * self.items).repeat(repeats)
-        shown = {name: x.clone() for name in self.sources}
-        return Batch(shown, target, {name: torch.zeros(self.items) for name in self.sources})
+        sources = {name: x.clone() for name in self.sources}
+        return Batch(sources, target, {name: torch.zeros(self.items) for name in self.sources})

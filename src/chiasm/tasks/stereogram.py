@@ -12,7 +12,7 @@ from torch import Tensor
 from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
 from chiasm.sources import Batch, Source
-from chiasm.tasks.task import Data, Description, settle
+from chiasm.tasks.task import Data, Description, validate
 
 # If a fraction p of all pairs is not in the training set, test * (1-p)^200 samples are expected to be still without
 # a place after 200 rounds: under one in twenty for 1024 samples and p = 0.05.
@@ -62,7 +62,7 @@ class Stereogram(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     dots: Literal["binary"] = "binary"
 
     def __post_init__(self) -> None:
-        settle(self)
+        validate(self)
         for later, disparity in enumerate(self.disparities):
             for other in self.disparities[:later]:
                 if (disparity - other) % self.size == 0:

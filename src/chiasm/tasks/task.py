@@ -20,11 +20,13 @@ class Description:
 
     Attributes:
         sources: the sources in order, with the shape of one sample.
-        classes: the names of the classes; a target t means `classes[t]`.
+        classes: the names of the classes, a target t means `classes[t]`; empty where targets are numbers.
         train: how many training samples (in one epoch).
         test: how many test samples.
-        chance: the accuracy of the best constant answer, the share of the most frequent class, in (0, 1].
+        chance: the accuracy of the best constant answer, the share of the most frequent class, in (0, 1]; NaN where
+            targets are numbers.
         note: one plain sentence.
+        target: the shape of one target: () for a class or one number.
     """
 
     sources: tuple[Source, ...]
@@ -33,6 +35,7 @@ class Description:
     test: int
     chance: float
     note: str
+    target: tuple[int, ...] = ()
 
 
 class Feed(Protocol):
@@ -115,7 +118,7 @@ class Task(Protocol):
         ...
 
 
-def settle(task: msgspec.Struct) -> None:
+def validate(task: msgspec.Struct) -> None:
     """Check each field against its annotation and bring it to that type (a list to a tuple, 0 to 0.0).
 
     msgspec checks what it decodes from a file, but not what Python constructs; called from `__post_init__`, this

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError
-from chiasm.tasks.images.album import SPLITS, Album, Split, classes_of
+from chiasm.tasks.images.image_dataset import SPLITS, ImageDataset, Split, classes_of
 from chiasm.tasks.images.shrinking import shrunk
 from chiasm.tasks.images.unpickle import read_pickle
 
@@ -24,8 +24,8 @@ CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "hors
 
 @final
 @dataclass(frozen=True, slots=True)
-class Release:
-    """One of the two sets as it is handed out.
+class CifarSet:
+    """One of the two sets as it is published.
 
     Attributes:
         name: what it is called.
@@ -50,8 +50,8 @@ class Release:
         return [folder / (name + (".bin" if layout == "bin" else "")) for name in self.files[split]]
 
 
-RELEASES = (
-    Release(
+CIFAR_SETS = (
+    CifarSet(
         "CIFAR-10",
         10,
         {"bin": "cifar-10-batches-bin", "py": "cifar-10-batches-py"},
@@ -60,7 +60,7 @@ RELEASES = (
         1,
         ("batches.meta", "label_names", "batches.meta.txt"),
     ),
-    Release(
+    CifarSet(
         "CIFAR-100",
         100,
         {"bin": "cifar-100-binary", "py": "cifar-100-python"},
@@ -72,102 +72,102 @@ RELEASES = (
 )
 
 
-def find(path: Path, layout: Layout) -> tuple[Release, Path] | None:
-    """Return the release that lies at a path in a layout, and its folder: the path itself, or the official one in it.
+def find(path: Path, layout: Layout) -> tuple[CifarSet, Path] | None:
+    """Return the set that lies at a path in a layout, and its folder: the path itself, or the official one in it.
 
-    A release counts as found where any of its batches is.
+    A set counts as found where any of its batches is.
     """
-    for release in RELEASES:
-        for folder in (path, path / release.folders[layout]):
-            if any(file.is_file() for split in SPLITS for file in release.paths(folder, layout, split)):
-                return release, folder
+    for cifar in CIFAR_SETS:
+        for folder in (path, path / cifar.folders[layout]):
+            if any(file.is_file() for split in SPLITS for file in cifar.paths(folder, layout, split)):
+                return cifar, folder
     return None
 
 
-def read_cifar(release: Release, folder: Path, layout: Layout) -> Album:
-    """Return a release as an album; pixels are read when they are asked for.
+def read_cifar(cifar: CifarSet, folder: Path, layout: Layout) -> ImageDataset:
+    """Return one of the sets; pixels are read when they are asked for.
 
     Args:
-        release: which set.
+        cifar: which set.
         folder: where its batches lie.
         layout: how they are written.
 
     Raises:
         ChiasmError: a batch is missing, cut short, of another layout, or holds a label that is no class.
 
-    >>> read_cifar(RELEASES[1], Path("nowhere"), "bin")
+    >>> read_cifar(CIFAR_SETS[1], Path("nowhere"), "bin")
     Traceback (most recent call last):
     chiasm.errors.ChiasmError: 'nowhere' lacks train.bin, test.bin of CIFAR-100; unpack the archive again
     """
-    paths = {split: release.paths(folder, layout, split) for split in SPLITS}
+    paths = {split: cifar.paths(folder, layout, split) for split in SPLITS}
     lacking = [path.name for split in SPLITS for path in paths[split] if not path.is_file()]
     if lacking:
-        raise ChiasmError(f"'{folder}' lacks {', '.join(lacking)} of {release.name}; unpack the archive again")
-    target = {split: np.concatenate([_batch(p, release, layout)[0] for p in paths[split]]) for split in SPLITS}
+        raise ChiasmError(f"'{folder}' lacks {', '.join(lacking)} of {cifar.name}; unpack the archive again")
+    target = {split: np.concatenate([_batch(p, cifar, layout)[0] for p in paths[split]]) for split in SPLITS}
 
     def pieces(split: Split, size: int | None) -> Iterator[NDArray[np.uint8]]:
         for path in paths[split]:
-            yield from shrunk(_batch(path, release, layout)[1], size, release.name)
+            yield from shrunk(_batch(path, cifar, layout)[1], size, cifar.name)
 
     def digest() -> str:
         # Of what the batches hold, not of their bytes: both layouts are one set.
-        told = hashlib.sha256(release.name.encode())
+        sha = hashlib.sha256(cifar.name.encode())
         for split in SPLITS:
             for path in paths[split]:
-                labels, images = _batch(path, release, layout)
-                told.update(labels.astype("<i8").tobytes())
-                told.update(images.tobytes())
-        return told.hexdigest()
+                labels, images = _batch(path, cifar, layout)
+                sha.update(labels.astype("<i8").tobytes())
+                sha.update(images.tobytes())
+        return sha.hexdigest()
 
-    names = _names(release, folder, layout)
-    return Album(release.name, f"{release.name} in '{folder}'", names, SHAPE, target, pieces, digest)
+    names = _names(cifar, folder, layout)
+    return ImageDataset(cifar.name, f"{cifar.name} in '{folder}'", names, SHAPE, target, pieces, digest)
 
 
-def _batch(path: Path, release: Release, layout: Layout) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+def _batch(path: Path, cifar: CifarSet, layout: Layout) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Return labels (n,) and images (n, 3, 32, 32) of one file."""
-    labels, rows = _binary(path, release) if layout == "bin" else _pickled(path, release)
-    return classes_of(labels, release.classes, f"'{path}'"), rows.reshape(-1, *SHAPE)
+    labels, rows = _binary(path, cifar) if layout == "bin" else _pickled(path, cifar)
+    return classes_of(labels, cifar.classes, f"'{path}'"), rows.reshape(-1, *SHAPE)
 
 
-def _binary(path: Path, release: Release) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    length = release.lead + PIXELS
-    held = path.stat().st_size
-    if held == 0 or held % length:
+def _binary(path: Path, cifar: CifarSet) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    length = cifar.lead + PIXELS
+    size = path.stat().st_size
+    if size == 0 or size % length:
         raise ChiasmError(
-            f"'{path}' holds {held} bytes, which is no whole number of {release.name}'s records of {length}: it is cut "
+            f"'{path}' holds {size} bytes, which is no whole number of {cifar.name}'s records of {length}: it is cut "
             f"short or of another layout; unpack the archive again"
         )
     records = np.memmap(path, np.uint8, mode="r").reshape(-1, length)
-    return records[:, release.lead - 1], records[:, release.lead :]
+    return records[:, cifar.lead - 1], records[:, cifar.lead :]
 
 
-def _pickled(path: Path, release: Release) -> tuple[NDArray[Any], NDArray[np.uint8]]:
-    found = read_pickle(path)
-    for key in ("data", release.label):
-        if key not in found:
+def _pickled(path: Path, cifar: CifarSet) -> tuple[NDArray[Any], NDArray[np.uint8]]:
+    batch = read_pickle(path)
+    for key in ("data", cifar.label):
+        if key not in batch:
             raise ChiasmError(
-                f"'{path}' has no '{key}', so it is no batch of {release.name}'s Python layout; it has: "
-                f"{', '.join(sorted(found)) or 'nothing'}"
+                f"'{path}' has no '{key}', so it is no batch of {cifar.name}'s Python layout; it has: "
+                f"{', '.join(sorted(batch)) or 'nothing'}"
             )
-    data, labels = found["data"], found[release.label]
+    data, labels = batch["data"], batch[cifar.label]
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.ndim != 2 or data.shape[1:] != (PIXELS,):
-        told = f"{data.dtype} of shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
-        raise ChiasmError(f"'{path}': 'data' is {told}; uint8 of shape (images, {PIXELS}) would do")
+        kind = f"{data.dtype} of shape {data.shape}" if isinstance(data, np.ndarray) else type(data).__name__
+        raise ChiasmError(f"'{path}': 'data' is {kind}; expected uint8 of shape (images, {PIXELS})")
     if isinstance(labels, list) and all(type(label) is int and abs(label) < 2**31 for label in labels):
         labels = np.array(labels, np.int64)
     if not isinstance(labels, np.ndarray) or len(labels) != len(data) or not len(data):
-        raise ChiasmError(f"'{path}': '{release.label}' is no list of {len(data)} integers, one an image")
+        raise ChiasmError(f"'{path}': '{cifar.label}' is no list of {len(data)} integers, one an image")
     return labels, data
 
 
-def _names(release: Release, folder: Path, layout: Layout) -> tuple[str, ...]:
-    if release.classes == len(CIFAR10):
+def _names(cifar: CifarSet, folder: Path, layout: Layout) -> tuple[str, ...]:
+    if cifar.classes == len(CIFAR10):
         return CIFAR10
-    pickled, key, text = release.names
+    pickled, key, text = cifar.names
     path = folder / (text if layout == "bin" else pickled)
     if not path.is_file():
-        return tuple(str(label) for label in range(release.classes))
+        return tuple(str(label) for label in range(cifar.classes))
     listed = path.read_text(encoding="utf-8").split() if layout == "bin" else read_pickle(path).get(key)
-    if not isinstance(listed, list) or len(listed) != release.classes:
-        raise ChiasmError(f"'{path}' does not name the {release.classes} classes; unpack the archive again")
+    if not isinstance(listed, list) or len(listed) != cifar.classes:
+        raise ChiasmError(f"'{path}' does not name the {cifar.classes} classes; unpack the archive again")
     return tuple(name.decode() if isinstance(name, bytes) else str(name) for name in listed)

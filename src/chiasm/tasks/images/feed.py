@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from chiasm.sources import Batch
+from chiasm.tasks.images.channel_statistics import ChannelStatistics
 from chiasm.tasks.images.crop import crop_and_flip
-from chiasm.tasks.images.palette import Palette
 from chiasm.tasks.images.pixels import Pixels
 from chiasm.tasks.images.window import SOURCES, Windows
 
@@ -19,7 +19,7 @@ from chiasm.tasks.images.window import SOURCES, Windows
 @final
 @dataclass(frozen=True, slots=True)
 class Colours:
-    """A palette as tensors: bytes x become x * scale + shift, and padding has the colour fill.
+    """Channel statistics as tensors: bytes x become x * scale + shift, and padding has the colour fill.
 
     Attributes:
         scale: (channels, 1, 1) float32, 1 / (255 sd).
@@ -32,10 +32,10 @@ class Colours:
     fill: Tensor
 
     @classmethod
-    def of(cls, palette: Palette) -> Colours:
-        """Return the tensors of a palette, rounded once from float64."""
-        mean, sd = (torch.tensor(x, dtype=torch.float64).view(-1, 1, 1) for x in (palette.mean, palette.sd))
-        return cls((1 / (255 * sd)).float(), (-mean / sd).float(), torch.tensor(palette.fill, dtype=torch.uint8))
+    def of(cls, statistics: ChannelStatistics) -> Colours:
+        """Return the tensors of channel statistics, rounded once from float64."""
+        mean, sd = (torch.tensor(x, dtype=torch.float64).view(-1, 1, 1) for x in (statistics.mean, statistics.sd))
+        return cls((1 / (255 * sd)).float(), (-mean / sd).float(), torch.tensor(statistics.fill, dtype=torch.uint8))
 
     def normalised(self, x: Tensor) -> Tensor:
         """Return bytes (k, channels, height, width) as float32 around 0."""
@@ -99,9 +99,9 @@ class ImageFeed:
             their crops.
         """
         raw = self.pixels.take(self.rows.index_select(0, index))
-        apart = self.pad is not None and not self.shared
-        seen = [self._seen(raw, generator) for _ in (SOURCES if apart else SOURCES[:1])]
-        sources = {name: seen[i if apart else 0] for i, name in enumerate(SOURCES)}
+        separate = self.pad is not None and not self.shared
+        views = [self._augmented(raw, generator) for _ in (SOURCES if separate else SOURCES[:1])]
+        sources = {name: views[i if separate else 0] for i, name in enumerate(SOURCES)}
         return Batch(sources, self.target.index_select(0, index), self.baseline)
 
     def present(self, batch: Batch, generator: torch.Generator) -> Batch:
@@ -111,15 +111,15 @@ class ImageFeed:
             batch: whole images, as `draw` and the deficits leave them.
             generator: which sources are blank; nothing is drawn if `mask` is 0.
         """
-        shown = self.windows(batch.sources)
+        views = self.windows(batch.sources)
         if self.mask:
             drawn = torch.rand(len(batch), generator=generator, device=generator.device).to(batch.target.device)
             part = drawn.view(-1, 1, 1, 1)
-            seen = {"left": part >= self.mask, "right": (part < self.mask) | (part >= 2 * self.mask)}
-            shown = {name: x.mul_(seen[name]) for name, x in shown.items()}
-        return Batch(shown, batch.target, self.windows(batch.baseline), batch.head)
+            visible = {"left": part >= self.mask, "right": (part < self.mask) | (part >= 2 * self.mask)}
+            views = {name: x.mul_(visible[name]) for name, x in views.items()}
+        return Batch(views, batch.target, self.windows(batch.baseline), batch.head)
 
-    def _seen(self, raw: Tensor, generator: torch.Generator) -> Tensor:
+    def _augmented(self, raw: Tensor, generator: torch.Generator) -> Tensor:
         if self.pad is not None:
             raw = crop_and_flip(raw, self.colours.fill, self.pad, generator)
         return self.colours.normalised(raw)

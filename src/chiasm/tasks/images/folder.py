@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError
-from chiasm.tasks.images.album import SPLITS, Album, Split
+from chiasm.tasks.images.image_dataset import SPLITS, ImageDataset, Split
 from chiasm.tasks.images.photo import Channels, channels_of, photo
-from chiasm.tasks.images.shrinking import shrunk
+from chiasm.tasks.images.shrinking import check_one_size, shrunk
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 
@@ -23,22 +23,22 @@ def listed(path: Path) -> dict[Split, dict[str, list[Path]]]:
     Raises:
         ChiasmError: train or test is missing or holds no folders; a file in a class is no png or jpg.
     """
-    found: dict[Split, dict[str, list[Path]]] = {}
+    files: dict[Split, dict[str, list[Path]]] = {}
     for split in SPLITS:
         inside = _visible(path / split) if (path / split).is_dir() else []
         classes = {folder.name: _visible(folder) for folder in inside if folder.is_dir()}
         if not classes:
-            raise ChiasmError(f"'{path / split}' has no folders of images, one a class; {split}/<class>/*.png would do")
-        for files in classes.values():
-            for file in files:
+            raise ChiasmError(f"'{path / split}' has no folders of images, one a class; expected {split}/<class>/*.png")
+        for group in classes.values():
+            for file in group:
                 if file.suffix.lower() not in SUFFIXES:
-                    raise ChiasmError(f"'{file}' is no image; files that end in {', '.join(SUFFIXES)} would do")
-        found[split] = classes
-    return found
+                    raise ChiasmError(f"'{file}' is no image; expected files that end in {', '.join(SUFFIXES)}")
+        files[split] = classes
+    return files
 
 
-def read_folder(path: Path) -> Album:
-    """Return a folder of images as an album; they are decoded when they are asked for.
+def read_folder(path: Path) -> ImageDataset:
+    """Return a folder of images as a data set; they are decoded when they are asked for.
 
     The first training image decides how many channels all have: 1 if it is grey, else 3.
 
@@ -51,40 +51,36 @@ def read_folder(path: Path) -> Album:
 
     >>> read_folder(Path("nowhere"))
     Traceback (most recent call last):
-    chiasm.errors.ChiasmError: 'nowhere/train' has no folders of images, one a class; train/<class>/*.png would do
+    chiasm.errors.ChiasmError: 'nowhere/train' has no folders of images, one a class; expected train/<class>/*.png
     """
-    found = listed(path)
-    classes = tuple(sorted({*found["train"], *found["test"]}))
+    folders = listed(path)
+    classes = tuple(sorted({*folders["train"], *folders["test"]}))
     target, files = {}, {}
     for split in SPLITS:
-        by_class = [found[split].get(name, []) for name in classes]
+        by_class = [folders[split].get(name, []) for name in classes]
         files[split] = [file for group in by_class for file in group]
         target[split] = np.repeat(np.arange(len(classes)), [len(group) for group in by_class])
     if not files["train"]:
-        raise ChiasmError(f"'{path / 'train'}' holds no images; train/<class>/*.png would do")
+        raise ChiasmError(f"'{path / 'train'}' holds no images; expected train/<class>/*.png")
     channels, first = _opened(files["train"][0])
 
     def pieces(split: Split, size: int | None) -> Iterator[NDArray[np.uint8]]:
         for file in files[split]:
             _, image = _opened(file, channels)
-            if size is None and image.shape != first.shape:
-                high, wide = image.shape[-2:]
-                raise ChiasmError(
-                    f"'{file}' is {wide} x {high} pixels and '{files['train'][0].name}' {first.shape[-1]} x "
-                    f"{first.shape[-2]}; images of one size would do, or size = n, which averages all to n x n"
-                )
+            if size is None:
+                check_one_size(image, first, f"'{file}'", f"'{files['train'][0].name}'")
             yield from shrunk(image[None], size, f"'{file}'")
 
     def digest() -> str:
-        told = hashlib.sha256()
+        sha = hashlib.sha256()
         for split in SPLITS:
             for file in files[split]:
-                told.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
-                told.update(file.read_bytes())
-        return told.hexdigest()
+                sha.update(f"{file.relative_to(path).as_posix()}\0{file.stat().st_size}\0".encode())
+                sha.update(file.read_bytes())
+        return sha.hexdigest()
 
     _, high, wide = first.shape
-    return Album(f"the folder {path.name}", f"'{path}'", classes, (channels, high, wide), target, pieces, digest)
+    return ImageDataset(f"the folder {path.name}", f"'{path}'", classes, (channels, high, wide), target, pieces, digest)
 
 
 def _visible(folder: Path) -> list[Path]:

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError
-from chiasm.tasks.images.album import SPLITS, Album, Split, classes_of
+from chiasm.tasks.images.image_dataset import SPLITS, ImageDataset, Split, classes_of
 from chiasm.tasks.images.photo import channels_of, photo
-from chiasm.tasks.images.shrinking import shrunk
+from chiasm.tasks.images.shrinking import check_one_size, shrunk
 
 TESTS = ("test", "validation", "valid")
 
 
-def read_hub(name: str) -> Album:
-    """Return a data set of the hub as an album; what is on disk already is not fetched again.
+def read_hub(name: str) -> ImageDataset:
+    """Return a data set of the hub; what is on disk already is not fetched again.
 
     Args:
         name: as the hub spells it ("uoft-cs/cifar10"). It needs a split "train", one of "test", "validation" and
@@ -35,8 +35,8 @@ def read_hub(name: str) -> Album:
     try:
         sets = hub.load_dataset(name)
     except Exception as error:  # network, disk and the hub fail in many ways
-        said = (str(error) or type(error).__name__).splitlines()[0]
-        raise ChiasmError(f"dataset = '{name}' cannot be had from the Hugging Face hub: {said}") from None
+        reason = (str(error) or type(error).__name__).splitlines()[0]
+        raise ChiasmError(f"dataset = '{name}' cannot be had from the Hugging Face hub: {reason}") from None
     test = next((split for split in TESTS if split in sets), None)
     if "train" not in sets or test is None:
         raise ChiasmError(f"dataset = '{name}' has the splits {', '.join(sets)}; train and one of {TESTS} are needed")
@@ -55,26 +55,22 @@ def read_hub(name: str) -> Album:
     def pieces(split: Split, size: int | None) -> Iterator[NDArray[np.uint8]]:
         for i in range(len(rows[split])):
             where = f"image {i} of {split} of '{name}'"
-            found = photo(rows[split][i][image], channels, where)
-            if size is None and found.shape != first.shape:
-                high, wide = found.shape[-2:]
-                raise ChiasmError(
-                    f"{where} is {wide} x {high} pixels and image 0 of train {first.shape[-1]} x {first.shape[-2]}; "
-                    f"size = n averages all to n x n"
-                )
-            yield from shrunk(found[None], size, where)
+            pixels = photo(rows[split][i][image], channels, where)
+            if size is None:
+                check_one_size(pixels, first, where, "image 0 of train")
+            yield from shrunk(pixels[None], size, where)
 
     def digest() -> str:
         # Arrow's own fingerprints say which files and which steps a set comes from.
-        told = [name, *(str(rows[split]._fingerprint) for split in SPLITS)]
-        return hashlib.sha256("\0".join(told).encode()).hexdigest()
+        parts = [name, *(str(rows[split]._fingerprint) for split in SPLITS)]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     _, high, wide = first.shape
-    return Album(name, f"dataset '{name}'", classes, (channels, high, wide), target, pieces, digest)
+    return ImageDataset(name, f"dataset '{name}'", classes, (channels, high, wide), target, pieces, digest)
 
 
 def _column(features: Any, kind: str, name: str) -> str:
-    found = [column for column, feature in features.items() if type(feature).__name__ == kind]
-    if not found:
+    columns = [column for column, feature in features.items() if type(feature).__name__ == kind]
+    if not columns:
         raise ChiasmError(f"dataset = '{name}' has no column of type {kind}; its columns: {', '.join(features)}")
-    return str(found[0])
+    return str(columns[0])

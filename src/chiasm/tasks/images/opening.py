@@ -1,4 +1,4 @@
-"""Opening: which kind of image set lies at a path, and the album of it."""
+"""Opening: which kind of image data set lies at a path, and that data set."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from chiasm.errors import ChiasmError
-from chiasm.tasks.images.album import Album
 from chiasm.tasks.images.cifar import Layout, find, read_cifar
 from chiasm.tasks.images.folder import read_folder
 from chiasm.tasks.images.hub import read_hub
+from chiasm.tasks.images.image_dataset import ImageDataset
 
 Format = Literal["auto", "cifar-py", "cifar-bin", "folder", "hf"]
 
@@ -25,8 +25,8 @@ def data_folder(path: str) -> Path:
     return Path(path or os.environ.get("CHIASM_DATA") or "data").expanduser()
 
 
-def open_album(path: str, form: Format, dataset: str) -> Album:
-    """Return the album at a path, the same object as long as no file there changes.
+def open_dataset(path: str, form: Format, dataset: str) -> ImageDataset:
+    """Return the data set at a path, the same object as long as no file there changes.
 
     Args:
         path: see `data_folder`; its official subfolders are looked into as well.
@@ -34,7 +34,7 @@ def open_album(path: str, form: Format, dataset: str) -> Album:
         dataset: the name on the Hugging Face hub, for "hf".
 
     Raises:
-        ChiasmError: there is no such data, or they will not do.
+        ChiasmError: there are no such data, or they are unusable.
     """
     if form == "hf":
         return _hub(dataset)
@@ -42,9 +42,9 @@ def open_album(path: str, form: Format, dataset: str) -> Album:
     if folder.is_file():
         raise ChiasmError(f"path: '{folder}' is a file; unpack it, and give the folder")
     for layout in get_args(Layout):
-        if form in ("auto", f"cifar-{layout}") and (found := find(folder, layout)):
-            release, place = found
-            return _cifar(str(place), layout, release.name, _stamp(place, deep=False))
+        if form in ("auto", f"cifar-{layout}") and (match := find(folder, layout)):
+            cifar, place = match
+            return _cifar(str(place), layout, cifar.name, _stamp(place, deep=False))
     if form in ("auto", "folder") and ((folder / "train").is_dir() or (folder / "test").is_dir()):
         return _folder(str(folder), _stamp(folder, deep=True))
     wanted = {
@@ -66,30 +66,31 @@ def open_album(path: str, form: Format, dataset: str) -> Album:
 
 
 @lru_cache(maxsize=4)
-def _cifar(place: str, layout: Layout, name: str, stamp: Stamp) -> Album:
-    found = find(Path(place), layout)
-    assert found is not None
-    return read_cifar(found[0], found[1], layout)
+def _cifar(place: str, layout: Layout, name: str, stamp: Stamp) -> ImageDataset:
+    match = find(Path(place), layout)
+    assert match is not None
+    return read_cifar(*match, layout)
 
 
 @lru_cache(maxsize=4)
-def _folder(place: str, stamp: Stamp) -> Album:
+def _folder(place: str, stamp: Stamp) -> ImageDataset:
     return read_folder(Path(place))
 
 
 @lru_cache(maxsize=4)
-def _hub(dataset: str) -> Album:
+def _hub(dataset: str) -> ImageDataset:
     return read_hub(dataset)
 
 
 def _stamp(folder: Path, deep: bool) -> Stamp:
-    """Return name, size and time of the files in a folder: an album of files that changed is opened anew."""
-    found = []
+    """Return name, size and time of the files in a folder: a data set whose files changed is opened anew."""
+    stamps = []
     for top, inside, files in os.walk(folder):
         inside.sort()
         for file in sorted(files):
-            told = os.stat(os.path.join(top, file))
-            found.append((os.path.join(top, file), told.st_size, told.st_mtime_ns))
+            path = os.path.join(top, file)
+            status = os.stat(path)
+            stamps.append((path, status.st_size, status.st_mtime_ns))
         if not deep:
             break
-    return tuple(found)
+    return tuple(stamps)

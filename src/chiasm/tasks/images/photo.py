@@ -34,8 +34,8 @@ def photo(image: Any, channels: Channels, where: str) -> NDArray[np.uint8]:
         ChiasmError: it has colours in a set of grey ones, or more than eight bits a channel.
     """
     if image.mode.startswith(DEEP):
-        raise ChiasmError(f"{where} has more than eight bits a channel (mode {image.mode}); eight would do")
+        raise ChiasmError(f"{where} has more than eight bits a channel (mode {image.mode}); expected eight")
     if channels == 1 and image.mode not in GREY:
-        raise ChiasmError(f"{where} has colours, and the first image of the set is grey; one of the two would do")
+        raise ChiasmError(f"{where} has colours, and the first image of the set is grey; expected one of the two")
     array: NDArray[np.uint8] = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     return array[None] if channels == 1 else array.transpose(2, 0, 1)

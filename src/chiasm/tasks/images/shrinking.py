@@ -46,8 +46,22 @@ def shrunk(x: NDArray[np.uint8], size: int | None, where: str) -> Iterator[NDArr
         yield interpolate(whole, size=(size, size), mode="area").round().to(torch.uint8).numpy()
 
 
+def check_one_size(image: NDArray[np.uint8], first: NDArray[np.uint8], where: str, first_where: str) -> None:
+    """Refuse an image (channels, height, width) of another size than the first one of its set.
+
+    Raises:
+        ChiasmError: the sizes differ.
+    """
+    if image.shape != first.shape:
+        (high, wide), (first_high, first_wide) = image.shape[-2:], first.shape[-2:]
+        raise ChiasmError(
+            f"{where} is {wide} x {high} pixels and {first_where} {first_wide} x {first_high}; expected images of one "
+            f"size, or size = n, which averages all to n x n"
+        )
+
+
 def too_small(size: int, where: str, wide: int, high: int) -> ChiasmError:
     """Build the error for images of fewer pixels than they are to be averaged down to."""
     return ChiasmError(
-        f"size = {size}: {where} is {wide} x {high} pixels; a size of {min(wide, high)} or less would do"
+        f"size = {size}: {where} is {wide} x {high} pixels; expected a size of {min(wide, high)} or less"
     )

@@ -84,9 +84,9 @@ def _filled(raw: object, kind: object, shape: object, order: object) -> NDArray[
 
 
 def _from_buffer(raw: object, kind: object, shape: object, order: object) -> _Array:
-    made = _Array()
-    made.array = _filled(raw, kind, shape, order)
-    return made
+    result = _Array()
+    result.array = _filled(raw, kind, shape, order)
+    return result
 
 
 def _encoded(text: object, coding: object = "latin1") -> bytes:
@@ -151,19 +151,19 @@ def read_pickle(path: str | Path) -> dict[str, Any]:
     """
     try:
         with Path(path).open("rb") as file:
-            found = _Reader(file, encoding="bytes").load()
+            content = _Reader(file, encoding="bytes").load()
     except _Refused as refused:
         raise ChiasmError(
-            f"'{path}' asks for {refused}, which is refused because it could run code; a pickle of arrays, numbers, "
-            f"strings and containers would do"
+            f"'{path}' asks for {refused}, which is refused because it could run code; expected a pickle of arrays, "
+            f"numbers, strings and containers"
         ) from None
     except OSError as error:
         raise ChiasmError(f"'{path}' cannot be read: {error.strerror or error}") from None
     except Exception as error:  # a damaged pickle fails in any way at all
         raise ChiasmError(f"'{path}' is cut short, damaged or no pickle ({error}); fetch it again") from None
-    if not isinstance(found, dict):
-        raise ChiasmError(f"'{path}' holds a {type(found).__name__}; a mapping of names would do")
-    return {_word(key): x.array if isinstance(x, _Array) else x for key, x in found.items()}
+    if not isinstance(content, dict):
+        raise ChiasmError(f"'{path}' holds a {type(content).__name__}; expected a mapping of names")
+    return {_word(key): x.array if isinstance(x, _Array) else x for key, x in content.items()}
 
 
 def _word(key: object) -> str:

@@ -22,8 +22,8 @@ class Windows:
         width: columns of each window, from the left and from the right edge.
         layout: "in_place": an image of full width, zero in all other columns; "cropped": the window alone.
 
-    >>> shown = Windows(1, "in_place")({"left": torch.tensor([[[[1, 2, 3]]]]), "right": torch.tensor([[[[4, 5, 6]]]])})
-    >>> shown["left"].tolist(), shown["right"].tolist()
+    >>> views = Windows(1, "in_place")({"left": torch.tensor([[[[1, 2, 3]]]]), "right": torch.tensor([[[[4, 5, 6]]]])})
+    >>> views["left"].tolist(), views["right"].tolist()
     ([[[[1, 0, 0]]]], [[[[0, 0, 6]]]])
     """
 
@@ -32,15 +32,15 @@ class Windows:
 
     def __call__(self, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Cut (..., height, columns) of both sources; what is returned shares no memory with what was given."""
-        shown = {}
+        views = {}
         for name, x in whole.items():
             columns = slice(0, self.width) if name == "left" else slice(x.shape[-1] - self.width, x.shape[-1])
             if self.layout == "cropped":
-                shown[name] = x[..., columns].clone(memory_format=torch.contiguous_format)
+                views[name] = x[..., columns].clone(memory_format=torch.contiguous_format)
             else:
-                shown[name] = torch.zeros_like(x)
-                shown[name][..., columns] = x[..., columns]
-        return shown
+                views[name] = torch.zeros_like(x)
+                views[name][..., columns] = x[..., columns]
+        return views
 
     def shape(self, whole: tuple[int, int, int]) -> tuple[int, int, int]:
         """Return what (channels, height, columns) of a whole image become."""

@@ -1,4 +1,4 @@
-"""An album: a labelled set of images with an official split, before any pixel of it is read."""
+"""A labelled set of images with an official split, before any pixel of it is read."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ Pieces = Callable[[Split, int | None], Iterator[NDArray[np.uint8]]]
 
 
 @final
-@dataclass(frozen=True, eq=False)  # an album is itself and no other: what is made of it is remembered by it
-class Album:
+@dataclass(frozen=True, eq=False)  # by identity: what is computed from a data set is cached by it
+class ImageDataset:
     """A labelled set of images.
 
     Attributes:
@@ -43,7 +43,7 @@ class Album:
 
     def __post_init__(self) -> None:
         if len(self.classes) < 2:
-            raise ChiasmError(f"{self.where} has {len(self.classes)} class; two or more would do")
+            raise ChiasmError(f"{self.where} has {len(self.classes)} class; expected two or more")
         for split in SPLITS:
             present = np.bincount(self.target[split], minlength=len(self.classes))
             missing = [name for name, count in zip(self.classes, present, strict=True) if not count]
@@ -61,8 +61,8 @@ def classes_of(labels: NDArray[Any], count: int, where: str) -> NDArray[np.int64
         ChiasmError: a label is no integer in [0, count).
     """
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise ChiasmError(f"{where}: labels are {labels.dtype} of shape {labels.shape}; one integer an image would do")
+        raise ChiasmError(f"{where}: labels are {labels.dtype} of shape {labels.shape}; expected one integer an image")
     wrong = labels[(labels < 0) | (labels >= count)]
     if len(wrong):
-        raise ChiasmError(f"{where}: {wrong[0]} is no label of {count} classes; 0 to {count - 1} would do")
+        raise ChiasmError(f"{where}: {wrong[0]} is no label of {count} classes; expected 0 to {count - 1}")
     return labels.astype(np.int64)
