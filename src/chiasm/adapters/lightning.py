@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from chiasm.adapters.watch import Given, Row, Watch
 from chiasm.errors import ChiasmError
 from chiasm.measuring import Measurement
-from chiasm.measuring.shown.blocks import Pairing
+from chiasm.measuring.sampling.blocks import Pairing
 
 Callback: Any = object
 # Both names hold the same library, and a Trainer knows its own callbacks best: the one that is there already is first.

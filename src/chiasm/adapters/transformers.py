@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from chiasm.adapters.watch import Given, Row, Watch
 from chiasm.errors import ChiasmError
 from chiasm.measuring import Measurement
-from chiasm.measuring.shown.blocks import Pairing
+from chiasm.measuring.sampling.blocks import Pairing
 
 try:
     from transformers import TrainerCallback

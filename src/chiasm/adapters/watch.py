@@ -12,7 +12,7 @@ from torch import nn
 from chiasm.deficits.arguments import is_whole
 from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring import LayerMeasurement, Measurement, measure
-from chiasm.measuring.guest import untouched
+from chiasm.measuring.instrument import untouched
 
 Given = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 Row = dict[str, Any]

@@ -15,7 +15,7 @@ import numpy as np
 from chiasm.errors import ChiasmError
 from chiasm.measuring.plan import design
 from chiasm.measuring.result import LayerMeasurement
-from chiasm.measuring.shown.dependence import Dependence
+from chiasm.measuring.sampling.dependence import Dependence
 from chiasm.measuring.variance.components import Components
 
 FORMAT = 1

@@ -1,4 +1,4 @@
-"""A guest leaves a model, and every stream of random numbers, as it found them."""
+"""A context that restores a model, and every stream of random numbers, to the state before it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def untouched(model: nn.Module, seed: int = 0) -> Iterator[None]:
     given a `forward` that switches it on.)
 
     Args:
-        model: the model to be guest of.
+        model: the model that is measured inside the block.
         seed: seeds the block's streams, so that a model that draws in evaluation mode gives the same numbers each time.
 
     Raises:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.guest.addresses import Address, addressed, tensor_at, tensors_in
+from chiasm.measuring.instrument.addresses import Address, addressed, tensor_at, tensors_in
 
 
 class _Enough(BaseException):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.guest import Capture, addressed, to_units, untouched, unwrapped, widest
+from chiasm.measuring.instrument import Capture, addressed, to_units, untouched, unwrapped, widest
 
 
 def hooks(model: nn.Module) -> int:
