@@ -14,7 +14,7 @@ from torch import Tensor
 
 from chiasm.measuring.result import LayerMeasurement
 from chiasm.measuring.variance.components import Accumulator
-from chiasm.measuring.variance.designs import Crossed
+from chiasm.measuring.variance.designs import FactorialDesign
 
 REPEATS = 2000
 UNITS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -46,7 +46,7 @@ def truth(f: Callable[[Tensor, Tensor], Tensor]) -> tuple[float, ...]:
 def main(repeats: int = REPEATS) -> None:
     generator = torch.Generator().manual_seed(0)
     for anchors, block in DESIGNS:
-        design, blocks = Crossed(2, block), anchors // block
+        design, blocks = FactorialDesign(2, block), anchors // block
         print(f"\n{anchors} anchors of each source in {blocks} blocks of {block}: {blocks * block**2} combinations")
         print(f"{'coverage of 95 %, of ' + str(repeats):32}    rsv synergy  total  first | sd of rsv, synergy")
         for name, f in UNITS.items():

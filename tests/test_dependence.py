@@ -16,8 +16,8 @@ from scipy.stats import hypergeom, permutation_test
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.shown import dependence as room
-from chiasm.measuring.shown.dependence import Dependence, dependence, distance_correlation
+from chiasm.measuring.sampling import dependence as room
+from chiasm.measuring.sampling.dependence import Dependence, dependence, distance_correlation
 from chiasm.tasks.digits import Digits
 from chiasm.tasks.stereogram import Stereogram
 

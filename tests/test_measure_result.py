@@ -11,13 +11,13 @@ from torch import Tensor
 from chiasm.errors import ChiasmError
 from chiasm.measuring import LayerMeasurement, Measurement
 from chiasm.measuring.variance.components import Accumulator, Components
-from chiasm.measuring.variance.designs import Crossed
+from chiasm.measuring.variance.designs import FactorialDesign
 from chiasm.measuring.variance.indices import PART, dead_units
 
 
 def layer_of(f: Tensor) -> LayerMeasurement:
     """Of answers (blocks, 8, 8, units)."""
-    sums = Accumulator(Crossed(2, 8), len(f), (f.shape[-1],))
+    sums = Accumulator(FactorialDesign(2, 8), len(f), (f.shape[-1],))
     sums.add(0, f.flatten(1, 2))
     return LayerMeasurement("fusion", ("left", "right"), sums.result())
 
@@ -127,7 +127,7 @@ def test_a_part_s_interval_is_the_hull_of_two_scales_inside_its_range_and_plain_
 def test_pairs_of_three_sources() -> None:
     # Rows of a cube: mean squares of a, b, ab, c, ac, bc, abc; four cells share each main effect.
     rows = np.array([16.0, 4, 0, 0, 0, 0, 0])[None, :, None]
-    layer = LayerMeasurement("f", ("x", "y", "z"), Components(Crossed(3, 2).forms, rows, np.ones(1)))
+    layer = LayerMeasurement("f", ("x", "y", "z"), Components(FactorialDesign(3, 2).contrasts, rows, np.ones(1)))
     assert layer.rsv("x", "y")[0] == pytest.approx(0.6)
     assert layer.rsv("y", "z")[0] == 1
     assert layer.rsv(j="x")[0] == pytest.approx(-0.6)

@@ -22,7 +22,7 @@ from chiasm.measuring.information.rank import rank
 from chiasm.measuring.probe import Probe, Seen, check_layers, look, summary
 from chiasm.measuring.result import LayerMeasurement
 from chiasm.measuring.variance.components import Components
-from chiasm.measuring.variance.designs import Crossed
+from chiasm.measuring.variance.designs import FactorialDesign
 from chiasm.networks import Fusion, FusionNetwork, SplitCNN, SplitMLP, Stacked
 from chiasm.randomness import seeded_globals
 from chiasm.sources import Batch, Source
@@ -135,7 +135,7 @@ def test_the_summary_counts_live_units_only() -> None:
     # Mean squares of four cells: two of each main effect of these variances, no interaction.
     first = np.array([[4.0, 1.0, 0.0, 0.0], [0.0, 1.0, 2.0, 0.0]])
     rows = np.concatenate([2 * first, np.zeros((1, 4))])[None]
-    layer = LayerMeasurement("z", ("l", "r"), Components(Crossed(2, 2).forms, rows, np.ones(1)))
+    layer = LayerMeasurement("z", ("l", "r"), Components(FactorialDesign(2, 2).contrasts, rows, np.ones(1)))
     told = {(q, source): v for q, _, source, v in summary("z", layer)}
     assert told["dead", None] == 1
     assert told["units", None] == 4
@@ -150,7 +150,7 @@ def test_a_unit_that_neither_of_the_two_compared_moves_leaves_their_mean_alone()
     # Mean squares of eight cells (three sources, two levels), by bit mask from 1: a unit of the third source alone.
     rows = np.zeros((7, 2))
     rows[0, 0], rows[3, 1] = 4.0, 4.0
-    layer = LayerMeasurement("z", ("a", "b", "c"), Components(Crossed(3, 2).forms, rows[None], np.ones(1)))
+    layer = LayerMeasurement("z", ("a", "b", "c"), Components(FactorialDesign(3, 2).contrasts, rows[None], np.ones(1)))
     told = {(q, source): v for q, _, source, v in summary("z", layer)}
     assert (told["dead", None], told["rsv_mean", None], told["rsv_beyond", None]) == (0, 1, 1)
     assert [told["share_mean", source] for source in "abc"] == [0.5, 0, 0.5]

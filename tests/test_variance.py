@@ -18,7 +18,7 @@ from torch import Tensor
 from chiasm.measuring.per_anchor import per_anchor
 from chiasm.measuring.result import LayerMeasurement
 from chiasm.measuring.variance.components import Accumulator, Components, Effects
-from chiasm.measuring.variance.designs import Crossed, Design, PickFreeze
+from chiasm.measuring.variance.designs import Design, FactorialDesign, PickFreeze
 
 Array = NDArray[np.float64]
 
@@ -56,7 +56,7 @@ def test_rows_are_the_mean_squares_of_any_anova_decomposition(sources: int, leve
         f = f + effect
         freedom = (levels - 1) ** subset.bit_count()
         squares[subset] = levels ** (sources - subset.bit_count()) * (effect**2).sum(tuple(range(sources))) / freedom
-    rows = Crossed(sources, levels).rows(torch.from_numpy(f.reshape(1, -1, 2)))[0]
+    rows = FactorialDesign(sources, levels).rows(torch.from_numpy(f.reshape(1, -1, 2)))[0]
     np.testing.assert_allclose(rows.numpy(), np.stack([squares[s] for s in range(1, 2**sources)]), rtol=1e-8, atol=1e-9)
 
 
@@ -72,7 +72,7 @@ def test_components_of_random_decompositions_are_unbiased(sources: int, levels: 
             if subset >> j & 1:
                 effect -= effect.mean(j, keepdims=True)
         f, true[subset] = f + effect, (effect**2).mean()
-    design = Crossed(sources, levels)
+    design = FactorialDesign(sources, levels)
     drawn = [rng.integers(0, states, (blocks, levels))[:, design.points[:, j]] for j in range(sources)]
     x = torch.from_numpy(f[tuple(drawn)])[..., None]
     c = gathered(design, x, groups=blocks)
@@ -87,7 +87,7 @@ def test_components_of_random_decompositions_are_unbiased(sources: int, levels: 
         "shapley": [sum(v / s.bit_count() for s, v in true.items() if s >> j & 1) for j in range(sources)],
     }
     for name, truth in wanted.items():
-        each = np.stack([getattr(Effects(design.forms, c.sums[b]), name) for b in range(blocks)])[..., 0]
+        each = np.stack([getattr(Effects(design.contrasts, c.sums[b]), name) for b in range(blocks)])[..., 0]
         # A mean of 4000 independent blocks stays within 4.5 of its standard errors (about 60 comparisons in all).
         assert (abs(each.mean(0) - truth) < 4.5 * each.std(0) / np.sqrt(blocks)).all(), name
 
@@ -110,7 +110,9 @@ POLYNOMIAL = np.array(
 )
 
 
-@pytest.mark.parametrize("design", [Crossed(3, 2), Crossed(3, 3), PickFreeze(3)], ids=["cube", "grid", "pick-freeze"])
+@pytest.mark.parametrize(
+    "design", [FactorialDesign(3, 2), FactorialDesign(3, 3), PickFreeze(3)], ids=["cube", "grid", "pick-freeze"]
+)
 def test_polynomials_of_three_sources(design: Design) -> None:
     c = gathered(design, shown(design, polynomial, 6000))
     e = c.whole
@@ -122,15 +124,15 @@ def test_polynomials_of_three_sources(design: Design) -> None:
     assert (abs(found - POLYNOMIAL) <= 5.5 * errors + 1e-12).all(), (found - POLYNOMIAL) / errors
     assert (e.total[1:, 4] == 0).all()  # a unit of one source has nothing of the others, exactly
     assert e.total[2, 5] == 0
-    np.testing.assert_allclose(e.synergy[[0, 4]], 0, atol=1e-12 if isinstance(design, Crossed) else 0.1)
+    np.testing.assert_allclose(e.synergy[[0, 4]], 0, atol=1e-12 if isinstance(design, FactorialDesign) else 0.1)
 
 
 def test_shapley_effects_are_the_mean_over_orders() -> None:
-    c = gathered(Crossed(3, 2), shown(Crossed(3, 2), polynomial, 200)).whole
+    c = gathered(FactorialDesign(3, 2), shown(FactorialDesign(3, 2), polynomial, 200)).whole
     parts = np.linalg.lstsq(np.eye(7), c.rows, rcond=None)[0]
     del parts
     # The variance that a set of sources explains, from totals: closed(S) = V - total of all others together.
-    design = Crossed(3, 2)
+    design = FactorialDesign(3, 2)
     closed = {(): np.zeros(6), (0, 1, 2): c.variance}
     for j in range(3):
         closed[(j,)] = c.first[j]
@@ -142,7 +144,7 @@ def test_shapley_effects_are_the_mean_over_orders() -> None:
             mean[j] += closed[tuple(sorted(order[: n + 1]))] - closed[tuple(sorted(order[:n]))]
     assert c.shapley is not None
     np.testing.assert_allclose(c.shapley, mean / factorial(3), atol=1e-10)
-    assert design.forms.sources == 3
+    assert len(design.contrasts.first) == 3
 
 
 @pytest.mark.parametrize("sources", [3, 6, 8])
@@ -169,7 +171,7 @@ def test_pick_freeze_agrees_with_all_corners(sources: int) -> None:
 
 @pytest.mark.parametrize("step", [1, 7, 64])
 def test_sums_do_not_depend_on_the_chunk_and_leaving_out_is_measuring_the_rest(step: int) -> None:
-    design = Crossed(2, 3)
+    design = FactorialDesign(2, 3)
     x = normal(37, 9, 4) * 2 + 5
     c = gathered(design, x, groups=5, step=step)
     rows = design.rows(x).numpy()
@@ -180,7 +182,7 @@ def test_sums_do_not_depend_on_the_chunk_and_leaving_out_is_measuring_the_rest(s
     for g in range(5):
         rest = np.delete(rows, slice(edges[g], edges[g + 1]), axis=0)
         np.testing.assert_allclose(c.without(g).rows, rest.mean(0), rtol=1e-12)
-        one_out.append(Effects(design.forms, rest.mean(0)).total)
+        one_out.append(Effects(design.contrasts, rest.mean(0)).total)
     error, freedom = c.spread(lambda e: e.total)
     np.testing.assert_allclose(error, np.sqrt(np.var(one_out, axis=0) * 4), rtol=1e-9)
     assert freedom == 4
@@ -190,31 +192,33 @@ def test_sums_do_not_depend_on_the_chunk_and_leaving_out_is_measuring_the_rest(s
 
 def test_float32_with_a_large_offset_keeps_its_digits() -> None:
     # The offset costs float32 1000 x 6e-8 of an answer before it gets here; the sums must add nothing to that.
-    x = (shown(Crossed(2, 4), lambda a, b: (a + 0.5 * b + a * b)[..., None], 300) + 1000).float()
-    single, double = gathered(Crossed(2, 4), x).whole, gathered(Crossed(2, 4), x.double()).whole
+    x = (shown(FactorialDesign(2, 4), lambda a, b: (a + 0.5 * b + a * b)[..., None], 300) + 1000).float()
+    single, double = gathered(FactorialDesign(2, 4), x).whole, gathered(FactorialDesign(2, 4), x.double()).whole
     np.testing.assert_allclose(single.total, double.total, rtol=2e-6)
     np.testing.assert_allclose(single.variance, double.variance, rtol=2e-6)
-    half = shown(Crossed(2, 4), lambda a, b: (a + b)[..., None], 50).half()
-    np.testing.assert_array_equal(gathered(Crossed(2, 4), half).sums, gathered(Crossed(2, 4), half.float()).sums)
+    half = shown(FactorialDesign(2, 4), lambda a, b: (a + b)[..., None], 50).half()
+    np.testing.assert_array_equal(
+        gathered(FactorialDesign(2, 4), half).sums, gathered(FactorialDesign(2, 4), half.float()).sums
+    )
 
 
 def test_a_diverged_row_of_a_stack_spoils_only_itself() -> None:
     x = normal(8, 4, 2, 3)
     x[5, 2, 1] = torch.nan
-    c = gathered(Crossed(2, 2), x)
+    c = gathered(FactorialDesign(2, 2), x)
     assert np.isfinite(c[0].whole.variance).all()
     assert np.isnan(c[1].whole.variance).all()
     assert c.flat().whole.total.shape == (2, 6)
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    sums = Accumulator(Crossed(2, 2), 4, (3,))
+    sums = Accumulator(FactorialDesign(2, 2), 4, (3,))
     with pytest.raises(ValueError, match="do not fit"):
         sums.add(0, torch.zeros(2, 5, 3))
     with pytest.raises(ValueError, match="do not fit"):
         sums.add(3, torch.zeros(2, 4, 3))
     sums.add(0, torch.zeros(2, 4, 3))
-    with pytest.raises(ValueError, match="already taken in"):
+    with pytest.raises(ValueError, match="already added"):
         sums.add(1, torch.zeros(2, 4, 3))
     with pytest.raises(ValueError, match="2 of 4 blocks"):
         sums.result()
@@ -259,7 +263,7 @@ def test_intervals_cover_at_the_default_number_of_anchors(name: str) -> None:
     # 99 %; a product's synergy, total and first lie at the end of their range, where an interval errs on one side only.
     f = UNITS[name]
     truth = quadrature(f)
-    design, repeats = Crossed(2, 4), 1000
+    design, repeats = FactorialDesign(2, 4), 1000
     hits = np.zeros(4)
     for part in range(20):
         x = shown(design, f, 1024 * 50, seed=part, dtype=torch.float32).reshape(50, 1024, 16).permute(1, 2, 0)
@@ -292,9 +296,9 @@ def test_the_papers_synthetic_units() -> None:
     rng = np.random.default_rng(0)
     w = torch.from_numpy(rng.beta(20, 20, 4000))
     w[2000:] = 1 - w[2000:]
-    design = Crossed(2, 4)
+    design = FactorialDesign(2, 4)
     e = gathered(design, shown(design, lambda a, b: 2**0.5 * (w * a[..., None] + (1 - w) * b[..., None]), 1024)).whole
-    layer = LayerMeasurement("", ("a", "b"), Components(design.forms, e.rows[None], np.ones(1)))
+    layer = LayerMeasurement("", ("a", "b"), Components(design.contrasts, e.rows[None], np.ones(1)))
     exact = ((2 * w - 1) / (w**2 + (1 - w) ** 2)).numpy()
     # All units share their anchors, so their errors go together: 4 / sqrt(4096) at most.
     assert abs(layer.rsv() - exact).max() < 0.0625
@@ -305,4 +309,4 @@ def test_the_papers_synthetic_units() -> None:
 
 
 def test_all_points_of_a_crossed_block() -> None:
-    assert Crossed(3, 2).points.tolist() == [list(p) for p in product((0, 1), repeat=3)]
+    assert FactorialDesign(3, 2).points.tolist() == [list(p) for p in product((0, 1), repeat=3)]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.shown.variants import ShiftsAndNoise, Variant, shifts_and_noise
+from chiasm.measuring.sampling.variants import ShiftsAndNoise, Variant, shifts_and_noise
 from chiasm.sources import Kind
 
 

@@ -15,7 +15,7 @@ from chiasm.loading import load_model, load_sources
 from chiasm.measuring import DependentSources, measure
 from chiasm.measuring.information.decoding import decode
 from chiasm.measuring.measure import Per
-from chiasm.measuring.shown.blocks import Pairing
+from chiasm.measuring.sampling.blocks import Pairing
 from chiasm.report import write_report
 from chiasm.report.measured import write_measured
 from chiasm.report.theory.page import check_folder, write_theory

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.measuring.shown.samples import as_tensor
+from chiasm.measuring.sampling.samples import as_tensor
 from chiasm.networks.custom import load_object
 from chiasm.tasks.archive import Archive
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from chiasm.deficits.arguments import is_whole
 from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring import LayerMeasurement, Measurement, measure
-from chiasm.measuring.guest import untouched
-from chiasm.measuring.shown.blocks import Pairing
+from chiasm.measuring.instrument import untouched
+from chiasm.measuring.sampling.blocks import Pairing
 
 HeldOut = Mapping[str, Any] | Callable[[], Mapping[str, Any]]
 Row = dict[str, Any]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from chiasm.adapters.monitor import HeldOut, Monitor, absent
 from chiasm.errors import ChiasmError
-from chiasm.measuring.shown.blocks import Pairing
+from chiasm.measuring.sampling.blocks import Pairing
 
 try:
     from transformers import TrainerCallback

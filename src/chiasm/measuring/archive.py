@@ -15,7 +15,7 @@ import numpy as np
 from chiasm.errors import ChiasmError
 from chiasm.measuring.plan import design
 from chiasm.measuring.result import LayerMeasurement
-from chiasm.measuring.shown.dependence import Dependence
+from chiasm.measuring.sampling.dependence import Dependence
 from chiasm.measuring.variance.components import Components
 
 FORMAT = 1
@@ -96,8 +96,8 @@ def _made(path: Path, about: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
     sources = tuple(about["sources"])
     layers = {}
     for n, layer in enumerate(about["layers"]):
-        forms = design(len(sources), layer["levels"]).forms
-        components = Components(forms, arrays[f"{n}.sums"], arrays[f"{n}.counts"])
+        contrasts = design(len(sources), layer["levels"]).contrasts
+        components = Components(contrasts, arrays[f"{n}.sums"], arrays[f"{n}.counts"])
         layers[layer["name"]] = LayerMeasurement(
             layer["name"],
             sources,

@@ -12,7 +12,7 @@ import polars as pl
 from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.measurement import Measurement
 from chiasm.measuring.variance.components import GROUPS
-from chiasm.measuring.variance.forms import Array
+from chiasm.measuring.variance.contrasts import Array
 
 SUMMARIES = {"mean_rsv": (-1.0, 1.0), "mean_synergy": (0.0, 1.0), "beyond": (0.0, 1.0), "mean_share": (0.0, 1.0)}
 

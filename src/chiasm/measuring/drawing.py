@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.result import LayerMeasurement
-from chiasm.measuring.variance.forms import Array
+from chiasm.measuring.variance.contrasts import Array
 from chiasm.pictures.bands import TICKS, Band, bands, bands_height
 from chiasm.pictures.cell import Cell, cells, heading_height
 from chiasm.pictures.field import field_height, heat, line

@@ -16,7 +16,7 @@ from chiasm.errors import ChiasmError
 from chiasm.measuring.passes import Passes
 from chiasm.measuring.per_anchor import per_anchor
 from chiasm.measuring.result import LayerMeasurement
-from chiasm.measuring.shown.blocks import Blocks
+from chiasm.measuring.sampling.blocks import Blocks
 from chiasm.measuring.variance.components import Accumulator
 from chiasm.measuring.variance.designs import Design
 

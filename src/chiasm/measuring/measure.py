@@ -14,16 +14,16 @@ from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
 from chiasm.measuring.gathering import gather
-from chiasm.measuring.guest.units import to_units
-from chiasm.measuring.guest.untouched import untouched, unwrapped
+from chiasm.measuring.instrument.units import to_units
+from chiasm.measuring.instrument.untouched import untouched, unwrapped
 from chiasm.measuring.measurement import DependentSources, Measurement
 from chiasm.measuring.passes import Passes
 from chiasm.measuring.plan import Estimator, Plan, plan
 from chiasm.measuring.result import LayerMeasurement
-from chiasm.measuring.shown.blocks import Blocks, Pairing, local, product, within_class
-from chiasm.measuring.shown.dependence import Dependence, dependence
-from chiasm.measuring.shown.samples import Samples, as_tensor, check, leaves
-from chiasm.measuring.shown.variants import Variant
+from chiasm.measuring.sampling.blocks import Blocks, Pairing, local, product, within_class
+from chiasm.measuring.sampling.dependence import Dependence, dependence
+from chiasm.measuring.sampling.samples import Samples, as_tensor, check, leaves
+from chiasm.measuring.sampling.variants import Variant
 from chiasm.measuring.variance.designs import Design
 from chiasm.networks import FusionNetwork
 from chiasm.networks.calling import Forward, forward_of

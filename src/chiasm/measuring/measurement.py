@@ -14,8 +14,8 @@ import polars as pl
 from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.archive import load, save
 from chiasm.measuring.result import LayerMeasurement
-from chiasm.measuring.shown.dependence import Dependence
-from chiasm.measuring.variance.forms import Array
+from chiasm.measuring.sampling.dependence import Dependence
+from chiasm.measuring.variance.contrasts import Array
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.guest.capture import Capture, widest
-from chiasm.measuring.guest.untouched import untouched
-from chiasm.measuring.shown.blocks import Blocks
-from chiasm.measuring.shown.samples import Samples, pick, size, told
+from chiasm.measuring.instrument.capture import Capture, widest
+from chiasm.measuring.instrument.untouched import untouched
+from chiasm.measuring.sampling.blocks import Blocks
+from chiasm.measuring.sampling.samples import Samples, pick, size, told
 from chiasm.measuring.variance.designs import Design
 from chiasm.networks import FusionNetwork
 

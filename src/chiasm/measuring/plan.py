@@ -9,7 +9,7 @@ from typing import Any, Literal, final
 
 from chiasm.errors import ChiasmError
 from chiasm.measuring.variance.components import GROUPS
-from chiasm.measuring.variance.designs import MOST_CROSSED, Crossed, Design, PickFreeze
+from chiasm.measuring.variance.designs import MOST_FACTORIAL, Design, FactorialDesign, PickFreeze
 
 Estimator = Literal["grid", "pick_freeze"]
 
@@ -62,7 +62,7 @@ class Plan:
 @cache
 def design(sources: int, levels: int) -> Design:
     """Return the design of a block, made once."""
-    return Crossed(sources, levels) if sources <= MOST_CROSSED else PickFreeze(sources)
+    return FactorialDesign(sources, levels) if sources <= MOST_FACTORIAL else PickFreeze(sources)
 
 
 def plan(sources: int, samples: int, anchors: Any, estimator: Any, block: Any, pooling: str, pairing: str) -> Plan:
@@ -81,7 +81,7 @@ def plan(sources: int, samples: int, anchors: Any, estimator: Any, block: Any, p
     if estimator not in ("auto", "grid", "pick_freeze"):
         raise ChiasmError(f"estimator = {estimator!r}; 'auto', 'grid' or 'pick_freeze' would do")
     chosen: Estimator = ("grid" if sources == 2 else "pick_freeze") if estimator == "auto" else estimator
-    if chosen == "grid" and sources > MOST_CROSSED:
+    if chosen == "grid" and sources > MOST_FACTORIAL:
         raise ChiasmError(
             f"a grid of {sources} sources needs too many answers; estimator='pick_freeze' takes any number of sources"
         )

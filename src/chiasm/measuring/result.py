@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.variance.components import Components, Effects
-from chiasm.measuring.variance.forms import Array, pairs_of
-from chiasm.measuring.variance.indices import ATANH, LOG, LOGIT, PART, Quantity, dead_units, over, rsv
+from chiasm.measuring.variance.contrasts import Array, pairs_of
+from chiasm.measuring.variance.indices import ATANH, LOG, LOGIT, PART, UnitIndex, dead_units, ratio, rsv
 
 # What rounding alone may spread a number by, over its size: float32's 6e-8 of each of some operations.
 ROUNDING = 5e-7
@@ -35,8 +35,8 @@ class LayerMeasurement:
         dead: (units,) bool: variance below 1e-6 of the median variance of the layer's units that vary at all, or a
             spread that is no more than float32's rounding of numbers of this size.
 
-    >>> from chiasm.measuring.variance.designs import Crossed
-    >>> nine_to_one = Components(Crossed(2, 2).forms, np.array([[[18.0], [2.0], [0.0]]]), np.array([1.0]))
+    >>> from chiasm.measuring.variance.designs import FactorialDesign
+    >>> nine_to_one = Components(FactorialDesign(2, 2).contrasts, np.array([[[18.0], [2.0], [0.0]]]), np.array([1.0]))
     >>> layer = LayerMeasurement("fusion", ("left", "right"), nine_to_one)
     >>> layer.rsv("left", "right"), layer.rsv("right", "left"), layer.synergy()
     (array([0.8]), array([-0.8]), array([0.]))
@@ -206,7 +206,7 @@ class LayerMeasurement:
         Raises:
             ChiasmError: an unknown quantity or source.
         """
-        q = self._quantity(quantity, **options)
+        q = self._index(quantity, **options)
         return self._masked(np.clip(q.raw(self.effects), *q.range), q)
 
     def standard_error(self, quantity: str, **options: Any) -> Array:
@@ -218,7 +218,7 @@ class LayerMeasurement:
         Raises:
             ChiasmError: an unknown quantity or source, or too few anchors for two blocks.
         """
-        q = self._quantity(quantity, **options)
+        q = self._index(quantity, **options)
         return self._masked(self._spread(q)[0], q)
 
     def interval(self, quantity: str, level: float = 0.95, **options: Any) -> Array:
@@ -246,7 +246,7 @@ class LayerMeasurement:
 
         if not 0 < level < 1:
             raise ChiasmError(f"level = {level} is not a probability between 0 and 1; 0.95 is usual")
-        q = self._quantity(quantity, **options)
+        q = self._index(quantity, **options)
         value = q.raw(self.effects)
         error, freedom = self._spread(q)
         ends = q.scale.ends(value, stdtrit(freedom, (1 + level) / 2) * error)
@@ -294,7 +294,7 @@ class LayerMeasurement:
     def _plus_minus(self, quantity: str, **options: Any) -> str:
         return f" ± {self.standard_error(quantity, **options):.2f}" if len(self.components.counts) > 1 else ""
 
-    def _quantity(self, quantity: str, i: str | None = None, j: str | None = None, cut: float = 0.5) -> Quantity:
+    def _index(self, quantity: str, i: str | None = None, j: str | None = None, cut: float = 0.5) -> UnitIndex:
         a, b = self._pair(i, j)
         at = pairs_of(len(self.sources)).index((min(a, b), max(a, b)))
 
@@ -305,28 +305,28 @@ class LayerMeasurement:
                     f"Shapley effects need the variances of all subsets of sources, measured for 2 to 5 of them; with "
                     f"{len(self.sources)} they lie between first() and total()"
                 )
-            return over(effects, e.variance)
+            return ratio(effects, e.variance)
 
         def synergy(e: Effects) -> Array:
-            return over(e.synergy, e.variance)
+            return ratio(e.synergy, e.variance)
 
         def share(e: Effects) -> Array:
             total = e.total
-            return over(total, total.sum(0))
+            return ratio(total, total.sum(0))
 
         known = {
-            "rsv": Quantity(lambda e: rsv(e, a, b), (-1.0, 1.0), ATANH),
-            "synergy": Quantity(synergy, scale=PART),
-            "interaction": Quantity(lambda e: over(e.pairs[at], e.variance), scale=PART),
-            "total": Quantity(lambda e: over(e.total, e.variance), scale=PART),
-            "first": Quantity(lambda e: over(e.first, e.variance), scale=PART),
-            "share": Quantity(share, scale=LOGIT),
-            "shapley": Quantity(shapley, scale=PART),
-            "variance": Quantity(lambda e: e.variance, (0.0, np.inf), LOG, of_units=False),
-            "mean_rsv": Quantity(lambda e: self._mean(rsv(e, a, b)), (-1.0, 1.0), ATANH, of_units=False),
-            "mean_synergy": Quantity(lambda e: self._mean(synergy(e)), of_units=False),
-            "mean_share": Quantity(lambda e: np.stack([self._mean(x) for x in share(e)]), scale=LOGIT, of_units=False),
-            "beyond": Quantity(lambda e: self._share_beyond(rsv(e, a, b), cut), of_units=False),
+            "rsv": UnitIndex(lambda e: rsv(e, a, b), (-1.0, 1.0), ATANH),
+            "synergy": UnitIndex(synergy, scale=PART),
+            "interaction": UnitIndex(lambda e: ratio(e.pairs[at], e.variance), scale=PART),
+            "total": UnitIndex(lambda e: ratio(e.total, e.variance), scale=PART),
+            "first": UnitIndex(lambda e: ratio(e.first, e.variance), scale=PART),
+            "share": UnitIndex(share, scale=LOGIT),
+            "shapley": UnitIndex(shapley, scale=PART),
+            "variance": UnitIndex(lambda e: e.variance, (0.0, np.inf), LOG, of_units=False),
+            "mean_rsv": UnitIndex(lambda e: self._mean(rsv(e, a, b)), (-1.0, 1.0), ATANH, of_units=False),
+            "mean_synergy": UnitIndex(lambda e: self._mean(synergy(e)), of_units=False),
+            "mean_share": UnitIndex(lambda e: np.stack([self._mean(x) for x in share(e)]), scale=LOGIT, of_units=False),
+            "beyond": UnitIndex(lambda e: self._share_beyond(rsv(e, a, b), cut), of_units=False),
         }
         if quantity not in known:
             raise unknown("quantity", quantity, known)
@@ -350,12 +350,12 @@ class LayerMeasurement:
         outside = np.where(np.isnan(x), np.nan, (x > cut if cut >= 0 else x < cut).astype(np.float64))
         return self._mean(outside)
 
-    def _spread(self, q: Quantity) -> tuple[Array, int]:
+    def _spread(self, q: UnitIndex) -> tuple[Array, int]:
         if len(self.components.counts) < 2:
             raise ChiasmError(
                 "one block of anchors alone tells no error; measure more anchors, or smaller blocks of them"
             )
         return self.components.spread(q.raw)
 
-    def _masked(self, x: Array, q: Quantity) -> Array:
+    def _masked(self, x: Array, q: UnitIndex) -> Array:
         return np.asarray(np.where(self.dead, np.nan, x) if q.of_units else x, dtype=np.float64)

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.measuring.guest.capture import widest
-from chiasm.measuring.guest.untouched import untouched
 from chiasm.measuring.information.shapley import subsets as every_subset
 from chiasm.measuring.information.usable import STANDS, Usable
+from chiasm.measuring.instrument.capture import widest
+from chiasm.measuring.instrument.untouched import untouched
 from chiasm.measuring.passes import MOST_ANSWERS, WIDEST_CPU, WIDEST_DEVICE, home
-from chiasm.measuring.shown.samples import Samples, check, each, size, take, told
+from chiasm.measuring.sampling.samples import Samples, check, each, size, take, told
 from chiasm.networks import FusionNetwork
 from chiasm.networks.calling import Forward, forward_of, unwrapped
 from chiasm.randomness import generator

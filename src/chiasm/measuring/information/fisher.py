@@ -19,10 +19,10 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.measuring.guest.untouched import untouched
 from chiasm.measuring.information.gradients import Labels, members_of, traces, within
+from chiasm.measuring.instrument.untouched import untouched
 from chiasm.measuring.passes import home
-from chiasm.measuring.shown.samples import Samples, check, take
+from chiasm.measuring.sampling.samples import Samples, check, take
 from chiasm.networks import FusionNetwork
 from chiasm.networks.calling import Forward, forward_of, unwrapped
 from chiasm.randomness import generator

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.func import vjp, vmap
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.measuring.shown.samples import Samples, check, each, told
+from chiasm.measuring.sampling.samples import Samples, check, each, told
 from chiasm.randomness import generator
 
 Labels = Literal["sampled", "exact"]

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.guest.capture import Capture
-from chiasm.measuring.guest.units import to_units
-from chiasm.measuring.guest.untouched import untouched
+from chiasm.measuring.instrument.capture import Capture
+from chiasm.measuring.instrument.units import to_units
+from chiasm.measuring.instrument.untouched import untouched
 from chiasm.measuring.passes import home
-from chiasm.measuring.shown.samples import Samples, check, take, told
+from chiasm.measuring.sampling.samples import Samples, check, take, told
 from chiasm.measuring.variance.indices import dead_units
 from chiasm.networks.calling import Forward, forward_of
 from chiasm.randomness import generator

@@ -12,7 +12,7 @@ from torch.func import functional_call
 
 from chiasm.measuring.information.gradients import traces
 from chiasm.measuring.probe.number import Number
-from chiasm.measuring.shown.samples import Samples
+from chiasm.measuring.sampling.samples import Samples
 from chiasm.networks import Stacked
 from chiasm.randomness import generator
 from chiasm.sources import Batch

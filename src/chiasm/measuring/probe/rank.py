@@ -8,8 +8,8 @@ from math import nan
 import torch
 from torch import Tensor
 
-from chiasm.measuring.guest.units import to_units
 from chiasm.measuring.information.rank import Spread
+from chiasm.measuring.instrument.units import to_units
 from chiasm.measuring.probe.number import CHUNK, Number
 from chiasm.networks import Stacked
 from chiasm.randomness import generator

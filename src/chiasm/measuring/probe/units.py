@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.guest.units import to_units
+from chiasm.measuring.instrument.units import to_units
 from chiasm.measuring.plan import plan
 from chiasm.measuring.probe.number import CHUNK, Number
 from chiasm.measuring.probe.spec import Probe
 from chiasm.measuring.result import LayerMeasurement
-from chiasm.measuring.shown.blocks import product
+from chiasm.measuring.sampling.blocks import product
 from chiasm.measuring.variance.components import Accumulator
 from chiasm.networks import Stacked
 from chiasm.sources import Batch

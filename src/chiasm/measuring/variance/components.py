@@ -1,4 +1,4 @@
-"""Components of variance of many units, with the groups of blocks that tell how sure they are."""
+"""Components of variance of many units, and the groups of blocks that their standard errors come from."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from chiasm.measuring.variance.contrasts import Array, Contrasts
 from chiasm.measuring.variance.designs import Design
-from chiasm.measuring.variance.forms import Array, Forms
 
 # Groups of blocks for standard errors. Student's t of 15 degrees of freedom widens an interval by 8.7 % over the normal
 # one; coverage was the same with 16, 64 and 256 groups, and memory grows with them.
@@ -24,71 +24,71 @@ class Effects:
     """Unbiased components of variance of many units; (*units,) stands for the units' axes.
 
     Attributes:
-        forms: how rows combine.
+        contrasts: the coefficients that combine the rows.
         rows: (rows, *units) what a design keeps, averaged over blocks.
     """
 
-    forms: Forms
+    contrasts: Contrasts
     rows: Array
 
     @property
     def first(self) -> Array:
         """(sources, *units) what each source explains alone, V_j; noise may make it slightly negative."""
-        return self._of(self.forms.first)
+        return self._of(self.contrasts.first)
 
     @property
     def total(self) -> Array:
-        """(sources, *units) what each source takes part in, T_j; never negative."""
-        return self._of(self.forms.total)
+        """(sources, *units) the total effect of each source, T_j; never negative."""
+        return self._of(self.contrasts.total)
 
     @property
     def variance(self) -> Array:
         """(*units,) the variance over all sources, V; never negative."""
-        return self._of(self.forms.variance)
+        return self._of(self.contrasts.variance)
 
     @property
     def synergy(self) -> Array:
         """(*units,) what needs more than one source, V - sum of V_j."""
-        return self._of(self.forms.synergy)
+        return self._of(self.contrasts.synergy)
 
     @property
     def pairs(self) -> Array:
         """(pairs, *units) what needs both sources of a pair; never negative."""
-        return self._of(self.forms.pairs)
+        return self._of(self.contrasts.pairs)
 
     @property
     def shapley(self) -> Array | None:
-        """(sources, *units) Shapley effects times V, adding to V; None where the design cannot tell."""
-        return None if self.forms.shapley is None else self._of(self.forms.shapley)
+        """(sources, *units) Shapley effects times V, adding to V; None where the design mixes subsets."""
+        return None if self.contrasts.shapley is None else self._of(self.contrasts.shapley)
 
-    def _of(self, form: Array) -> Array:
-        return np.tensordot(form, self.rows, axes=1)
+    def _of(self, contrast: Array) -> Array:
+        return np.tensordot(contrast, self.rows, axes=1)
 
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Components:
-    """What was kept of all blocks, in groups.
+    """The sums that a design keeps, added up over the blocks of each group.
 
     Attributes:
-        forms: how rows combine.
+        contrasts: the coefficients that combine the rows.
         sums: (groups, rows, *units) float64, added up over the blocks of a group.
-        counts: (groups,) blocks of each group, each as much as it weighs.
+        counts: (groups,) the number of blocks of each group, weighted.
     """
 
-    forms: Forms
+    contrasts: Contrasts
     sums: Array
     counts: Array
 
     @property
     def whole(self) -> Effects:
         """The components from all blocks."""
-        return Effects(self.forms, self.sums.sum(0) / self.counts.sum())
+        return Effects(self.contrasts, self.sums.sum(0) / self.counts.sum())
 
     def without(self, group: int) -> Effects:
         """The components with one group of blocks left out."""
         rest = np.arange(len(self.counts)) != group
-        return Effects(self.forms, self.sums[rest].sum(0) / self.counts[rest].sum())
+        return Effects(self.contrasts, self.sums[rest].sum(0) / self.counts[rest].sum())
 
     def spread(self, quantity: Callable[[Effects], Array]) -> tuple[Array, int]:
         """Return the standard error of a function of the effects, and its degrees of freedom.
@@ -122,18 +122,18 @@ class Components:
 
     def __getitem__(self, index: int) -> Self:
         """Return the components at one place of the first axis of the units: a row of a stack of networks."""
-        return type(self)(self.forms, self.sums[:, :, index], self.counts)
+        return type(self)(self.contrasts, self.sums[:, :, index], self.counts)
 
     def part(self, units: slice) -> Self:
         """Return the components of some of the units of one axis."""
-        return type(self)(self.forms, self.sums[..., units].copy(), self.counts)
+        return type(self)(self.contrasts, self.sums[..., units].copy(), self.counts)
 
     def flat(self) -> Self:
         """Return the components with units on one axis, whatever axes they had."""
-        return type(self)(self.forms, self.sums.reshape(*self.sums.shape[:2], -1), self.counts)
+        return type(self)(self.contrasts, self.sums.reshape(*self.sums.shape[:2], -1), self.counts)
 
     def arrays(self) -> Mapping[str, Array]:
-        """Return what is needed beside the forms to make the components again."""
+        """Return what is needed beside the contrasts to rebuild the components."""
         return {"sums": self.sums, "counts": self.counts}
 
 
@@ -142,14 +142,14 @@ class Accumulator:
     """Add up what a design keeps of many blocks, group by group: memory grows with units, not with answers.
 
     Args:
-        design: what a block is.
-        blocks: how many there will be.
+        design: the combinations of one block.
+        blocks: the number of blocks.
         shape: the units' axes.
         device: where the answers are.
-        groups: into how many groups the blocks are divided; never more than blocks.
+        groups: the number of groups that the blocks are divided into; at most `blocks`.
 
-    >>> from chiasm.measuring.variance.designs import Crossed
-    >>> sums = Accumulator(Crossed(2, 2), blocks=1, shape=(1,))
+    >>> from chiasm.measuring.variance.designs import FactorialDesign
+    >>> sums = Accumulator(FactorialDesign(2, 2), blocks=1, shape=(1,))
     >>> a, b = torch.tensor([[0.0], [2.0]]), torch.tensor([[0.0, 4.0]])
     >>> sums.add(0, (a + b).reshape(1, 4, 1))
     >>> effects = sums.result().whole
@@ -167,28 +167,28 @@ class Accumulator:
     ) -> None:
         self.design, self.blocks, self.shape = design, blocks, shape
         self.groups = min(groups, blocks)
-        self._seen = torch.zeros(blocks, dtype=torch.bool)
+        self._added = torch.zeros(blocks, dtype=torch.bool)
         self._weights = torch.zeros(self.groups, dtype=torch.float64)
         self._sums: Tensor | None = None
         self._device = device
 
     def add(self, start: int, answers: Tensor, weights: Tensor | None = None) -> None:
-        """Take in the answers to blocks [start, start + n), each block once.
+        """Add the answers to blocks [start, start + n); each block may be added once.
 
         Args:
             start: the first block.
             answers: (n, points, *shape), any floating dtype; half precision is widened to float32.
-            weights: (n,) how much each block counts; by default all alike.
+            weights: (n,) the weight of each block; by default 1.
 
         Raises:
-            ValueError: the answers do not fit, or belong to blocks already taken in.
+            ValueError: the answers have the wrong shape, or belong to blocks already added.
         """
         n, points = len(answers), len(self.design.points)
         if tuple(answers.shape[1:]) != (points, *self.shape) or start < 0 or start + n > self.blocks:
             raise ValueError(f"answers {tuple(answers.shape)} from block {start} do not fit {self.blocks} blocks")
-        if bool(self._seen[start : start + n].any()):
-            raise ValueError(f"blocks {start} to {start + n - 1} were already taken in")
-        self._seen[start : start + n] = True
+        if bool(self._added[start : start + n].any()):
+            raise ValueError(f"blocks {start} to {start + n - 1} were already added")
+        self._added[start : start + n] = True
         x = answers.detach().reshape(n, points, -1)
         rows = self.design.rows(x if x.dtype in (torch.float32, torch.float64) else x.float())
         if weights is not None:
@@ -198,9 +198,9 @@ class Accumulator:
         for group in range(self._group(start), self._group(start + n - 1) + 1):
             first, last = self._first(group), self._first(group + 1)
             own = slice(max(first - start, 0), last - start)
-            some = rows[own]
-            self._sums[group] += some.sum(0, dtype=torch.float64)
-            self._weights[group] += float(len(some) if weights is None else weights[own].double().sum())
+            group_rows = rows[own]
+            self._sums[group] += group_rows.sum(0, dtype=torch.float64)
+            self._weights[group] += float(len(group_rows) if weights is None else weights[own].double().sum())
 
     def result(self) -> Components:
         """Return the components in float64 on the host.
@@ -208,10 +208,12 @@ class Accumulator:
         Raises:
             ValueError: blocks are missing.
         """
-        if self._sums is None or not bool(self._seen.all()):
-            raise ValueError(f"{int(self._seen.sum())} of {self.blocks} blocks were seen")
+        if self._sums is None or not bool(self._added.all()):
+            raise ValueError(f"{int(self._added.sum())} of {self.blocks} blocks were added")
         sums = self._sums.cpu().numpy()
-        return Components(self.design.forms, sums.reshape(*sums.shape[:2], *self.shape), self._weights.numpy().copy())
+        return Components(
+            self.design.contrasts, sums.reshape(*sums.shape[:2], *self.shape), self._weights.numpy().copy()
+        )
 
     def _first(self, group: int) -> int:
         return -(-group * self.blocks // self.groups)

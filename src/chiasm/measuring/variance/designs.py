@@ -11,20 +11,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chiasm.measuring.variance.forms import Forms, forms_from, pairs_of
+from chiasm.measuring.variance.contrasts import Contrasts, contrasts_from, pairs_of
 
 # All combinations of two anchors a source are 2^N answers a block; beyond this many sources only some are shown.
-MOST_CROSSED = 5
+MOST_FACTORIAL = 5
 
 
 class Design(Protocol):
     """What is done with a block: `levels` anchors of each of `sources` sources, drawn independently.
 
     Attributes:
-        sources: how many.
+        sources: the number of sources.
         levels: anchors of each source in a block.
         points: (points, sources) int64, which anchor of each source each answer is about, in [0, levels).
-        forms: how the rows combine into components of variance.
+        contrasts: the coefficients that combine the rows into components of variance.
     """
 
     @property
@@ -37,15 +37,15 @@ class Design(Protocol):
     def points(self) -> Tensor: ...
 
     @property
-    def forms(self) -> Forms: ...
+    def contrasts(self) -> Contrasts: ...
 
     def rows(self, x: Tensor) -> Tensor:
-        """Map the answers (blocks, points, units) to what is kept of them, (blocks, rows, units), none negative."""
+        """Reduce the answers (blocks, points, units) to sums of squares (blocks, rows, units), 0 or more."""
         ...
 
 
 @final
-class Crossed:
+class FactorialDesign:
     """Every anchor of a source with every anchor of all others: a random-effects layout with one answer a cell.
 
     Kept are the mean squares MS_S of every subset S of sources, of expectation (Searle, Casella and McCulloch, Variance
@@ -60,9 +60,9 @@ class Crossed:
         sources: 2 or more.
         levels: 2 or more.
 
-    >>> two = Crossed(2, 3)
+    >>> two = FactorialDesign(2, 3)
     >>> a, b = torch.tensor([0.0, 1.0, 5.0])[:, None], torch.tensor([2.0, 4.0, 6.0])
-    >>> (torch.from_numpy(two.forms.first) @ two.rows((a + b).reshape(1, 9, 1)).double())[0, :, 0].round().tolist()
+    >>> (torch.from_numpy(two.contrasts.first) @ two.rows((a + b).reshape(1, 9, 1)).double())[0, :, 0].round().tolist()
     [7.0, 4.0]
     """
 
@@ -74,11 +74,11 @@ class Crossed:
         for n in range(1, levels):
             steps[n - 1] = (np.arange(levels) < n) - n * (np.arange(levels) == n)
             steps[n - 1] /= np.sqrt(n * (n + 1))
-        self._contrasts = torch.from_numpy(steps[:, 1:].copy())
+        self._level_contrasts = torch.from_numpy(steps[:, 1:].copy())
 
     @cached_property
-    def forms(self) -> Forms:
-        """The forms, by inversion over supersets."""
+    def contrasts(self) -> Contrasts:
+        """The contrasts, by inversion over supersets."""
         subsets = range(1, 2**self.sources)
         parts = {
             s: {
@@ -88,11 +88,11 @@ class Crossed:
             }
             for s in subsets
         }
-        return forms_from(parts, self.sources, 2**self.sources - 1)
+        return contrasts_from(parts, self.sources, 2**self.sources - 1)
 
     def rows(self, x: Tensor) -> Tensor:
         """Return the mean squares (blocks, 2^sources - 1, units), by bit mask from 1."""
-        k, contrasts = self.levels, self._contrasts.to(x.device, x.dtype)
+        k, contrasts = self.levels, self._level_contrasts.to(x.device, x.dtype)
         parts = {0: x.reshape(len(x), *[k] * self.sources, x.shape[-1])}
         for j in reversed(range(self.sources)):
             split: dict[int, Tensor] = {}
@@ -121,7 +121,7 @@ class PickFreeze:
     block, half the mean squared difference of answers that differ in source j (T_j), in all sources but j, in all
     sources (V), and mixed differences in i and j. Totals by Jansen (1999); first order V_j = V - T_(all but j), the
     estimator of Jansen as recommended by Saltelli et al. (2010, table 2); pairs by mixed differences (Liu and Owen
-    2006, theorem 1). Which larger groups of sources work together cannot be told, nor, then, Shapley effects.
+    2006, theorem 1). Which larger groups of sources work together is not estimated, and so neither are Shapley effects.
 
     Args:
         sources: 3 or more.
@@ -132,9 +132,9 @@ class PickFreeze:
     def __init__(self, sources: int) -> None:
         self.sources = sources
         full = 2**sources - 1
-        one = [1 << j for j in range(sources)]
+        single = [1 << j for j in range(sources)]
         self._pairs = pairs_of(sources)
-        masks = [0, full, *one, *(full ^ bit for bit in one), *(one[i] | one[j] for i, j in self._pairs)]
+        masks = [0, full, *single, *(full ^ bit for bit in single), *(single[i] | single[j] for i, j in self._pairs)]
         masks = list(dict.fromkeys(masks))
         self.points = torch.tensor([[mask >> j & 1 for j in range(sources)] for mask in masks])
         place = {mask: n for n, mask in enumerate(masks)}
@@ -143,19 +143,19 @@ class PickFreeze:
             """Places of all pairs of answers that differ in just these sources."""
             return torch.tensor([(n, place[m ^ by]) for m, n in place.items() if m ^ by in place and m < m ^ by])
 
-        self._differences = [differing_in(by) for by in (*one, *(full ^ bit for bit in one), full)]
+        self._differences = [differing_in(by) for by in (*single, *(full ^ bit for bit in single), full)]
         self._mixed = torch.tensor(
-            [[place[0], place[one[i]], place[one[j]], place[one[i] | one[j]]] for i, j in self._pairs]
+            [[place[0], place[single[i]], place[single[j]], place[single[i] | single[j]]] for i, j in self._pairs]
         )
 
     @cached_property
-    def forms(self) -> Forms:
-        """The forms: most rows are what is wanted already."""
+    def contrasts(self) -> Contrasts:
+        """The contrasts; most rows are components already."""
         n, pairs = self.sources, len(self._pairs)
         rows = np.eye(2 * n + 1 + pairs)
         total, others, variance = rows[:n], rows[n : 2 * n], rows[2 * n]
         first = variance - others
-        return Forms(first, total, variance, variance - first.sum(0), rows[2 * n + 1 :], None)
+        return Contrasts(first, total, variance, variance - first.sum(0), rows[2 * n + 1 :], None)
 
     def rows(self, x: Tensor) -> Tensor:
         """Return (blocks, 2 * sources + 1 + pairs, units)."""

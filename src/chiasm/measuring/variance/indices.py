@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiasm.measuring.variance.components import Effects
-from chiasm.measuring.variance.forms import Array
+from chiasm.measuring.variance.contrasts import Array
 
 # A unit is dead below this fraction of its layer's median variance.
 DEAD = 1e-6
@@ -22,7 +22,7 @@ STILL = 1e-12
 @final
 @dataclass(frozen=True, slots=True)
 class Scale:
-    """Where estimates of a quantity are nearly normal: a map there, the map back, and the first one's slope.
+    """A scale on which estimates of an index are nearly normal: the map to it, its inverse, and the slope of the map.
 
     Attributes:
         wide: whether an interval is the hull of the one on this scale and the plain one, and the plain one alone where
@@ -31,8 +31,8 @@ class Scale:
             1 (pure products). Coverage of the hull, measured: see `LayerMeasurement.interval`.
     """
 
-    there: Callable[[Array], Array]
-    back: Callable[[Array], Array]
+    forward: Callable[[Array], Array]
+    inverse: Callable[[Array], Array]
     slope: Callable[[Array], Array]
     wide: bool = False
 
@@ -43,8 +43,8 @@ class Scale:
         """
         plain = np.stack([value - margin, value + margin])
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            z, wide = self.there(value), margin * self.slope(value)
-            ends = np.stack([self.back(z - wide), self.back(z + wide)])
+            z, wide = self.forward(value), margin * self.slope(value)
+            ends = np.stack([self.inverse(z - wide), self.inverse(z + wide)])
         if self.wide:
             inside = (plain[0] > 0) & (plain[1] < 1) & np.isfinite(ends).all(0)
             hull = np.stack([np.minimum(plain[0], ends[0]), np.maximum(plain[1], ends[1])])
@@ -56,20 +56,20 @@ PLAIN = Scale(lambda x: x, lambda z: z, np.ones_like)
 # artanh(RSV) = log(T_i / T_j) / 2, and logit(share) = log(T_j / the rest): ratios of variances are nearly log-normal.
 ATANH = Scale(np.arctanh, np.tanh, lambda x: 1 / (1 - x**2))
 LOGIT = Scale(lambda p: np.log(p / (1 - p)), lambda z: 1 / (1 + np.exp(-z)), lambda p: 1 / (p * (1 - p)))
-PART = Scale(LOGIT.there, LOGIT.back, LOGIT.slope, wide=True)
+PART = Scale(LOGIT.forward, LOGIT.inverse, LOGIT.slope, wide=True)
 LOG = Scale(np.log, np.exp, lambda x: 1 / x)
 
 
 @final
 @dataclass(frozen=True, slots=True)
-class Quantity:
-    """One index as a function of components, before clipping.
+class UnitIndex:
+    """One index of units, or one summary of a layer, as a function of components, before clipping.
 
     Attributes:
         raw: maps components to (..., units), or to () for a summary of the layer.
         range: the least and the greatest value.
-        scale: where its errors are even.
-        of_units: whether there is one number a unit that is undefined for dead ones.
+        scale: the scale on which its errors are nearly normal.
+        of_units: whether it is one number a unit, undefined for dead units.
     """
 
     raw: Callable[[Effects], Array]
@@ -81,20 +81,21 @@ class Quantity:
 def rsv(e: Effects, i: int, j: int) -> Array:
     """Return the relative source variance of components, (*units,): the i-th source at +1, the j-th at -1."""
     total = e.total
-    return over(total[i] - total[j], total[i] + total[j])
+    return ratio(total[i] - total[j], total[i] + total[j])
 
 
-def over(part: Array, whole: Array) -> Array:
-    """Divide, with NaN where there is nothing to divide by."""
+def ratio(part: Array, total: Array) -> Array:
+    """Divide, with NaN where the divisor is not above 0."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(whole > 0, part / whole, np.nan)
+        return np.where(total > 0, part / total, np.nan)
 
 
 def dead_units(variance: Array) -> NDArray[np.bool_]:
-    """Return which units do not vary: below 1e-6 of the median variance of those that vary at all.
+    """Return which units are dead: below 1e-6 of the median variance of those that vary at all.
 
-    The median leaves out units without any variance, as else a layer of which most are dead would have a median of 0
-    and no dead unit; "without any" is below 1e-12 of the largest, as float32 rounding lets few units stand quite still.
+    The median leaves out units without any variance, because otherwise a layer of mostly dead units would have a median
+    of 0 and no dead unit; "without any" is below 1e-12 of the largest, as float32 rounding leaves few units exactly
+    constant.
 
     >>> dead_units(np.array([0.0, 1e-14, 1e-15, 1.0, 2.0])).tolist()
     [True, True, True, False, False]

@@ -1,4 +1,4 @@
-"""From a layer's output to its units: which axis holds channels, and what becomes of positions."""
+"""From a layer's output to its units: which axis holds channels, and how positions are pooled."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from chiasm.errors import ChiasmError
 
 
 def to_units(x: Tensor, per: str, channel_axis: int | None = None) -> Tensor:
-    """Turn a layer's output into units: (n, ...) -> (n, *units), float32 or wider, copied only where it must be.
+    """Turn a layer's output into units: (n, ...) -> (n, *units), float32 or float64, copied only where necessary.
 
     Args:
         x: samples first. (n,) is one unit a sample whatever the axis.
@@ -29,7 +29,7 @@ def to_units(x: Tensor, per: str, channel_axis: int | None = None) -> Tensor:
     (torch.Size([2, 5, 7]), torch.Size([2, 3, 4, 4]))
     """
     if per not in ("channel", "position"):
-        raise ChiasmError(f"per = {per!r}; 'channel' or 'position' would do")
+        raise ChiasmError(f"per = {per!r}; expected 'channel' or 'position'")
     if x.is_complex():
         raise ChiasmError("a layer's output is complex; measure its real part, its imaginary part or its modulus")
     if x.dim() == 0:

@@ -1,4 +1,4 @@
-"""What named layers give in a forward pass, caught by hooks that never outlive it."""
+"""Capturing the outputs of named layers in a forward pass, by hooks that never outlive it."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.guest.addresses import Address, addressed, tensor_at, tensors_in
+from chiasm.measuring.instrument.addresses import Address, addressed, tensor_at, tensors_in
 
 
-class _Enough(BaseException):
-    """Ends a pass whose rest nobody needs; not an Exception, so that a model that handles errors lets it through."""
+class _StopPass(BaseException):
+    """Ends a pass that needs no more layers; not an Exception, so that a model that handles errors lets it through."""
 
 
 @final
 class Capture:
-    """A context in which the outputs of layers are caught; on leaving it, also by an error, every hook is gone.
+    """A context that captures the outputs of layers; on leaving it, also by an error, every hook is removed.
 
     Args:
-        model: the module whose layers are meant; a wrapper (`DataParallel`, `torch.compile`) is looked through.
+        model: the module whose layers are captured; wrappers (`DataParallel`, `torch.compile`) are unwrapped.
         layers: addresses (see `addressed`): "fusion", "act#1" (the second call), "encoder:last_hidden_state" (a part of
             the output), "" (the model's output), ":logits" (a part of that).
         keep: what to keep of a layer's output, called inside the forward pass; by default all of it. What is kept is
@@ -36,8 +36,8 @@ class Capture:
 
     >>> net = nn.Sequential(nn.Linear(2, 3), nn.ReLU(inplace=True), nn.LSTM(3, 4))
     >>> with Capture(net, ["0", "", "2:1.0"]) as capture:
-    ...     seen = capture.run(lambda: net(torch.ones(5, 2))[0])
-    >>> {name: tuple(x.shape) for name, x in seen.items()}
+    ...     outputs = capture.run(lambda: net(torch.ones(5, 2))[0])
+    >>> {name: tuple(x.shape) for name, x in outputs.items()}
     {'0': (5, 3), '': (5, 4), '2:1.0': (1, 4)}
     """
 
@@ -53,7 +53,7 @@ class Capture:
 
     def _begin(self, stop: bool) -> None:
         self._stop = stop
-        self._seen: dict[str, Tensor] = {}
+        self._captured: dict[str, Tensor] = {}
         self._refused: dict[str, ChiasmError] = {}
         self._same: list[tuple[ref[Tensor], int, Tensor]] = []
         self._calls: dict[nn.Module, int] = dict.fromkeys(self._by_module, 0)
@@ -76,24 +76,24 @@ class Capture:
         """Run one forward pass and return what was kept of each layer, in the order of the layers.
 
         Args:
-            forward: runs the pass; what it returns is the model's output, looked at only where "" or ":part" is asked.
-            stop: leave the pass as soon as every layer was seen. Only a whole pass can tell whether a layer is called
-                twice, so the first one should be whole. Where the model's output is asked for, every pass is.
+            forward: runs the pass; what it returns is the model's output, used only where "" or ":part" is asked for.
+            stop: end the pass as soon as every layer was captured. Only a complete pass shows whether a layer is called
+                twice, so the first one should be complete. Where the model's output is asked for, every pass is.
 
         Raises:
-            ChiasmError: a layer was not called, or called several times and not told which; or its output is not a
-                tensor that can be measured.
+            ChiasmError: a layer was not called, or called several times without a choice of the call; or its output
+                is not a tensor that can be measured.
         """
         outputs = [address for address in self._addresses if address.module is None]
         self._begin(stop)
         try:
-            with suppress(_Enough):
+            with suppress(_StopPass):
                 output = forward()
                 for address in outputs:
                     self._take(address, output)
             for address in self._addresses:
                 self._check(address)
-            return {address.text: self._seen[address.text] for address in self._addresses}
+            return {address.text: self._captured[address.text] for address in self._addresses}
         finally:
             self._begin(stop=False)
 
@@ -103,34 +103,34 @@ class Capture:
         for address in self._by_module[module]:
             if call == (address.call or 0):
                 self._take(address, output)
-        if self._stop and len(self._seen) + len(self._refused) == len(self._addresses):
-            raise _Enough
+        if self._stop and len(self._captured) + len(self._refused) == len(self._addresses):
+            raise _StopPass
 
     def _take(self, address: Address, output: Any) -> None:
-        # An error is told after the pass: only then is it known how often the layer is called.
+        # An error is raised after the pass: only then is it known how often the layer is called.
         try:
-            found = tensor_at(address, output)
-            version = -1 if found.is_inference() else found._version
+            tensor = tensor_at(address, output)
+            version = -1 if tensor.is_inference() else tensor._version
             for other, when, kept in self._same:
                 # A module that hands its input on, a dropout in evaluation mode or a sequence's last layer.
-                if other() is found and when == version >= 0:
-                    self._seen[address.text] = kept
+                if other() is tensor and when == version >= 0:
+                    self._captured[address.text] = kept
                     return
-            x = found.detach()
+            x = tensor.detach()
             kept = self._keep(x)
         except ChiasmError as error:
             self._refused[address.text] = error
             return
         shared = kept.untyped_storage().data_ptr() == x.untyped_storage().data_ptr()
-        self._seen[address.text] = kept.clone() if shared else kept
-        self._same.append((ref(found), version, self._seen[address.text]))
+        self._captured[address.text] = kept.clone() if shared else kept
+        self._same.append((ref(tensor), version, self._captured[address.text]))
 
     def _check(self, address: Address) -> None:
         module = address.module
         if module is not None:
             calls = self._calls[module]
             if calls == 0:
-                raise ChiasmError(f"{address.told} was not called in the forward pass; {_why_never(module)}")
+                raise ChiasmError(f"{address.subject} was not called in the forward pass; {_why_never(module)}")
             if address.call is not None and address.call >= calls:
                 raise ChiasmError(
                     f"layer '{address.text}': '{address.name}' is called {_times(calls)} in one forward pass, and "
@@ -139,7 +139,7 @@ class Capture:
             # With `stop` the pass may have ended after the first call, and what comes later is not known.
             if address.call is None and calls > 1:
                 raise ChiasmError(
-                    f"{address.told} is called {calls} times in one forward pass; name one call: "
+                    f"{address.subject} is called {calls} times in one forward pass; name one call: "
                     f"'{address.at(0, address.part)}' ... '{address.at(calls - 1, address.part)}'"
                 )
         if address.text in self._refused:
@@ -159,12 +159,12 @@ def _why_never(module: nn.Module) -> str:
 
 
 def widest(model: nn.Module, forward: Callable[[], Any], samples: int) -> int:
-    """Return how many numbers a sample the largest output of any module of `model` has in one forward pass.
+    """Return the size per sample of the largest output of any module of `model` in one forward pass.
 
     Args:
-        model: the module; outputs in tuples, mappings and dataclasses are looked into.
+        model: the module; tensors in tuples, mappings and dataclasses count.
         forward: runs the pass.
-        samples: how many samples it is shown.
+        samples: the number of samples in that pass.
 
     >>> net = nn.Sequential(nn.Linear(3, 40), nn.Linear(40, 2))
     >>> widest(net, lambda: net(torch.ones(5, 3)), 5)

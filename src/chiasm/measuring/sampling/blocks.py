@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.shown.samples import Samples, each, take
-from chiasm.measuring.shown.variants import Variant, shifts_and_noise
+from chiasm.measuring.sampling.samples import Samples, each, take
+from chiasm.measuring.sampling.variants import Variant, shifts_and_noise
 from chiasm.randomness import generator
 
 Pairing = Literal["product", "within_class", "local"]

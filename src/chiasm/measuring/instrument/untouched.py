@@ -1,4 +1,4 @@
-"""A guest leaves a model, and every stream of random numbers, as it found them."""
+"""A context that restores a model, and every stream of random numbers, to the state before it."""
 
 from __future__ import annotations
 
@@ -31,18 +31,19 @@ MOST_COPIED = 2**30
 def untouched(model: nn.Module, seed: int = 0) -> Iterator[None]:
     """Inside the block the model is in evaluation mode, without gradients, and randomness is the block's own.
 
-    After it, also after an error, everything is as it was: each submodule's mode, its attributes, and what its lists,
-    dicts and random generators hold; the bits of parameters (of all together up to 1 GiB; beyond that a model must not
-    write to them itself), buffers and other tensors, in the tensors they were held in; gradients, and which parameters
-    require them; and the random streams of torch (CPU, CUDA, MPS), numpy and Python. Hooks of the user stay at work.
+    After it, also after an error, everything is restored: each submodule's mode, its attributes, the contents of its
+    lists and dicts, and the state of its random generators; the bits of parameters (of all together up to 1 GiB; beyond
+    that a model must not write to them itself), buffers and other tensors, in the same tensors; gradients, and which
+    parameters require them; and the random streams of torch (CPU, CUDA, MPS), numpy and Python. Hooks of the user stay
+    active.
 
     Inside, nothing stands between hooks and layers, nor between the numbers and the model: what is compiled runs
     eagerly, attention takes no path that skips its layers, a parallel wrapper stays on one device, and `torch.autocast`
-    around the block is off, so that the model runs in its own precision. (One that works under autocast alone can be
-    given a `forward` that switches it on.)
+    around the block is off, so that the model runs in its own precision. (A model that needs autocast can be given a
+    `forward` that switches it on.)
 
     Args:
-        model: the model to be guest of.
+        model: the model that is measured inside the block.
         seed: seeds the block's streams, so that a model that draws in evaluation mode gives the same numbers each time.
 
     Raises:
@@ -60,9 +61,9 @@ def untouched(model: nn.Module, seed: int = 0) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(_own_streams(seed))
         stack.enter_context(torch.no_grad())
-        stack.enter_context(_plainly())
-        found = _Found(model)
-        stack.callback(found.put_back)
+        stack.enter_context(_eager_layers())
+        state = _ModelState(model)
+        stack.callback(state.restore)
         for parameter in model.parameters():
             parameter.grad = None
         for module in list(model.modules()):
@@ -75,7 +76,7 @@ def untouched(model: nn.Module, seed: int = 0) -> Iterator[None]:
 
 
 @contextmanager
-def _plainly() -> Iterator[None]:
+def _eager_layers() -> Iterator[None]:
     """Run the layers of models as they are written: no compiler, no fused attention, no autocast."""
     with ExitStack() as stack:
         # Nothing was compiled where torch's compiler was never imported, and importing it takes a second or more.
@@ -91,14 +92,14 @@ def _plainly() -> Iterator[None]:
 
 
 @final
-class _Found:
-    """A model as it was found: what its modules hold, and the bits of its tensors."""
+class _ModelState:
+    """The state of a model: what its modules contain, and the bits of its tensors."""
 
     def __init__(self, model: nn.Module) -> None:
         self._modes = [(module, module.training) for module in model.modules()]
-        self._held = [_Held(vars(module)) for module in model.modules()]
+        self._contents = [_Contents(vars(module)) for module in model.modules()]
         for module in model.modules():
-            self._held += [_Held(v) for v in vars(module).values() if type(v) in CONTAINERS]
+            self._contents += [_Contents(v) for v in vars(module).values() if type(v) in CONTAINERS]
         # A TorchScript module keeps its buffers out of Python's sight.
         self._scripted = [
             (module, dict(module.named_buffers(recurse=False)))
@@ -107,27 +108,29 @@ class _Found:
         ]
         parameters = list(model.parameters())
         self._parameters = [(p, p.requires_grad, p.grad) for p in parameters]
-        others = [x for held in self._held for x in held.values() if isinstance(x, Tensor)]
-        self._rewind = [back for held in self._held for x in held.values() if (back := _stream(x)) is not None]
+        others = [x for contents in self._contents for x in contents.values() if isinstance(x, Tensor)]
+        self._streams = [
+            back for contents in self._contents for x in contents.values() if (back := _stream(x)) is not None
+        ]
         others += [x for _, buffers in self._scripted for x in buffers.values()]
         copied = sum(p.numel() * p.element_size() for p in parameters) <= MOST_COPIED
-        apart = {id(p) for p in parameters}
+        parameter_ids = {id(p) for p in parameters}
         tensors = {id(x): x for x in (*parameters, *others)}
-        self._tensors = [_Bits(x, copied or id(x) not in apart) for x in tensors.values()]
+        self._tensors = [_TensorState(x, copied or id(x) not in parameter_ids) for x in tensors.values()]
 
-    def put_back(self) -> None:
-        for held in self._held:
-            held.put_back()
+    def restore(self) -> None:
+        for contents in self._contents:
+            contents.restore()
         for module, mode in self._modes:
             module.training = mode
         for module, buffers in self._scripted:
             for name, buffer in buffers.items():
                 if getattr(module, name) is not buffer:
                     setattr(module, name, buffer)
-        for bits in self._tensors:
-            bits.put_back()
-        for rewind in self._rewind:
-            rewind()
+        for tensor in self._tensors:
+            tensor.restore()
+        for restore_stream in self._streams:
+            restore_stream()
         for parameter, requires_grad, grad in self._parameters:
             if parameter.requires_grad != requires_grad:
                 parameter.requires_grad_(requires_grad)
@@ -139,8 +142,8 @@ CONTAINERS = (dict, OrderedDict, defaultdict, list, set, deque)
 
 
 @final
-class _Held:
-    """What a dict, list, set or deque holds."""
+class _Contents:
+    """The contents of a dict, list, set or deque."""
 
     def __init__(self, container: Any) -> None:
         self._container = container
@@ -149,7 +152,7 @@ class _Held:
     def values(self) -> Iterator[Any]:
         return (v for _, v in self._items) if isinstance(self._container, dict) else iter(self._items)
 
-    def put_back(self) -> None:
+    def restore(self) -> None:
         container, items = self._container, self._items
         if isinstance(container, dict):
             before = dict(items)
@@ -164,7 +167,7 @@ class _Held:
 
 
 def _stream(x: Any) -> Callable[[], object] | None:
-    """Return what puts a model's own generator of random numbers back to where it stands; None: it is no generator."""
+    """Return a function that restores the present state of a random generator; None: x is no generator."""
     if isinstance(x, torch.Generator):
         return partial(x.set_state, x.get_state())
     if isinstance(x, np.random.Generator):
@@ -175,8 +178,8 @@ def _stream(x: Any) -> Callable[[], object] | None:
 
 
 @final
-class _Bits:
-    """The bits of a tensor, and the memory that it held them in."""
+class _TensorState:
+    """The bits of a tensor, and the memory that contains them."""
 
     def __init__(self, x: Tensor, copied: bool) -> None:
         plain = type(x) in (Tensor, nn.Parameter) and x.layout is torch.strided and not (x.is_meta or x.is_nested)
@@ -185,7 +188,7 @@ class _Bits:
         self._data = x.data if plain else None
         self._before = _memory(x).clone() if plain and copied else None
 
-    def put_back(self) -> None:
+    def restore(self) -> None:
         if self._data is None:
             return
         x, data = self._tensor, self._data
@@ -205,7 +208,7 @@ def _memory(x: Tensor) -> Tensor:
 
 @contextmanager
 def _own_streams(seed: int) -> Iterator[None]:
-    # Generators are seeded one by one: torch.manual_seed would also seed devices whose state is not put back here.
+    # Generators are seeded one by one: torch.manual_seed would also seed devices whose state is not restored here.
     ours = stream_seed(seed, "measure")
     generators = list(_generators())
     states = [each.get_state() for each in generators]

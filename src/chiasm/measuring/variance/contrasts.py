@@ -1,4 +1,4 @@
-"""Linear forms: how the sums that a design keeps combine into components of variance."""
+"""Contrasts: the coefficients that combine the sums a design keeps into components of variance."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ Array = NDArray[np.float64]
 
 @final
 @dataclass(frozen=True, slots=True, eq=False)
-class Forms:
-    """Coefficients that turn the rows a design keeps of a unit into its components of variance.
+class Contrasts:
+    """Coefficients that combine the rows a design keeps of a unit into its components of variance.
 
     With f = f0 + sum over subsets S of sources of f_S (the ANOVA decomposition under independent sources) and
     s_S = Var(f_S), each component is a sum of some s_S:
@@ -30,7 +30,7 @@ class Forms:
         pairs: (pairs, rows) for each pair i < j in order all s_S with i and j in S: what needs both, and maybe more
             (the total interaction index of Fruth, Roustant and Kuhnt 2014; superset importance, Liu and Owen 2006).
         shapley: (sources, rows) for each j the sum of s_S / |S| over all S with j in it: Shapley effects (Owen 2014);
-            None where a design cannot tell the subsets apart.
+            None where a design mixes subsets.
     """
 
     first: Array
@@ -40,25 +40,20 @@ class Forms:
     pairs: Array
     shapley: Array | None
 
-    @property
-    def sources(self) -> int:
-        """How many sources there are."""
-        return len(self.first)
-
 
 def pairs_of(sources: int) -> list[tuple[int, int]]:
-    """Return the pairs of sources i < j, in the order of `Forms.pairs`."""
+    """Return the pairs of sources i < j, in the order of `Contrasts.pairs`."""
     return list(combinations(range(sources), 2))
 
 
-def forms_from(parts: Mapping[int, Mapping[int, Fraction]], sources: int, rows: int) -> Forms:
-    """Return the forms of a design that knows every s_S.
+def contrasts_from(parts: Mapping[int, Mapping[int, Fraction]], sources: int, rows: int) -> Contrasts:
+    """Return the contrasts of a design that estimates every s_S.
 
     Args:
         parts: for every subset S, as a bit mask from 1 to 2^sources - 1, the coefficients of s_S by row. Fractions, so
-            that what cancels leaves exactly zero: a unit that one source alone reaches then has no trace of the others.
-        sources: how many.
-        rows: how many.
+            that what cancels leaves exactly zero: if only one source reaches a unit, those of the others are 0.
+        sources: the number of sources.
+        rows: the number of rows that the design keeps.
     """
 
     def weighed(weight: Mapping[int, Fraction]) -> Array:
@@ -72,7 +67,7 @@ def forms_from(parts: Mapping[int, Mapping[int, Fraction]], sources: int, rows: 
         return {s: Fraction(1) for s in parts if all(s >> j & 1 for j in members)}
 
     each = range(sources)
-    return Forms(
+    return Contrasts(
         first=np.stack([weighed({1 << j: Fraction(1)}) for j in each]),
         total=np.stack([weighed(all_with(j)) for j in each]),
         variance=weighed(all_with()),

@@ -1,4 +1,4 @@
-"""The small notation for what is measured: a layer, which of its calls, which part of its output."""
+"""The notation for what is measured: a layer, one of its calls, a part of its output."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REST = re.compile(r"(?:#(?P<call>\d+))?(?::(?P<part>.+))?", re.DOTALL)
 @final
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a measured tensor is found.
+    """The place of a measured tensor in a forward pass.
 
     Attributes:
         text: the address as the user gave it, "encoder#1:hidden_states.3".
@@ -44,8 +44,8 @@ class Address:
     part: str = ""
 
     @property
-    def told(self) -> str:
-        """How a sentence begins that tells what this layer did."""
+    def subject(self) -> str:
+        """The subject of an error message about this layer."""
         return "the model" if self.module is None else f"layer '{self.name}'"
 
     def at(self, call: int | None = None, part: str = "") -> str:
@@ -60,7 +60,7 @@ def addressed(model: nn.Module, layers: Sequence[str]) -> list[Address]:
     An address is a layer's name as in `model.named_modules()`, "" for the model's output; then "#k" for the k-th call
     of the layer in one forward pass, from 0; then ":part" for a part of its output, "0" or "hidden_states.3". A name
     that itself holds "#" or ":" comes first. Inside `DataParallel` and `torch.compile`, names with and without the
-    wrapper's own part ("module.", "_orig_mod.") do.
+    wrapper's own part ("module.", "_orig_mod.") are accepted.
 
     Raises:
         ChiasmError: no layer, a layer given twice, or one the model lacks (the nearest names are listed).
@@ -85,7 +85,7 @@ def addressed(model: nn.Module, layers: Sequence[str]) -> list[Address]:
 
 
 def _without_wrappers(modules: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
-    """Leave out of names what wrappers add to them."""
+    """Return the modules by their names without the prefixes that wrappers add."""
     wrappers = {name: inner for name, module in modules.items() if (inner := wrapped_name(module)) is not None}
     short: dict[str, nn.Module] = {}
     for name, module in modules.items():
@@ -96,7 +96,7 @@ def _without_wrappers(modules: Mapping[str, nn.Module]) -> dict[str, nn.Module]:
 
 
 def _address(layer: str, known: Mapping[str, nn.Module]) -> Address | None:
-    # A name out of a wrapped model does for the model that was in it, too.
+    # A name of a wrapped model also addresses the model inside the wrapper.
     bare = WRAPPING.sub("", layer)
     return _parsed(layer, layer, known) or (_parsed(layer, bare, known) if bare != layer else None)
 
@@ -104,10 +104,10 @@ def _address(layer: str, known: Mapping[str, nn.Module]) -> Address | None:
 def _parsed(text: str, layer: str, known: Mapping[str, nn.Module]) -> Address | None:
     # The longest name that fits: names may hold '#' and ':' themselves.
     for end in range(len(layer), -1, -1):
-        found = REST.fullmatch(layer, end) if layer[:end] in known else None
-        if found is None:
+        match = REST.fullmatch(layer, end) if layer[:end] in known else None
+        if match is None:
             continue
-        name, call, part = layer[:end], found["call"], found["part"] or ""
+        name, call, part = layer[:end], match["call"], match["part"] or ""
         if name == "" and call is not None:
             raise ChiasmError(f"layer '{layer}': the model's output has no calls to count; give ':part' of it, or ''")
         module = unwrapped(known[name]) if name else None
@@ -129,7 +129,7 @@ def _unknown(layer: str, known: Mapping[str, nn.Module], names: Sequence[str]) -
 
 
 def tensor_at(address: Address, output: Any) -> Tensor:
-    """Return the tensor that an address means in what its layer returned.
+    """Return the tensor that an address names in what its layer returned.
 
     Without a part: the output itself, or the only tensor in it; of a model's output by head, the head "both".
 
@@ -140,19 +140,19 @@ def tensor_at(address: Address, output: Any) -> Tensor:
         return _measurable(address, _part(address, output))
     if isinstance(output, Tensor):
         return _measurable(address, output)
-    # A network of the bench returns logits by head; its output is what the head "both" says.
+    # A network of the bench returns logits by head; its output is that of the head "both".
     if address.module is None and isinstance(output, Mapping) and isinstance(output.get("both"), Tensor):
         return _measurable(address, output["both"])
-    held = list(tensors_in(output))
-    if len(held) == 1:
-        return _measurable(address, held[0][1])
+    tensors = list(tensors_in(output))
+    if len(tensors) == 1:
+        return _measurable(address, tensors[0][1])
     if output is None:
-        raise ChiasmError(f"{address.told} returns nothing (None); name a layer that returns a tensor")
-    if not held:
-        raise ChiasmError(f"{address.told} returns a {type(output).__name__}, not a tensor; name one that does")
+        raise ChiasmError(f"{address.subject} returns nothing (None); name a layer that returns a tensor")
+    if not tensors:
+        raise ChiasmError(f"{address.subject} returns a {type(output).__name__}, not a tensor; name one that does")
     raise ChiasmError(
-        f"{address.told} returns a {type(output).__name__} with several tensors; name one: "
-        f"{_listed(address, [path for path, _ in held])}"
+        f"{address.subject} returns a {type(output).__name__} with several tensors; name one: "
+        f"{_listed(address, [path for path, _ in tensors])}"
     )
 
 
@@ -175,8 +175,8 @@ def _children(output: Any, opaque: bool = True) -> dict[str, Any]:
         return {str(i): value for i, value in enumerate(output)}
     if dataclasses.is_dataclass(output) and not isinstance(output, type):
         return {field.name: getattr(output, field.name) for field in dataclasses.fields(output)}
-    held = getattr(output, "__dict__", {}) if opaque else {}
-    return {key: value for key, value in held.items() if not key.startswith("_")}
+    attributes = getattr(output, "__dict__", {}) if opaque else {}
+    return {key: value for key, value in attributes.items() if not key.startswith("_")}
 
 
 def _part(address: Address, output: Any) -> Any:
@@ -190,7 +190,7 @@ def _part(address: Address, output: Any) -> Any:
         if (taken := next(fitting, None)) is None:
             known = [path for path, _ in tensors_in(output)]
             listed = f"name one: {_listed(address, known)}" if known else f"its output is a {type(output).__name__}"
-            raise ChiasmError(f"{address.told} has no part '{address.part}' in its output; {listed}")
+            raise ChiasmError(f"{address.subject} has no part '{address.part}' in its output; {listed}")
         value, keys = children[".".join(keys[:taken])], keys[taken:]
     if isinstance(value, Tensor):
         return value
@@ -198,7 +198,7 @@ def _part(address: Address, output: Any) -> Any:
     if len(below) == 1:
         return next(tensors_in(value))[1]
     more = f"; name one: {_listed(address, below)}" if below else ""
-    raise ChiasmError(f"part '{address.part}' of {address.told} is a {type(value).__name__}, not a tensor{more}")
+    raise ChiasmError(f"part '{address.part}' of {address.subject} is a {type(value).__name__}, not a tensor{more}")
 
 
 def _listed(address: Address, parts: Sequence[str]) -> str:
@@ -209,15 +209,15 @@ def _listed(address: Address, parts: Sequence[str]) -> str:
 
 
 def _measurable(address: Address, x: Tensor) -> Tensor:
-    told = address.told if not address.part else f"part '{address.part}' of {address.told}"
+    subject = address.subject if not address.part else f"part '{address.part}' of {address.subject}"
     gives = "returns" if not address.part else "is"
     if x.is_nested:
-        raise ChiasmError(f"{told} {gives} a nested tensor, whose samples differ in shape; pad it to one shape")
+        raise ChiasmError(f"{subject} {gives} a nested tensor, whose samples differ in shape; pad it to one shape")
     if x.layout is not torch.strided or x.is_quantized or x.is_meta:
         kind = "a quantised" if x.is_quantized else "a meta" if x.is_meta else f"a {x.layout}".replace("torch.", "")
-        raise ChiasmError(f"{told} {gives} {kind} tensor; an ordinary dense tensor would do")
+        raise ChiasmError(f"{subject} {gives} {kind} tensor; expected an ordinary dense tensor")
     if x.is_complex():
-        raise ChiasmError(f"{told} {gives} complex; measure its real part, its imaginary part or its modulus")
+        raise ChiasmError(f"{subject} {gives} complex; measure its real part, its imaginary part or its modulus")
     if x.dim() == 0:
-        raise ChiasmError(f"{told} {gives} a single number; a layer's output must hold one a sample")
+        raise ChiasmError(f"{subject} {gives} a single number; a layer's output must hold one a sample")
     return x

@@ -17,9 +17,9 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.guest import Capture, untouched, unwrapped
+from chiasm.measuring.instrument import Capture, untouched, unwrapped
 
-LIMIT = sys.modules["chiasm.measuring.guest.untouched"]
+LIMIT = sys.modules["chiasm.measuring.instrument.untouched"]
 
 
 class Restless(nn.Module):

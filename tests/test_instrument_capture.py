@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.guest import Capture, addressed, to_units, untouched, unwrapped, widest
+from chiasm.measuring.instrument import Capture, addressed, to_units, untouched, unwrapped, widest
 
 
 def hooks(model: nn.Module) -> int:
@@ -160,11 +160,11 @@ def test_how_often_a_layer_is_called_is_told_before_what_it_returns() -> None:
 
 def test_hooks_are_gone_after_an_error_and_those_of_the_user_stay_in_order() -> None:
     model = nn.Sequential(nn.Linear(3, 4), nn.ReLU())
-    told: list[str] = []
-    model[0].register_forward_hook(lambda *_: told.append("first"))
+    message: list[str] = []
+    model[0].register_forward_hook(lambda *_: message.append("first"))
 
     def second(_module: nn.Module, _inputs: Any, output: Tensor) -> Tensor:
-        told.append("second")
+        message.append("second")
         return output * 0
 
     model[0].register_forward_hook(second)
@@ -176,7 +176,7 @@ def test_hooks_are_gone_after_an_error_and_those_of_the_user_stay_in_order() -> 
         widest(model, lambda: model(torch.ones(2, 5)), 2)
     assert list(model[0]._forward_hooks.items()) == before
     assert caught(model, ["0"], torch.ones(2, 3))["0"].eq(0).all(), "the output as the user's hooks left it"
-    assert told == ["first", "second"]
+    assert message == ["first", "second"]
 
 
 def test_widest_counts_the_largest_output_of_a_sample_wherever_it_is() -> None:
@@ -246,7 +246,7 @@ def test_parts_of_outputs(make: Callable[[Tensor], Any], part: str, factor: int)
 
 
 @pytest.mark.parametrize(
-    ("make", "part", "told"),
+    ("make", "part", "message"),
     [
         (
             lambda x: Output(x, (x, x)),
@@ -272,10 +272,10 @@ def test_parts_of_outputs(make: Callable[[Tensor], Any], part: str, factor: int)
         (lambda x: torch.nested.nested_tensor([x[0], x[1, :2]], layout=torch.jagged), "", "returns a nested tensor"),
     ],
 )
-def test_outputs_that_have_no_one_tensor(make: Callable[[Tensor], Any], part: str, told: str) -> None:
+def test_outputs_that_have_no_one_tensor(make: Callable[[Tensor], Any], part: str, message: str) -> None:
     with pytest.raises(ChiasmError) as error:
         out_of(make, part)
-    assert told in str(error.value)
+    assert message in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -285,11 +285,11 @@ def test_the_models_own_output() -> None:
     seen = caught(heads, ["", ":left"], x)
     assert torch.equal(seen[""], x * 2)
     assert torch.equal(seen[":left"], x)
-    for make, told in [
+    for make, message in [
         (lambda _: None, r"the model returns nothing \(None\)"),
         (lambda x: {"a": x, "b": x}, r"the model returns a dict with several tensors; name one: ':a', ':b'"),
     ]:
-        with pytest.raises(ChiasmError, match=told):
+        with pytest.raises(ChiasmError, match=message):
             caught(Returns(make), [""], x)
     silent = nn.Sequential(nn.Linear(3, 2), Returns(lambda _: None))
     assert caught(silent, ["0"], x)["0"].shape == (2, 2)
@@ -313,7 +313,7 @@ def test_names_that_look_like_addresses_come_first() -> None:
 
 
 @pytest.mark.parametrize(
-    ("layers", "told"),
+    ("layers", "message"),
     [
         (["2"], "unknown layer '2'; known layers: 0, 1"),
         (["2:x"], "unknown layer '2'"),
@@ -326,17 +326,17 @@ def test_names_that_look_like_addresses_come_first() -> None:
         ([nn.ReLU()], "not the modules themselves"),
     ],
 )
-def test_addresses_that_name_nothing(layers: Any, told: str) -> None:
+def test_addresses_that_name_nothing(layers: Any, message: str) -> None:
     with pytest.raises(ChiasmError) as error:
         addressed(nn.Sequential(nn.Linear(1, 1), nn.ReLU()), layers)
-    assert told in str(error.value)
+    assert message in str(error.value)
 
 
 def test_unknown_layers_list_the_nearest_of_many() -> None:
     large = nn.Sequential(*[nn.Linear(1, 1) for _ in range(300)])
-    with pytest.raises(ChiasmError, match="the 12 nearest of 300") as told:
+    with pytest.raises(ChiasmError, match="the 12 nearest of 300") as message:
         addressed(large, ["29x"])
-    assert len(str(told.value)) < 200
+    assert len(str(message.value)) < 200
 
 
 def test_layers_that_are_never_called_say_why() -> None:
@@ -518,7 +518,7 @@ def test_narrow_numbers_are_widened_before_they_are_averaged(dtype: torch.dtype)
 
 
 @pytest.mark.parametrize(
-    ("x", "per", "axis", "told"),
+    ("x", "per", "axis", "message"),
     [
         (
             torch.ones(2, 3, 4),
@@ -529,11 +529,11 @@ def test_narrow_numbers_are_widened_before_they_are_averaged(dtype: torch.dtype)
         (torch.ones(2, 3, 4), "channel", -3, "is the axis of samples"),
         (torch.ones(2, 3, 4), "channel", 3, r"channel_axis = 3: an output of shape \(2, 3, 4\) has no such axis"),
         (torch.ones(2, 3), "position", -3, "no such axis"),
-        (torch.ones(2, 3), "unit", None, "per = 'unit'; 'channel' or 'position' would do"),
+        (torch.ones(2, 3), "unit", None, "per = 'unit'; expected 'channel' or 'position'"),
         (torch.ones(2, 2, dtype=torch.complex64), "channel", None, "complex"),
         (torch.tensor(1.0), "channel", None, "a single number"),
     ],
 )
-def test_units_that_there_are_not(x: Tensor, per: str, axis: int | None, told: str) -> None:
-    with pytest.raises(ChiasmError, match=told):
+def test_units_that_there_are_not(x: Tensor, per: str, axis: int | None, message: str) -> None:
+    with pytest.raises(ChiasmError, match=message):
         to_units(x, per, axis)
