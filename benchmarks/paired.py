@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 
 import chiasm
+from chiasm.intervals import Estimate, difference
 from chiasm.report.harvest import harvest
-from chiasm.report.intervals import Estimate, difference
 from chiasm.report.outcomes import Outcome, in_points
 
 QUANTITIES = {"rsv_mean": (-2, 2), "rsv_sd": (-1, 1), "synergy_mean": (-1, 1)}

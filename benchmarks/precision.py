@@ -11,8 +11,8 @@ import statistics
 from pathlib import Path
 
 import chiasm
+from chiasm.intervals import difference
 from chiasm.report.harvest import harvest
-from chiasm.report.intervals import difference
 from chiasm.report.outcomes import Outcome
 from chiasm.study.spec import Study
 

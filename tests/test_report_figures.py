@@ -14,6 +14,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from chiasm.intervals import Estimate
 from chiasm.pictures.ridgeline import BANDWIDTH, GRID, density
 from chiasm.pictures.style import Panel, inline, png, svg, theme
 from chiasm.report import picture
@@ -21,7 +22,6 @@ from chiasm.report.curves import accuracy_range
 from chiasm.report.figures import figures
 from chiasm.report.forest import Row, forest
 from chiasm.report.harvest import harvest
-from chiasm.report.intervals import Estimate
 from chiasm.study.results import Results
 from chiasm.timeline import Timeline
 from tests.report_fakes import flat, make, still

@@ -256,7 +256,7 @@ def tiny(**changes: Any) -> MatrixCompletion:
 
 
 def test_a_study_runs_reports_its_progress_and_tells_tidy_tables() -> None:
-    from chiasm.report.theory.completion.page import findings, panels
+    from chiasm.theory.completion.page import findings, panels
 
     told: list[float] = []
     result = tiny().run(told.append)

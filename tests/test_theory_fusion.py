@@ -513,7 +513,7 @@ def tiny(**changes: Any) -> LinearFusion:
 
 
 def test_a_study_runs_reports_its_progress_and_tells_a_tidy_table() -> None:
-    from chiasm.report.theory.fusion.page import findings, panels
+    from chiasm.theory.fusion.page import findings, panels
 
     told: list[float] = []
     result = tiny().run(told.append)
@@ -532,7 +532,7 @@ def test_a_study_runs_reports_its_progress_and_tells_a_tidy_table() -> None:
 
 
 def test_the_words_and_figures_of_a_study_without_decay_or_extras() -> None:
-    from chiasm.report.theory.fusion.page import findings, panels
+    from chiasm.theory.fusion.page import findings, panels
 
     result = tiny(
         decay=0.0, shared=(), lasting_depths=(), free_depths=(), steps_depths=(), late_depths=(3,), swinging_steps=()
@@ -555,7 +555,7 @@ def test_the_words_and_figures_of_a_study_without_decay_or_extras() -> None:
 )
 def test_a_study_of_little_is_drawn_and_told_too(changes: dict[str, Any], gone: str) -> None:
     from chiasm.pictures.style import svg, theme
-    from chiasm.report.theory.fusion.page import findings, panels
+    from chiasm.theory.fusion.page import findings, panels
 
     result = tiny(**changes).run()
     with theme():
@@ -565,7 +565,7 @@ def test_a_study_of_little_is_drawn_and_told_too(changes: dict[str, Any], gone: 
 
 
 def test_a_delay_beyond_what_was_followed_is_not_called_none() -> None:
-    from chiasm.report.theory.fusion.findings import findings
+    from chiasm.theory.fusion.findings import findings
 
     (said,) = [text for text in findings(tiny(free_after=1).run()) if text.startswith("Without weight decay")]
     assert "nothing is permanent" not in said

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from chiasm.intervals import Estimate, difference
 from chiasm.pictures.words import count, listed, number, percent
 from chiasm.report.finding import NEAR_CHANCE, SHIFT, Finding, allows, costs, explains, judge, measured, sentence
-from chiasm.report.intervals import Estimate, difference
 from chiasm.report.outcomes import Outcome, Outcomes, in_points
 from chiasm.report.wording import (
     clock_words,

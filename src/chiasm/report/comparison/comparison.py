@@ -9,7 +9,7 @@ import polars as pl
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.pictures.words import count, number
-from chiasm.report.theory.expected import Expected, Theory, expect
+from chiasm.report.comparison.expected import Expected, Theory, expect
 from chiasm.report.wording import capital
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from matplotlib.lines import Line2D
 
 from chiasm.pictures.style import INK, MARKERS, MUTED, SOURCES, Panel, dodge, legend, rules
 from chiasm.pictures.words import number
-from chiasm.report.theory.fusion.findings import findings
-from chiasm.report.theory.sweep import Sweep, by_depth, frame, look, sweep
+from chiasm.theory.charts import Sweep, by_depth, frame, look, sweep
+from chiasm.theory.fusion.findings import findings
 from chiasm.theory.fusion.landscape import Landscape, penalty
 from chiasm.theory.fusion.plane import FusionPlane
 from chiasm.theory.fusion.problem import Floats, FusionProblem

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from chiasm.pictures.words import count, listed, number, percent
-from chiasm.report.intervals import estimate
-from chiasm.report.wording import number_between
+from chiasm.intervals import estimate
+from chiasm.pictures.words import count, listed, number, number_between, percent
 from chiasm.theory.fusion.landscape import Landscape
 from chiasm.theory.fusion.problem import Floats
 from chiasm.theory.fusion.study import FusionResult

@@ -31,8 +31,8 @@ from chiasm.pictures.style import (
     theme,
 )
 from chiasm.pictures.words import count
-from chiasm.report.theory.beside import Beside, beside, prediction_table
-from chiasm.report.theory.expected import Theory
+from chiasm.report.comparison.comparison import Beside, beside, prediction_table
+from chiasm.report.comparison.expected import Theory
 from chiasm.report.wording import capital
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
 from numpy.typing import NDArray
 
+from chiasm.intervals import estimate
 from chiasm.pictures.style import HEIGHT, MARKERS, MUTED, SOURCES, axes_on, canvas, dodge, legend, rules
-from chiasm.report.intervals import estimate
 
 Floats = NDArray[np.float64]
 

@@ -8,11 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from chiasm.intervals import difference, estimate
 from chiasm.pictures.style import INK, MUTED, SOURCES, Panel, legend, rules
-from chiasm.pictures.words import count, listed, percent
-from chiasm.report.intervals import difference, estimate
-from chiasm.report.theory.sweep import by_depth, frame, sweep
-from chiasm.report.wording import number_between
+from chiasm.pictures.words import count, listed, number_between, percent
+from chiasm.theory.charts import by_depth, frame, sweep
 from chiasm.theory.completion.plane import CompletionPlane
 from chiasm.theory.completion.study import CompletionResult
 
