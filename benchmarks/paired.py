@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 
 import chiasm
-from chiasm.report.intervals import Estimate, difference
+from chiasm.intervals import Estimate, difference
 from chiasm.report.outcomes import CellOutcome, in_points
 from chiasm.report.read_results import read_results
 

@@ -11,7 +11,7 @@ import statistics
 from pathlib import Path
 
 import chiasm
-from chiasm.report.intervals import difference
+from chiasm.intervals import difference
 from chiasm.report.outcomes import CellOutcome
 from chiasm.report.read_results import read_results
 from chiasm.study.spec import Study

@@ -24,10 +24,10 @@ from chiasm.networks.deep_linear import modes, strengths, target_matrix
 from chiasm.objectives import Squares
 from chiasm.pictures.style import Panel
 from chiasm.randomness import seeded_globals
-from chiasm.report.theory.beside import beside, findings, summary
-from chiasm.report.theory.expected import expect
-from chiasm.report.theory.prediction import panels, prediction_table
-from chiasm.report.theory.section import companion, section
+from chiasm.report.comparison.comparison import beside, findings, summary
+from chiasm.report.comparison.expected import expect
+from chiasm.report.comparison.panels import panels, prediction_table
+from chiasm.report.comparison.section import companion, section
 from chiasm.study.plan import make_plan
 from chiasm.study.results import Results
 from chiasm.study.spec import Study, shipped

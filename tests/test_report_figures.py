@@ -14,13 +14,13 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from chiasm.intervals import Estimate
 from chiasm.pictures.ridgeline import BANDWIDTH, GRID, density
 from chiasm.pictures.style import Panel, inline, png, svg, theme
 from chiasm.report import picture
 from chiasm.report.curves import accuracy_range
 from chiasm.report.figures import figures
 from chiasm.report.forest import ForestRow, forest
-from chiasm.report.intervals import Estimate
 from chiasm.report.read_results import read_results
 from chiasm.study.results import Results
 from chiasm.timeline import Timeline

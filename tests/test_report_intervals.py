@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from chiasm.report.intervals import difference, estimate, percents
+from chiasm.intervals import difference, estimate, percents
 
 
 def test_an_interval_is_that_of_scipy() -> None:

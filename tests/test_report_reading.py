@@ -10,9 +10,9 @@ import numpy as np
 import polars as pl
 import pytest
 
+from chiasm.intervals import estimate
 from chiasm.report.confounds import QUESTIONS, UNTESTED
 from chiasm.report.finding import Finding, allows, judge
-from chiasm.report.intervals import estimate
 from chiasm.report.read_results import read_results
 from chiasm.report.reading import reading
 from chiasm.study.results import SCHEMA, Results

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from chiasm.errors import ChiasmError
-from chiasm.study.files import write_whole
+from chiasm.files import write_whole
 from chiasm.study.store import Store, Stored
 from chiasm.training import State
 

@@ -64,7 +64,7 @@ def test_what_cannot_be_drawn_leaves_no_file(tmp_path: Path, monkeypatch: pytest
     def broken(result: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("chiasm.report.theory.mode.page.panels", broken)
+    monkeypatch.setattr("chiasm.theory.mode.page.panels", broken)
     code, _ = chiasm("theory", "linear-modes", "--out", str(tmp_path / "out"), *QUICK)
     assert code != 0
     assert not list(tmp_path.rglob("*.*"))

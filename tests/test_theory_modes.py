@@ -14,12 +14,12 @@ from scipy.integrate import solve_ivp
 
 from chiasm.errors import ChiasmError
 from chiasm.pictures.style import png, theme
-from chiasm.report.theory.mode.page import findings, panels
 from chiasm.theory.mode.curve import rise, strength
 from chiasm.theory.mode.descent import mode_descent
 from chiasm.theory.mode.examples import PROPERTIES, TASKS, hierarchy
 from chiasm.theory.mode.flow import State, advance, balanced
 from chiasm.theory.mode.modes import Modes, half_rise, modes
+from chiasm.theory.mode.page import findings, panels
 from chiasm.theory.mode.recovery import recovery
 from chiasm.theory.mode.study import LinearModes, ModesResult
 from chiasm.theory.mode.task import task

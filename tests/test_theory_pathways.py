@@ -18,7 +18,6 @@ from scipy.optimize import brentq
 from chiasm.errors import ChiasmError
 from chiasm.networks.deep_linear import modes
 from chiasm.pictures.style import svg, theme
-from chiasm.report.theory.pathway.page import findings, panels
 from chiasm.theory.pathway.allocation import settle, settle_after
 from chiasm.theory.pathway.coordinates import lesson, output, slope, weight, weight_after
 from chiasm.theory.pathway.deficit import PathwayDeficit
@@ -26,6 +25,7 @@ from chiasm.theory.pathway.descent import pathway_descent
 from chiasm.theory.pathway.edge import edge_share, edge_steps, sharpness
 from chiasm.theory.pathway.flow import dominance, pathway_flow
 from chiasm.theory.pathway.matrices import _layers, _modes, matrix_descent
+from chiasm.theory.pathway.page import findings, panels
 from chiasm.theory.pathway.pathways import Pathways, pathways
 from chiasm.theory.pathway.study import LinearPathways
 from chiasm.theory.pathway.window import pathway_window

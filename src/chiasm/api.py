@@ -18,11 +18,11 @@ from chiasm.measuring.measure import Per
 from chiasm.measuring.sampling.blocks import Pairing
 from chiasm.report import write_report
 from chiasm.report.measured import write_measured
-from chiasm.report.theory.page import check_folder, write_theory
 from chiasm.study.results import Results
 from chiasm.study.run import ROWS, run_study
 from chiasm.study.spec import Study
 from chiasm.study.theories import load_theory
+from chiasm.theory.page import check_folder, write_theory
 from chiasm.training import first_rank
 
 
@@ -171,11 +171,11 @@ def theory_files(
     Raises:
         ChiasmError: in one sentence, what was given and what would do; nothing is half-written.
     """
-    kind, question, settings = load_theory(study, changes)
+    _, question, settings = load_theory(study, changes)
     check_writable(out)
     check_folder(out)
     result = settings.run(progress)
-    return write_theory(kind, question, msgspec.to_builtins(settings), result, out)
+    return write_theory(settings, question, result, out)
 
 
 def check_writable(folder: Path) -> None:

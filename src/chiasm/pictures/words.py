@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from chiasm.intervals import Estimate
+
 
 def number(value: float, digits: int = 2, sign: bool = False) -> str:
     """A number with a true minus sign, and a plus sign where it is asked for."""
@@ -12,6 +14,14 @@ def number(value: float, digits: int = 2, sign: bool = False) -> str:
         text = text.removeprefix("-")
     text = text.replace("-", "−")
     return f"+{text}" if sign and not text.startswith("−") and float(text) != 0 else text
+
+
+def number_between(estimate: Estimate, digits: int = 2, sign: bool = False) -> str:
+    """A number with its interval: "+0.74 [+0.70, +0.78]"."""
+    text = number(estimate.mean, digits, sign)
+    if estimate.low is None or estimate.high is None:
+        return text
+    return f"{text} [{number(estimate.low, digits, sign)}, {number(estimate.high, digits, sign)}]"
 
 
 def percent(share: float, digits: int = 0) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from chiasm.intervals import Estimate, difference
 from chiasm.pictures.words import count, listed, number, percent
 from chiasm.report.finding import NEAR_CHANCE, SHIFT, Finding, allows, costs, explains, judge, measured, sentence
-from chiasm.report.intervals import Estimate, difference
 from chiasm.report.outcomes import CellOutcome, StudyOutcomes, in_points
 from chiasm.report.phrases import (
     clock_words,

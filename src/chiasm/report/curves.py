@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
+from chiasm.intervals import Estimate, estimate
 from chiasm.pictures.style import HEIGHT, INK, MUTED, VERMILLION, axes_on, canvas, dodge, legend, rules
-from chiasm.report.intervals import Estimate, estimate
 from chiasm.report.outcomes import CellOutcome
 
 #: Inches that two tick labels need between their middles.

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from chiasm.intervals import Estimate, estimate, percents
 from chiasm.pictures.style import GREEN, INK, MARKERS, PURPLE, SOURCES, Panel, shorten, theme
 from chiasm.pictures.words import count
 from chiasm.report.curves import Level, Series, accuracy_range, chart
 from chiasm.report.forest import ForestRow, forest
-from chiasm.report.intervals import Estimate, estimate, percents
 from chiasm.report.outcomes import CellOutcome, StudyOutcomes, brief_name, curve_name, in_points
 from chiasm.report.phrases import capital, clock_words, doing, pair_words, stretch
 from chiasm.report.timeline_figure import picture

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from chiasm.intervals import Estimate
 from chiasm.pictures.words import count
-from chiasm.report.intervals import Estimate
 from chiasm.report.outcomes import CellOutcome
 from chiasm.report.phrases import capital, points, points_between
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from chiasm.intervals import Estimate
 from chiasm.pictures.style import (
     CHARACTER,
     INK,
@@ -24,7 +25,6 @@ from chiasm.pictures.style import (
     rules,
     shorten,
 )
-from chiasm.report.intervals import Estimate
 
 #: Inches of a row; characters of a row's label before it is cut.
 ROW, LONGEST = 0.3, 27

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from chiasm.files import write_whole
 from chiasm.measuring.drawing import draw
+from chiasm.pictures.frame import asset, bullets, frame, gallery, item, lead, scroll, sentence
 from chiasm.pictures.plane import MOST
 from chiasm.pictures.style import Panel, png, svg, theme
 from chiasm.pictures.words import listed
 from chiasm.report.account import RULES, Account, account, headline
-from chiasm.report.frame import asset, bullets, frame, gallery, item, lead, scroll, sentence
 from chiasm.report.phrases import capital
 from chiasm.report.unit_table import layer_table, pair_table, unit_table
-from chiasm.study.files import write_whole
 
 if TYPE_CHECKING:
     from chiasm.measuring import LayerMeasurement, Measurement

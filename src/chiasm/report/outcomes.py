@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chiasm.report.intervals import Estimate, difference, estimate
+from chiasm.intervals import Estimate, difference, estimate
 from chiasm.report.phrases import deficits_of, healthy, setting_words
 from chiasm.timeline import Timeline
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
 
+from chiasm.pictures.frame import asset, bullets, frame, gallery, item, lead, scroll, sentence
 from chiasm.pictures.style import Panel
 from chiasm.pictures.words import count, listed
 from chiasm.report.confounds import QUESTIONS, TESTED_BY, UNTESTED
 from chiasm.report.finding import RULES, Finding
-from chiasm.report.frame import asset, bullets, frame, gallery, item, lead, scroll, sentence
 from chiasm.report.limits import limits
 from chiasm.report.outcomes import StudyOutcomes
 from chiasm.report.phrases import capital, clock_words, pair_words
@@ -110,7 +110,7 @@ def page(
         made,
         style=asset("page.css"),
         data=data,
-        script=asset("page.js"),
+        script=asset("page.js", "chiasm.report"),
     )
 
 

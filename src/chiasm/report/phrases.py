@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from chiasm.deficits import Deficit, Noise
+from chiasm.intervals import Estimate
 from chiasm.pictures.words import count, number
-from chiasm.report.intervals import Estimate
 from chiasm.timeline import Timeline
 
 #: What a deficit does, to stand before the source it touches.
@@ -90,14 +90,6 @@ def points_between(made: Estimate, unit: bool = True) -> str:
     if made.low is None or made.high is None:
         return text
     return f"{text} [{number(made.low, digits)}, {number(made.high, digits)}]"
-
-
-def number_between(made: Estimate, digits: int = 2, sign: bool = False) -> str:
-    """A number with its interval: "+0.74 [+0.70, +0.78]"."""
-    text = number(made.mean, digits, sign)
-    if made.low is None or made.high is None:
-        return text
-    return f"{text} [{number(made.low, digits, sign)}, {number(made.high, digits, sign)}]"
 
 
 def clock_words(clock: str) -> str:

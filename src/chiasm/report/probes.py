@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from html import escape
 
-from chiasm.report.intervals import estimate, percents
+from chiasm.intervals import estimate, percents
 from chiasm.report.outcomes import CellOutcome, StudyOutcomes
 from chiasm.report.table import by_arm, entry
 

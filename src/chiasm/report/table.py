@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from html import escape
 
-from chiasm.pictures.words import number
-from chiasm.report.intervals import Estimate, percents
+from chiasm.intervals import Estimate, percents
+from chiasm.pictures.words import number, number_between
 from chiasm.report.outcomes import CellOutcome, StudyOutcomes
-from chiasm.report.phrases import number_between, pair_words
+from chiasm.report.phrases import pair_words
 
 ABSENT = '<td class="none">–</td>'
 

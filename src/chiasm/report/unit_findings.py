@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from chiasm.pictures.words import listed, number, percent
+from chiasm.intervals import Estimate, clear, difference
+from chiasm.pictures.words import listed, number, number_between, percent
 from chiasm.report.finding import SHIFT, SILENT_DROP, SPREAD, Finding, sentence
-from chiasm.report.intervals import Estimate, clear, difference
 from chiasm.report.outcomes import CellOutcome, StudyOutcomes, in_points
-from chiasm.report.phrases import (
-    clock_words,
-    healthy,
-    number_between,
-    pair_words,
-    points_between,
-    stretch,
-    touched,
-)
+from chiasm.report.phrases import clock_words, healthy, pair_words, points_between, stretch, touched
 
 MOST = 5  # layers that a sentence names
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from chiasm.pictures.words import count, percent
+from chiasm.intervals import Estimate, clear, difference
+from chiasm.pictures.words import count, number_between, percent
 from chiasm.report.confounds import restart
 from chiasm.report.finding import SHIFT, SMALLEST, Finding, Judgement, allows, judge, started
-from chiasm.report.intervals import Estimate, clear, difference
 from chiasm.report.outcomes import CellOutcome, StudyOutcomes, in_points
-from chiasm.report.phrases import clock_words, doing, number_between, pair_words, points_between
+from chiasm.report.phrases import clock_words, doing, pair_words, points_between
 
 #: Verdicts on a restart of the learning rate that leaves nothing measurable of a deficit's cost.
 UNDONE = ("explains the loss", "may explain all of it")

@@ -5,7 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from chiasm.errors import ChiasmError
+from chiasm.files import write_whole
 from chiasm.pictures.style import png, svg, theme
+from chiasm.report.comparison.comparison import Beside
+from chiasm.report.comparison.panels import panels as theory_panels
+from chiasm.report.comparison.section import companion, section, write_predictions
 from chiasm.report.figures import figures, main_cells
 from chiasm.report.finding import Finding
 from chiasm.report.page import page
@@ -15,10 +19,6 @@ from chiasm.report.published.section import section as published_section
 from chiasm.report.read_results import read_results
 from chiasm.report.reading import reading
 from chiasm.report.slider import slider
-from chiasm.report.theory.beside import Beside
-from chiasm.report.theory.prediction import panels as theory_panels
-from chiasm.report.theory.section import companion, section, write_predictions
-from chiasm.study.files import write_whole
 from chiasm.study.results import Results
 from chiasm.study.spec import Study, shipped
 

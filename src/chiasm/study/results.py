@@ -115,7 +115,7 @@ class Results:
 
     def save(self, folder: Path) -> None:
         """Write results.parquet, units.npz, study.toml and environment.json, each whole or not at all."""
-        from chiasm.study.files import write_whole
+        from chiasm.files import write_whole
 
         buffer = io.BytesIO()
         self.table.write_parquet(buffer)

@@ -10,9 +10,9 @@ from typing import Any
 import torch
 
 from chiasm.errors import ChiasmError
+from chiasm.files import write_whole
 from chiasm.study.collect import collect
 from chiasm.study.engine import check_networks
-from chiasm.study.files import write_whole
 from chiasm.study.plan import make_plan
 from chiasm.study.progress import Silent, watcher_for
 from chiasm.study.results import Results

@@ -19,7 +19,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
-from chiasm.study.files import write_whole
+from chiasm.files import write_whole
 from chiasm.training import State
 
 #: (epoch, quantity, layer or None, source or None, value)

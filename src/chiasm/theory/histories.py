@@ -1,25 +1,31 @@
-"""Cells of a plane that share a history: what is impaired when, and which rows of a batch that makes."""
+"""Cells of a plane that share a history: which deficit is on when, and which rows of a batch train together."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from chiasm.errors import ChiasmError
+from chiasm.theory.arguments import broadcast, check
 
 Ints = NDArray[np.intp]
+Batch = TypeVar("Batch")
 
 
 @dataclass(frozen=True)
-class Leg:
-    """A stretch of steps during which no cell's deficit begins or ends, and no cell ends.
+class Stretch:
+    """Steps during which no cell's deficit begins or ends, and no cell ends.
 
     Attributes:
-        start: its first step.
-        stop: one past its last step.
-        parent: (rows,) the row of the leg before that each row goes on from; of the first leg, the origin.
-        state: (rows,) 0 without a deficit, else which deficit is on.
-        row: (cells,) the row that each cell is in, -1 once it has ended.
+        start: the first step.
+        stop: one past the last step.
+        parent: (rows,) the row of the previous stretch that each row continues; in the first stretch, the origin.
+        state: (rows,) 0 without a deficit, else the number of the deficit that is on.
+        row: (cells,) the row of each cell, -1 once it has ended.
     """
 
     start: int
@@ -29,35 +35,92 @@ class Leg:
     row: Ints
 
 
-def legs(origin: Ints, onset: Ints, release: Ints, steps: Ints, deficit: Ints | int = 1) -> list[Leg]:
-    """Cut the time of a plane into legs; cells with equal origin and equal deficits so far share a row.
+def stretches(origin: Ints, onset: Ints, release: Ints, steps: Ints, deficit: Ints | int = 1) -> list[Stretch]:
+    """Cut the time of a plane into stretches; cells of equal origin and equal deficits so far share a row.
 
     Args:
-        origin: (cells,) what a cell begins from: cells of equal origin begin alike.
+        origin: (cells,) cells of equal origin begin alike.
         onset: (cells,) the first impaired step.
         release: (cells,) one past the last impaired step; equal to the onset for none.
         steps: (cells,) how many steps a cell takes, at least `release`.
-        deficit: (cells,) which deficit it is, from 1.
+        deficit: (cells,) the number of the deficit, from 1.
 
-    Returns:
-        The legs in order; every cell is in one row of each until it ends. Empty where no cell takes a step.
-
-    >>> plan = legs(*np.array([[0, 0], [0, 2], [0, 3], [4, 5]]))
-    >>> [(leg.start, leg.stop, leg.parent.tolist(), leg.state.tolist(), leg.row.tolist()) for leg in plan]
+    >>> plan = stretches(*np.array([[0, 0], [0, 2], [0, 3], [4, 5]]))
+    >>> [(part.start, part.stop, part.parent.tolist(), part.state.tolist(), part.row.tolist()) for part in plan]
     [(0, 2, [0], [0], [0, 0]), (2, 3, [0, 0], [0, 1], [0, 1]),
      (3, 4, [0, 1], [0, 0], [0, 1]), (4, 5, [1], [0], [-1, 0])]
     """
     impaired = onset < release
     events = np.unique(np.concatenate([[0], onset[impaired], release[impaired], steps]))
     states = 1 + int(np.max(deficit))
-    made = []
+    plan = []
     row = origin
     for start, stop in zip(events[:-1].tolist(), events[1:].tolist(), strict=True):
-        goes = steps > start
+        active = steps > start
         now = np.where(impaired & (onset <= start) & (start < release), deficit, 0)
-        # The history up to here is the row of the leg before; two rows of one history differ in what comes now.
-        key, inverse = np.unique(states * row[goes] + now[goes], return_inverse=True)
+        # The row of the previous stretch stands for the whole history; two rows of one history differ in what is on.
+        key, inverse = np.unique(states * row[active] + now[active], return_inverse=True)
         row = np.full(row.shape, -1)
-        row[goes] = inverse
-        made.append(Leg(start, stop, key // states, key % states, row))
-    return made
+        row[active] = inverse
+        plan.append(Stretch(start, stop, key // states, key % states, row))
+    return plan
+
+
+def follow(
+    plan: Sequence[Stretch],
+    enter: Callable[[Stretch], list[Batch]],
+    step: Callable[[Batch], None],
+    every: int,
+    progress: Callable[[float], None] | None,
+) -> Iterator[tuple[int, Ints, list[Batch]]]:
+    """Take the steps of a plan, all rows of a stretch at once.
+
+    Args:
+        plan: the stretches, in order.
+        enter: returns the rows of a stretch in batches, from where the previous stretch left them.
+        step: takes one step of a batch.
+        every: yield each so many steps.
+        progress: called with the share of steps done.
+
+    Yields:
+        The step, the row of each cell (cells,), and the batches: at the start, each `every` steps, and at the end of
+        each stretch.
+    """
+    for part in plan:
+        batches = enter(part)
+        at = part.start
+        if not at:
+            yield at, part.row, batches
+        while at < part.stop:
+            until = min(part.stop, (at // every + 1) * every)
+            for batch in batches:
+                for _ in range(until - at):
+                    step(batch)
+            at = until
+            yield at, part.row, batches
+        if progress is not None:
+            progress(part.stop / plan[-1].stop)
+
+
+def plane_cells(whole: Mapping[str, ArrayLike], real: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:
+    """Return the settings of a plane's cells, checked and broadcast: int64 and float64 arrays of one shape.
+
+    Args:
+        whole: onset, release, steps, and other whole numbers, 0 or more.
+        real: other numbers, checked by the caller.
+    """
+    for name, value in whole.items():
+        check(name, value, least=0, whole=True)
+    types = dict.fromkeys(whole, np.int64) | dict.fromkeys(real, np.float64)
+    shared = broadcast(**{name: np.asarray(value) for name, value in {**whole, **real}.items()})
+    cells = {name: np.array(array, types[name]) for name, array in zip(types, shared, strict=True)}
+    onset, release, steps = cells["onset"], cells["release"], cells["steps"]
+    check("steps", steps, least=1)
+    wrong = (onset > release) | (release > steps)
+    if wrong.any():
+        window = [int(array[wrong].flat[0]) for array in (onset, release, steps)]
+        raise ChiasmError(
+            f"a window from onset {window[0]} to release {window[1]} of {window[2]} steps; expected onset <= release "
+            "<= steps"
+        )
+    return cells

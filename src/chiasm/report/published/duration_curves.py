@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
+from chiasm.intervals import Estimate
 from chiasm.pictures.style import HEIGHT, MUTED, PAPER, axes_on, canvas, dodge, legend, rules
-from chiasm.report.intervals import Estimate
 from chiasm.report.published.pairing import Pairing
 
 DASHED = (0, (4, 2.5))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from chiasm.report.intervals import Estimate, difference, estimate, percents
+from chiasm.intervals import Estimate, difference, estimate, percents
 from chiasm.report.outcomes import CellOutcome, StudyOutcomes
 from chiasm.report.published.pairing import Pairing, read_at
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from chiasm.intervals import Estimate
 from chiasm.networks import Custom
-from chiasm.pictures.words import count, number
-from chiasm.report.intervals import Estimate
+from chiasm.pictures.words import count, number, number_between
 from chiasm.report.outcomes import StudyOutcomes
-from chiasm.report.phrases import clock_words, number_between, points, points_between
+from chiasm.report.phrases import clock_words, points, points_between
 from chiasm.report.published.pairing import PLACES, Pairing, rsv_layer
 from chiasm.report.published.quantity import Line, PublishedQuantity, accuracy, bits, rsv
 from chiasm.study.published import HOW, PAPER

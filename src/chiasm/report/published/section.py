@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
+from chiasm.pictures.frame import bullets, gallery, lead, scroll
 from chiasm.pictures.style import Panel
-from chiasm.report.frame import bullets, gallery, lead, scroll
 from chiasm.report.outcomes import StudyOutcomes
 from chiasm.report.published.pairing import Pairing, rsv_layer
 from chiasm.report.published.quantity import PublishedQuantity, accuracy, bits, rsv

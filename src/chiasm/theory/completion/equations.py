@@ -19,6 +19,7 @@ from torch import Tensor
 
 from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
+from chiasm.theory.arguments import check_int
 
 Floats = NDArray[np.float64]
 REAL = torch.float64
@@ -70,27 +71,19 @@ def spectral_rates(product: Floats, gradient: Floats, depth: int) -> tuple[Float
     >>> sigma.tolist(), rate.tolist()
     ([4.0, 1.0], [8.0, -1.0])
     """
-    if depth < 1:
-        raise ChiasmError(f"depth = {depth}: a factorisation has 1 layer or more")
+    check_int("depth", depth)
     if np.shape(product) != np.shape(gradient) or not np.isfinite(product).all():
-        raise ChiasmError("product and gradient: two arrays of one shape, (..., n, n), and finite, would do")
+        raise ChiasmError("product and gradient: expected two finite arrays of one shape, (..., n, n)")
     u, sigma, vh = np.linalg.svd(product)
     along = np.einsum("...ir,...ij,...rj->...r", u, gradient, vh)
     return sigma, -depth * sigma ** (2 - 2 / depth) * along
 
 
 class Factors:
-    """Rows of factorisations of one depth and size, each with the entries it is shown; float64 on the CPU."""
+    """Rows of factorisations of one depth and size, each with its own observed entries; float64 on the CPU."""
 
     def __init__(self, layers: Sequence[Tensor], mask: Tensor, shown: Tensor, step: float) -> None:
-        """Take rows over.
-
-        Args:
-            layers: a tensor (rows, n, n) a layer, the first layer first; changed in place.
-            mask: (rows, n, n) of 0 and 1.
-            shown: (rows, n, n) values under the mask.
-            step: of gradient descent.
-        """
+        """Create rows from layers, a tensor (rows, n, n) each, changed in place; mask and shown are (rows, n, n)."""
         self.layers, self.step = list(layers), step
         self.mask = mask / mask.sum((1, 2), keepdim=True)
         self.shown = shown
@@ -116,18 +109,18 @@ class Factors:
     def _changes(self) -> list[Tensor]:
         inputs = self._inputs(self.layers)
         delta = self.gradient(inputs[-1]).mul_(self.step)
-        made = []
+        changes = []
         for k in range(len(self.layers) - 1, 0, -1):
-            made.append(_times(delta, inputs[k - 1].mT))
+            changes.append(_times(delta, inputs[k - 1].mT))
             delta = _times(self.layers[k].mT, delta)
-        return [delta, *reversed(made)]
+        return [delta, *reversed(changes)]
 
     def _inputs(self, layers: Sequence[Tensor]) -> list[Tensor]:
-        """The products of the first 1, 2, ... D layers."""
-        made = [layers[0]]
+        """Return the products of the first 1, 2, ... D layers."""
+        products = [layers[0]]
         for layer in layers[1:]:
-            made.append(_times(layer, made[-1]))
-        return made
+            products.append(_times(layer, products[-1]))
+        return products
 
 
 def _times(left: Tensor, right: Tensor) -> Tensor:

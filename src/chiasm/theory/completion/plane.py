@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError, unknown
+from chiasm.theory.arguments import check, check_int
 from chiasm.theory.completion.equations import Factors, draw_layers, spectral_rates
 from chiasm.theory.completion.task import CompletionTask, Floats
-from chiasm.theory.histories import Leg, legs
+from chiasm.theory.histories import Stretch, follow, plane_cells, stretches
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Ints = NDArray[np.int64]
 
@@ -27,12 +31,12 @@ BLOCK = 32_000
 
 @dataclass(frozen=True)
 class CompletionDraw:
-    """What one seed stands for.
+    """The tasks of one seed.
 
     Attributes:
         seed: of the layers.
         final: the task that every cell ends with, and whose error is measured.
-        earlier: tasks that cells may be shown for a while instead.
+        earlier: tasks that cells may train on for a while instead.
 
     Raises:
         ChiasmError: the tasks differ in size.
@@ -50,7 +54,7 @@ class CompletionDraw:
 
 @dataclass(frozen=True)
 class CompletionPlane:
-    """What became of every cell of a plane.
+    """The outcome of every cell of a plane.
 
     Attributes:
         depth: layers of the factorisation.
@@ -96,19 +100,16 @@ class CompletionPlane:
         # In units of the largest: speeds of a tiny start are too small to be squared, of tiny steps too large.
         unit = np.nanmax(np.abs(paths[1]), (-2, -1), keepdims=True, initial=0.0)
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            away, whole = (np.sqrt(np.nansum((path / unit) ** 2, (-2, -1))) for path in paths)
-            return np.asarray(away / whole)
+            gap, size = (np.sqrt(np.nansum((path / unit) ** 2, (-2, -1))) for path in paths)
+            return np.asarray(gap / size)
 
-    def frame(self) -> Any:
-        """Return a polars table, a row a cell: depth, onset, duration, steps, draw, earlier, error."""
-        import polars
+    def frame(self) -> pl.DataFrame:
+        """Return a table with one row per cell: depth, onset, duration, steps, draw, earlier, error."""
+        import polars as pl
 
-        columns = {
-            "depth": np.full(self.error.size, self.depth), "onset": self.onset.ravel(),
-            "duration": (self.release - self.onset).ravel(), "steps": self.steps.ravel(), "draw": self.draw.ravel(),
-            "earlier": self.earlier.ravel(), "error": self.error.ravel(),
-        }  # fmt: skip
-        return polars.DataFrame(columns)
+        columns = {"depth": np.full(self.error.size, self.depth), "onset": self.onset.ravel()}
+        columns |= {"duration": (self.release - self.onset).ravel()}
+        return pl.DataFrame(columns | {k: getattr(self, k).ravel() for k in ("steps", "draw", "earlier", "error")})
 
 
 def complete(
@@ -156,9 +157,10 @@ def complete(
     True
     """
     _check(draws, depth, scale, step, init, every, top)
-    cells = _cells(draws, onset, release, steps, draw, earlier)
+    cells = plane_cells({"onset": onset, "release": release, "steps": steps, "draw": draw, "earlier": earlier}, {})
+    _check_cells(draws, cells)
     flat = {name: values.ravel() for name, values in cells.items()}
-    plan = legs(flat["draw"], flat["onset"], flat["release"], flat["steps"], flat["earlier"] + 1)
+    plan = stretches(flat["draw"], flat["onset"], flat["release"], flat["steps"], flat["earlier"] + 1)
     times = np.arange(0, int(flat["steps"].max()) + 1, every)
     size, n = draws[0].final.size, len(flat["draw"])
     top = min(top, size)
@@ -166,22 +168,21 @@ def complete(
     spectra = np.full((3, n, len(times), top), np.nan)
     # A cell that diverges is found at the end; up to there it may overflow.
     with np.errstate(over="ignore", invalid="ignore"):
-        for at, leg, blocks in _states(draws, depth, plan, scale, step, init, every, progress):
-            here = leg.row >= 0
-            made = torch.cat([rows.product() for rows in blocks]).numpy()
+        for at, row, batches in _states(draws, depth, plan, scale, step, init, every, progress):
+            active = row >= 0
+            now = torch.cat([rows.product() for rows in batches]).numpy()
             if at % every == 0:
-                for d in np.unique(flat["draw"][here]).tolist():
-                    of = here & (flat["draw"] == d)
-                    errors[of, at // every] = draws[d].final.error(made[leg.row[of]])
-                spectra[:, here, at // every] = _spectra(blocks, made, depth, step, top)[:, leg.row[here]]
-            ends = here & (flat["steps"] == at)
-            products[ends] = made[leg.row[ends]]
+                for d in np.unique(flat["draw"][active]).tolist():
+                    of = active & (flat["draw"] == d)
+                    errors[of, at // every] = draws[d].final.error(now[row[of]])
+                spectra[:, active, at // every] = _spectra(batches, now, depth, step, top)[:, row[active]]
+            ends = active & (flat["steps"] == at)
+            products[ends] = now[row[ends]]
     # Descent that does not diverge stays near what it is shown; one layer that does takes long to overflow.
     largest = max(scale, *(np.abs(task.shown[task.mask]).max() for one in draws for task in (one.final, *one.earlier)))
-    there = np.abs(products).max((1, 2)) <= FAR * largest
-    if not there.all():
-        lost = int((~there).sum())
-        raise ChiasmError(f"step = {step:g} with scale {scale:g}: {lost} of {n} cells diverge; a smaller step would do")
+    lost = int((~(np.abs(products).max((1, 2)) <= FAR * largest)).sum())
+    if lost:
+        raise ChiasmError(f"step = {step:g} with scale {scale:g}: {lost} of {n} cells diverge; give a smaller step")
     shape = cells["draw"].shape
     error = np.array([draws[d].final.error(w) for d, w in zip(flat["draw"].tolist(), products, strict=True)])
     values, measured, equation = spectra.reshape(3, *shape, len(times), top)
@@ -198,87 +199,58 @@ def _check(
         raise ChiasmError("no draw is given; give one or more")
     if len({draw.final.size for draw in draws}) > 1:
         raise ChiasmError("the draws' matrices differ in size; all draws of a plane have one size")
-    for name, value in (("step", step), ("scale", scale)):
-        if not (np.isfinite(value) and value > 0):
-            raise ChiasmError(f"{name} = {value}: a finite number above 0 would do")
-    for name, least in (("depth", depth), ("every", every), ("top", top)):
-        if not isinstance(least, int | np.integer) or least < 1:
-            raise ChiasmError(f"{name} = {least}: a whole number, 1 or more, would do")
+    check("step", step, above=0)
+    check("scale", scale, above=0)
+    for name, value in (("depth", depth), ("every", every), ("top", top)):
+        check_int(name, value)
     if init not in INITS:
         raise unknown("init", init, INITS)
 
 
-def _cells(draws: Sequence[CompletionDraw], *given: ArrayLike) -> dict[str, Ints]:
-    names = ("onset", "release", "steps", "draw", "earlier")
-    arrays = [np.asarray(value) for value in given]
-    for name, array in zip(names, arrays, strict=True):
-        if array.dtype.kind not in "iu" or (array < 0).any():
-            raise ChiasmError(f"{name} = {array.tolist()}: give whole numbers, 0 or more")
-    try:
-        onset, release, steps, draw, earlier = (np.array(a, np.int64) for a in np.broadcast_arrays(*arrays))
-    except ValueError:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in zip(names, arrays, strict=True))
-        raise ChiasmError(f"the cells' shapes do not broadcast against each other: {shapes}") from None
-    if not draw.size or (steps < 1).any():
-        raise ChiasmError("a plane has 1 cell or more, and each takes 1 step or more")
+def _check_cells(draws: Sequence[CompletionDraw], cells: dict[str, Ints]) -> None:
+    draw, earlier, impaired = cells["draw"], cells["earlier"], cells["onset"] < cells["release"]
     if (draw >= len(draws)).any():
         raise ChiasmError(f"draw {draw.max()} is not among the {len(draws)} draws, which count from 0")
-    bad = (onset > release) | (release > steps)
-    if bad.any():
-        at = tuple(int(x[bad].flat[0]) for x in (onset, release, steps))
-        raise ChiasmError(
-            f"a window from onset {at[0]} to release {at[1]} of {at[2]} steps; onset <= release <= steps would do"
-        )
-    for d in np.unique(draw[onset < release]).tolist():
-        most = int(earlier[(draw == d) & (onset < release)].max())
+    for d in np.unique(draw[impaired]).tolist():
+        most = int(earlier[(draw == d) & impaired].max())
         if most >= len(draws[d].earlier):
             raise ChiasmError(f"earlier task {most} of draw {d}: it has {len(draws[d].earlier)}, which count from 0")
-    return {"onset": onset, "release": release, "steps": steps, "draw": draw, "earlier": earlier}
 
 
 def _states(
-    draws: Sequence[CompletionDraw], depth: int, plan: list[Leg], scale: float, step: float, init: str, every: int,
+    draws: Sequence[CompletionDraw], depth: int, plan: list[Stretch], scale: float, step: float, init: str, every: int,
     progress: Callable[[float], None] | None,
-) -> Iterator[tuple[int, Leg, list[Factors]]]:  # fmt: skip
-    """Yield (step, leg, blocks of rows) at the start, at each record, and at the end of each leg."""
+) -> Iterator[tuple[int, NDArray[np.intp], list[Factors]]]:  # fmt: skip
+    """Yield (step, row of each cell, batches of rows) at the start, at each record, and at the end of each stretch."""
     size = draws[0].final.size
     drawn = [draw_layers(size, depth, scale, draw.seed, init) for draw in draws]
     layers = [torch.stack([one[k] for one in drawn]) for k in range(depth)]
     owner = np.arange(len(draws))
     block = max(1, BLOCK // size**2)
-    for leg in plan:
-        owner = owner[leg.parent]
+
+    def enter(part: Stretch) -> list[Factors]:
+        nonlocal layers, owner
+        owner = owner[part.parent]
         # By NumPy: torch would share this among threads that wait for each other.
-        layers = [torch.from_numpy(layer.numpy()[leg.parent]) for layer in layers]
-        tasks = [(draws[d].final, *draws[d].earlier)[state] for d, state in zip(owner.tolist(), leg.state, strict=True)]
+        layers = [torch.from_numpy(layer.numpy()[part.parent]) for layer in layers]
+        tasks = [(draws[d].final, *draws[d].earlier)[k] for d, k in zip(owner.tolist(), part.state, strict=True)]
         mask = torch.from_numpy(np.stack([task.mask for task in tasks]).astype(np.float64))
         shown = torch.from_numpy(np.stack([np.where(task.mask, task.shown, 0.0) for task in tasks]))
-        starts = range(0, len(owner), block)
-        blocks = [
-            Factors([layer[at : at + block] for layer in layers], mask[at : at + block], shown[at : at + block], step)
-            for at in starts
+        return [
+            Factors([layer[some] for layer in layers], mask[some], shown[some], step)
+            for some in (slice(at, at + block) for at in range(0, len(owner), block))
         ]
-        at = leg.start
-        if not at:
-            yield at, leg, blocks
-        while at < leg.stop:
-            until = min(leg.stop, (at // every + 1) * every)
-            for rows in blocks:
-                for _ in range(until - at):
-                    rows.descend()
-            at = until
-            yield at, leg, blocks
-        if progress is not None:
-            progress(leg.stop / plan[-1].stop)
+
+    return follow(plan, enter, Factors.descend, every, progress)
 
 
-def _spectra(blocks: Sequence[Factors], products: Floats, depth: int, step: float, top: int) -> Floats:
-    """(3, rows, top): singular values, how one step moves them, how the equation says they move."""
+def _spectra(batches: Sequence[Factors], products: Floats, depth: int, step: float, top: int) -> Floats:
+    """Return (3, rows, top): singular values, how one step moves them, how the equation says they move."""
     if not np.isfinite(products).all():  # a decomposition would not end
         return np.full((3, len(products), top), np.nan)
-    gradient = torch.cat([rows.gradient(rows.product()) for rows in blocks]).numpy()
+    gradient = torch.cat([rows.gradient(rows.product()) for rows in batches]).numpy()
     values, equation = spectral_rates(products, gradient, depth)
-    after = torch.cat([rows.next_product() for rows in blocks]).numpy()
+    after = torch.cat([rows.next_product() for rows in batches]).numpy()
     moved = np.full_like(values, np.nan)
     if np.isfinite(after).all():
         moved = (np.linalg.svd(after, compute_uv=False) - values) / step

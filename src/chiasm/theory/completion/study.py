@@ -4,25 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 import numpy as np
 
 from chiasm.errors import ChiasmError
+from chiasm.theory.arguments import check_fields
 from chiasm.theory.completion.plane import CompletionDraw, CompletionPlane, complete
 from chiasm.theory.completion.task import Bools, CompletionTask, Floats, block_mask, low_rank, random_mask, thin
-from chiasm.theory.intervals import over_seeds
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Switch = Literal["matrix", "observations", "noise", "pattern"]
 
 
 @dataclass(frozen=True)
 class CompletionResult:
-    """What the study found. Cells of a plane are (switches, durations, seeds).
+    """Result of the study. Cells of a plane are (switches, durations, seeds).
 
     Attributes:
-        settings: what was asked.
+        settings: of the study.
         draws: tasks, one a seed.
         planes: one a depth.
     """
@@ -36,33 +39,20 @@ class CompletionResult:
         values = np.linalg.svd(self.draws[seed].final.truth, compute_uv=False)
         return np.asarray(values[: self.settings.top])
 
-    def frame(self) -> Any:
-        """Return a tidy polars table, a row a run: depth, switch, duration, seed, error, mismatch."""
-        import polars
+    def frame(self) -> pl.DataFrame:
+        """Return a table with one row per run: depth, switch, duration, seed, error, mismatch."""
+        import polars as pl
 
-        made = []
+        tables = []
         for plane in self.planes:
-            cells = plane.error.shape
-            switch = np.broadcast_to(np.array(self.settings.switches)[:, None, None], cells)
+            switch = np.broadcast_to(np.array(self.settings.switches)[:, None, None], plane.error.shape)
             columns = {
                 "depth": np.full(plane.error.size, plane.depth), "switch": switch.ravel(),
                 "duration": (plane.release - plane.onset).ravel(), "seed": plane.draw.ravel(),
                 "error": plane.error.ravel(), "mismatch": plane.mismatch().ravel(),
             }  # fmt: skip
-            made.append(polars.DataFrame(columns))
-        return polars.concat(made)
-
-    def summary(self, level: float = 0.95) -> Any:
-        """Return a polars table of means over seeds: depth, switch, duration, mean, low, high (Student's t)."""
-        import polars
-
-        made = []
-        for plane in self.planes:
-            ends = over_seeds(plane.error, level)
-            for i, switch in enumerate(self.settings.switches):
-                for j, duration in enumerate(self.settings.durations):
-                    made.append((plane.depth, switch, duration, *(float(end[i, j]) for end in ends)))
-        return polars.DataFrame(made, ["depth", "switch", "duration", "mean", "low", "high"], orient="row")
+            tables.append(pl.DataFrame(columns))
+        return pl.concat(tables)
 
 
 class MatrixCompletion(
@@ -123,14 +113,10 @@ class MatrixCompletion(
     top: int = 5
 
     def __post_init__(self) -> None:
-        for name in ("switches", "depths", "durations"):
-            if not getattr(self, name):
-                raise ChiasmError(f"{name} is empty: give one or more")
-        for name in ("seeds", "after"):
-            if getattr(self, name) < 1:
-                raise ChiasmError(f"{name} = {getattr(self, name)}: 1 or more would do")
-        if min(self.durations) < 0:
-            raise ChiasmError(f"durations = {list(self.durations)}: steps of 0 or more would do")
+        if not self.switches:
+            raise ChiasmError("switches is empty; give one value or more")
+        check_fields(self, "depths seeds after", least=1)
+        check_fields(self, "durations", least=0)
 
     @property
     def other_rank(self) -> int:
@@ -141,7 +127,7 @@ class MatrixCompletion(
         """Return the tasks of a seed: the final one, and an earlier one a switch, in their order."""
         truth, mask = low_rank(self.size, self.rank, seed), self._mask(seed)
         if mask.all():
-            raise ChiasmError(f"all {mask.size} entries are shown: nothing is left to complete; show fewer")
+            raise ChiasmError(f"all {mask.size} entries are shown; nothing is left to complete, show fewer")
         earlier: dict[str, Callable[[], CompletionTask]] = {
             "matrix": lambda: CompletionTask.of(
                 low_rank(self.size, self.other_rank, seed, "completion other matrix"), mask

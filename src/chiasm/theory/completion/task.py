@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
+from chiasm.theory.arguments import check, numbers
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -37,14 +38,12 @@ class CompletionTask:
 
     def __post_init__(self) -> None:
         if self.truth.ndim != 2 or self.truth.shape[0] != self.truth.shape[1]:
-            raise ChiasmError(f"truth: a square matrix would do, not an array of shape {self.truth.shape}")
+            raise ChiasmError(f"truth has shape {self.truth.shape}; expected a square matrix")
         for name in ("mask", "shown"):
             if getattr(self, name).shape != self.truth.shape:
-                raise ChiasmError(
-                    f"{name}: its shape {getattr(self, name).shape} is not the matrix's {self.truth.shape}"
-                )
+                raise ChiasmError(f"{name}: its shape {getattr(self, name).shape} is not that of truth")
         if not (np.isfinite(self.truth).all() and np.isfinite(self.shown[self.mask]).all()):
-            raise ChiasmError("truth: the matrix has entries that are NaN or infinite; finite ones would do")
+            raise ChiasmError("truth: the matrix has entries that are NaN or infinite; expected finite ones")
         if not self.mask.any():
             raise ChiasmError("mask: no entry is shown; show one or more")
 
@@ -63,13 +62,9 @@ class CompletionTask:
         """
         picked = np.asarray(mask)
         if picked.dtype.kind not in "biuf" or not np.isin(picked, (0, 1)).all():
-            raise ChiasmError("mask: an array of true and false, or of 1 and 0, would do")
-        if not (np.isfinite(noise) and noise >= 0):
-            raise ChiasmError(f"noise = {noise}: a standard deviation is 0 or more")
-        try:
-            matrix = np.array(truth, np.float64)
-        except (TypeError, ValueError):
-            raise ChiasmError("truth: rows of numbers of equal length, as many as there are, would do") from None
+            raise ChiasmError("mask: expected an array of true and false, or of 1 and 0")
+        check("noise", noise, least=0)
+        matrix = numbers("truth", truth).copy()
         drawn = _normal(matrix.shape, seed, "completion noise") if noise else 0.0
         return CompletionTask(matrix, np.array(mask, bool), matrix + noise * drawn)
 
@@ -94,9 +89,8 @@ class CompletionTask:
         """
         hidden = ~self.mask
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            away = ((matrices - self.truth)[..., hidden] ** 2).sum(-1)
-            made: Floats = away / (self.truth[hidden] ** 2).sum()
-        return made
+            squares = ((matrices - self.truth)[..., hidden] ** 2).sum(-1)
+            return np.asarray(squares / (self.truth[hidden] ** 2).sum())
 
 
 def low_rank(size: int, rank: int, seed: int, purpose: str = "completion matrix") -> Floats:
@@ -116,7 +110,7 @@ def low_rank(size: int, rank: int, seed: int, purpose: str = "completion matrix"
     (2, 6.0)
     """
     if size < 1 or not 1 <= rank <= size:
-        raise ChiasmError(f"rank = {rank} of a {size} x {size} matrix: 1 to {max(size, 1)} would do")
+        raise ChiasmError(f"rank = {rank} of a {size} x {size} matrix; expected 1 to {max(size, 1)}")
     u, v = (_normal((size, rank), seed, purpose, factor) for factor in range(2))
     product = u @ v.T
     return np.asarray(product * (size / np.linalg.norm(product)))
@@ -132,7 +126,7 @@ def random_mask(size: int, observed: int, seed: int) -> Bools:
     True
     """
     if not 1 <= observed <= size * size:
-        raise ChiasmError(f"observed = {observed} of {size * size} entries: 1 to {size * size} would do")
+        raise ChiasmError(f"observed = {observed}; expected 1 to {size * size} entries")
     order = torch.randperm(size * size, generator=generator(seed, "completion mask")).numpy()
     mask = np.zeros(size * size, bool)
     mask[order[:observed]] = True
@@ -149,7 +143,7 @@ def block_mask(size: int, blocks: int) -> Bools:
     [[1, 1, 0], [1, 1, 0], [0, 0, 1]]
     """
     if not 1 <= blocks <= size:
-        raise ChiasmError(f"blocks = {blocks} of a {size} x {size} matrix: 1 to {size} would do")
+        raise ChiasmError(f"blocks = {blocks} of a {size} x {size} matrix; expected 1 to {size}")
     block = np.concatenate([np.full(len(part), k) for k, part in enumerate(np.array_split(np.arange(size), blocks))])
     return np.asarray(block[:, None] == block)
 
@@ -165,11 +159,11 @@ def thin(mask: Bools, observed: int, seed: int) -> Bools:
     """
     shown = np.flatnonzero(mask)
     if not 1 <= observed <= len(shown):
-        raise ChiasmError(f"few = {observed} of {len(shown)} shown entries: 1 to {len(shown)} would do")
+        raise ChiasmError(f"few = {observed}; expected 1 to {len(shown)} of the shown entries")
     order = torch.randperm(len(shown), generator=generator(seed, "completion few")).numpy()
-    made = np.zeros(mask.size, bool)
-    made[shown[order[:observed]]] = True
-    return made.reshape(mask.shape)
+    kept = np.zeros(mask.size, bool)
+    kept[shown[order[:observed]]] = True
+    return kept.reshape(mask.shape)
 
 
 def _normal(shape: tuple[int, ...], seed: int, purpose: str, step: int = 0) -> Floats:

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chiasm.errors import ChiasmError
+from chiasm.theory.arguments import check, check_int
 from chiasm.theory.fusion.problem import Floats, FusionProblem
 
 #: Points of the grid on which roots are bracketed, dense near 0, where the saddle of a deep pathway lies.
@@ -37,8 +38,7 @@ def penalty(w: ArrayLike, depth: int) -> Floats:
     >>> penalty(0.25, 1).item(), penalty(0.25, 2).item(), penalty(0.125, 3).item()
     (0.03125, 0.25, 0.375)
     """
-    if depth < 1:
-        raise ChiasmError(f"depth = {depth}: a product has 1 weight or more")
+    check_int("depth", depth)
     return np.asarray(depth / 2 * np.abs(np.asarray(w, float)) ** (2 / depth))
 
 
@@ -88,10 +88,8 @@ class Landscape:
     decay: float
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.depth, int | np.integer) and self.depth >= 1):
-            raise ChiasmError(f"depth = {self.depth}: a pathway has a whole number of layers, 1 or more")
-        if not (np.isfinite(self.decay) and self.decay >= 0):
-            raise ChiasmError(f"decay = {self.decay}: a finite number, 0 or more, would do")
+        check_int("depth", self.depth)
+        check("decay", self.decay, least=0)
 
     def energy(self, w_a: ArrayLike, w_b: ArrayLike) -> Floats:
         """Return the energy E of one feature; the shapes of the weights broadcast."""
@@ -101,9 +99,9 @@ class Landscape:
         return np.asarray(loss + self.decay * (penalty(a, self.depth) + penalty(b, self.depth)))
 
     def best_a(self, w_b: ArrayLike) -> Floats:
-        """Return the weight of source a at which E is lowest for a given weight of source b, of its branch above 0.
+        """Return the weight of source a at which E is lowest for a given weight of source b, on the branch above 0.
 
-        0 where that branch has ended; its energy is then not the lowest in every case, but it is where flow goes.
+        0 where that branch has ended, which is where flow goes.
         """
         (aa, ab), _ = self.problem.seconds
         return self._answer(1 - ab * np.asarray(w_b, float), aa)
@@ -121,9 +119,9 @@ class Landscape:
         a = float(self.best_a(0.0))
         if a == 0:
             raise ChiasmError(f"decay = {self.decay:g}: at depth {self.depth} it lets nothing be learned; give less")
-        made = []
+        rests = []
         if self.depth > 1:
-            made.append(Rest("lost", a, 0.0, float(self.energy(a, 0)), self._lost_is_stable(a)))
+            rests.append(Rest("lost", a, 0.0, float(self.energy(a, 0)), self._lost_is_stable(a)))
         # Dense towards 0 on the scale of logarithms; 1 / second moment is the most that source b can get.
         grid = np.concatenate(
             [np.geomspace(1e-12, 1e-2, GRID), np.linspace(1e-2, 1 / self.problem.seconds[1, 1], GRID)[1:]]
@@ -133,8 +131,8 @@ class Landscape:
             w_b = self._root(float(grid[k]), float(grid[k + 1]))
             w_a, rises = float(self.best_a(w_b)), bool(slope[k] < 0)
             if w_a > 0:  # else the slope has jumped where the branch of source a ends
-                made.append(Rest("fused" if rises else "saddle", w_a, w_b, float(self.energy(w_a, w_b)), rises))
-        return made
+                rests.append(Rest("fused" if rises else "saddle", w_a, w_b, float(self.energy(w_a, w_b)), rises))
+        return rests
 
     def rest(self, name: Literal["fused", "lost", "saddle"]) -> Rest | None:
         """Return the rest point of this name, None where there is none."""
@@ -185,8 +183,8 @@ class Landscape:
         if saddle is None:
             return np.inf
         power = (2 * self.depth - 2) / self.depth
-        rest = float(self.problem.moments(impaired=True)[0][1, 1]) / self.decay
-        start, end = fused.w_b**-power + rest, saddle.w_b**-power + rest
+        offset = float(self.problem.moments(impaired=True)[0][1, 1]) / self.decay
+        start, end = fused.w_b**-power + offset, saddle.w_b**-power + offset
         return float(np.log(end / start) / ((2 * self.depth - 2) * self.decay))
 
     def delay_slope(self) -> float:
@@ -236,9 +234,9 @@ class Landscape:
             return np.asarray(w)
         # Right of where the left side is least it is convex and rising: Newton from the right never passes the root.
         least = (-power * self.decay / second) ** (1 / (1 - power))
-        there = (pull > second * least + self.decay * least**power) & (w > least)
-        w = np.where(there, w, 1.0)
+        exists = (pull > second * least + self.decay * least**power) & (w > least)
+        w = np.where(exists, w, 1.0)
         for _ in range(HALVINGS):
-            gap = second * w + self.decay * w**power - np.where(there, pull, second + self.decay)
+            gap = second * w + self.decay * w**power - np.where(exists, pull, second + self.decay)
             w = w - gap / (second + power * self.decay * w ** (power - 1))
-        return np.asarray(np.where(there, w, 0.0))
+        return np.asarray(np.where(exists, w, 0.0))

@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
+from chiasm.theory.arguments import check_int
 
 REAL = torch.float64
 #: torch shares an elementwise operation among threads from this many elements on. Steps take microseconds, and on a
@@ -40,14 +40,9 @@ class FusionLayers:
     width: int = 24
 
     def __post_init__(self) -> None:
-        if not all(isinstance(n, int | np.integer) for n in (self.own, self.shared, self.width)):
-            raise ChiasmError(f"own, shared and width = {self.own}, {self.shared}, {self.width}: give whole numbers")
-        if self.own < 1:
-            raise ChiasmError(f"own = {self.own}: a pathway has 1 layer or more of its own")
-        if self.shared < 0:
-            raise ChiasmError(f"shared = {self.shared}: 0 layers or more can be shared")
-        if self.width < 1:
-            raise ChiasmError(f"width = {self.width}: a hidden layer is 1 or more wide")
+        check_int("own", self.own)
+        check_int("shared", self.shared, 0)
+        check_int("width", self.width)
 
     @property
     def depth(self) -> int:
@@ -73,7 +68,7 @@ class FusionLayers:
         Returns:
             A tensor a layer: (2, outputs, inputs) for own layers, (1, outputs, inputs) for shared ones, float64.
         """
-        made = []
+        layers = []
         for k, shape in enumerate(self.shapes(features)):
             streams = (
                 [generator(seed, "fusion", source, k) for source in range(2)]
@@ -81,8 +76,8 @@ class FusionLayers:
                 else [generator(seed, "fusion shared", 0, k)]
             )
             drawn = [torch.randn(shape, generator=stream, dtype=REAL) for stream in streams]
-            made.append(torch.stack(drawn) / max(shape) ** 0.5)
-        return made
+            layers.append(torch.stack(drawn) / max(shape) ** 0.5)
+        return layers
 
 
 class Rows:
@@ -100,7 +95,7 @@ class Rows:
         decay: Tensor,
         step: Tensor,
     ) -> None:
-        """Take rows over.
+        """Create rows.
 
         Args:
             layers: what the weights belong to.
@@ -149,15 +144,15 @@ class Rows:
         start, total = [w.clone() for w in self.weights], [torch.zeros_like(w) for w in self.weights]
         at = start
         for share, onward in ((1 / 6, 0.5), (1 / 3, 0.5), (1 / 3, 1.0), (1 / 6, 0.0)):
-            made = []
+            changes = []
             for w, (delta, x) in zip(at[::-1], self._falls(at), strict=True):
-                made.append(self._change(delta, x) + w * (self.kept - 1))
-            made.reverse()
-            for whole, change in zip(total, made, strict=True):
-                whole.add_(change, alpha=share)
-            at = [torch.add(w, change, alpha=onward) for w, change in zip(start, made, strict=True)]
-        for layer, whole in zip(self.weights, total, strict=True):
-            layer.add_(whole)
+                changes.append(self._change(delta, x) + w * (self.kept - 1))
+            changes.reverse()
+            for sum_, change in zip(total, changes, strict=True):
+                sum_.add_(change, alpha=share)
+            at = [torch.add(w, change, alpha=onward) for w, change in zip(start, changes, strict=True)]
+        for layer, change in zip(self.weights, total, strict=True):
+            layer.add_(change)
 
     def _portions(self, layer: Tensor, change: Tensor) -> Iterable[tuple[Tensor, Tensor, Tensor | float]]:
         rows = max(1, (GRAIN - 1) * layer.shape[1] // layer.numel())
@@ -167,7 +162,7 @@ class Rows:
         return zip(torch.split(layer, rows, 1), torch.split(change, rows, 1), kept, strict=False)
 
     def _falls(self, weights: Sequence[Tensor]) -> list[tuple[Tensor, Tensor | None]]:
-        """How the loss falls along each layer, the last first, times the step: as (delta, input), for delta input^T."""
+        """Return step times minus the gradient of each layer, the last first: (delta, input), for delta input^T."""
         self._used = 0
         maps, inputs = self._forward(weights)
         delta = torch.addcmul(self.aim, self.own, maps, out=self._block(maps.shape))
@@ -177,15 +172,15 @@ class Rows:
         for pulled, cross, other in self._crossed[1]:
             pulled.addcmul_(cross, other)
         if self.layers.shared:
-            delta = self._beside(delta)
-        made: list[tuple[Tensor, Tensor | None]] = []
+            delta = self._join(delta)
+        falls: list[tuple[Tensor, Tensor | None]] = []
         for k in range(len(weights) - 1, 0, -1):
-            made.append((delta, inputs[k]))
+            falls.append((delta, inputs[k]))
             delta = self._product(weights[k].mT, delta)
             if k == self.layers.own:
-                delta = self._apart(delta)
-        made.append((delta, None))  # the input of the first layer is the identity
-        return made
+                delta = self._separate(delta)
+        falls.append((delta, None))  # the input of the first layer is the identity
+        return falls
 
     def _change(self, delta: Tensor, x: Tensor | None) -> Tensor:
         if x is None:
@@ -196,23 +191,23 @@ class Rows:
         return self._product(delta, turned)
 
     def _forward(self, weights: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
-        """The maps, and the input of each layer but the first (and of that one something), from the identity on."""
+        """Return the maps, and the input of each layer; the first entry of the inputs is not used."""
         x, inputs = weights[0], [weights[0]]
         for k in range(1, len(weights)):
             if k == self.layers.own:
-                x = self._beside(x)
+                x = self._join(x)
             inputs.append(x)
             x = self._product(weights[k], x)
-        return self._apart(x) if self.layers.shared else x, inputs
+        return self._separate(x) if self.layers.shared else x, inputs
 
-    def _beside(self, x: Tensor) -> Tensor:
+    def _join(self, x: Tensor) -> Tensor:
         """(2, rows, n, features) as (1, rows, n, 2 features): a shared layer sees both sources' columns."""
         _, rows, n, f = x.shape
         out = self._block((1, rows, n, 2 * f))
         np.copyto(out.view(rows, n, 2, f).numpy(), x.permute(1, 2, 0, 3).numpy())
         return out
 
-    def _apart(self, x: Tensor) -> Tensor:
+    def _separate(self, x: Tensor) -> Tensor:
         _, rows, n, double = x.shape
         out = self._block((2, rows, n, double // 2))
         np.copyto(out.numpy(), x.view(rows, n, 2, double // 2).permute(2, 0, 1, 3).numpy())

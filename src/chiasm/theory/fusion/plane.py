@@ -2,44 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
-from chiasm.errors import ChiasmError
-from chiasm.theory.fusion.network import FusionLayers
+from chiasm.errors import ChiasmError, unknown
+from chiasm.theory.arguments import check, check_int
+from chiasm.theory.fusion.network import GRAIN, REAL, FusionLayers, Rows
 from chiasm.theory.fusion.problem import Floats, FusionProblem, share
-from chiasm.theory.fusion.states import states
+from chiasm.theory.histories import Stretch, follow, plane_cells, stretches
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Ints = NDArray[np.int64]
 
-#: A cell whose weights end so many times larger than both its start and the best ones has diverged.
+#: A cell has diverged if its weights end this many times larger than both its start and the best weights.
 FAR = 1e3
-NAMES = ("onset", "release", "steps", "decay", "scale", "step", "seed")
 
 
 @dataclass(frozen=True)
 class FusionPlane:
-    """What became of every cell of a plane.
+    """The outcome of every cell of a plane.
 
     Attributes:
-        problem: what was to be learned.
-        layers: by what networks.
+        problem: what was learned.
+        layers: depth and width of the networks.
         onset: (*cells,) first impaired step.
         release: (*cells,) one past the last impaired step.
         steps: (*cells,) steps in all.
         decay: (*cells,) weight decay.
         scale: (*cells,) scale of the products at the start.
         step: (*cells,) length of a step; a deficit of d steps lasts the time d * step.
-        seed: (*cells,) of the draw of the weights.
+        seed: (*cells,) of the initial weights.
         maps: (*cells, 2, features, features) W_a and W_b at the end.
         excess: (*cells,) excess loss at the end, see `FusionProblem.excess`.
         share: (*cells,) of source b at the end, see `share`.
         times: (records,) the steps at which paths are recorded.
-        excess_path: (*cells, records) excess loss, always of the unimpaired problem; NaN after a cell's end.
+        excess_path: (*cells, records) excess loss on the unimpaired problem; NaN after a cell's end.
         share_path: (*cells, records), likewise.
     """
 
@@ -60,35 +65,30 @@ class FusionPlane:
     share_path: Floats = field(repr=False)
 
     def recovery(self, threshold: float = 0.1) -> Floats:
-        """Return how many steps after its release each cell is first seen with an excess below the threshold.
+        """Return the steps from the release to the first record with an excess below the threshold, (*cells,).
 
-        Args:
-            threshold: of the excess loss, as a share of that of the best single source.
-
-        Returns:
-            (*cells,) steps, up to the spacing of the records; infinity where that is never seen.
+        Infinite where there is no such record; the spacing of the records bounds the error.
         """
         since = self.times - self.release[..., None]
         with np.errstate(invalid="ignore"):
-            there = (since >= 0) & (self.excess_path < threshold)
-        return np.where(there.any(-1), np.take_along_axis(since, there.argmax(-1)[..., None], -1)[..., 0], np.inf)
+            recovered = (since >= 0) & (self.excess_path < threshold)
+        first = np.take_along_axis(since, recovered.argmax(-1)[..., None], -1)[..., 0]
+        return np.where(recovered.any(-1), first, np.inf)
 
-    def frame(self) -> Any:
-        """Return a polars table, a row a cell.
+    def frame(self) -> pl.DataFrame:
+        """Return a table with one row per cell.
 
         Columns: own, shared, onset, steps, decay, scale, step, seed, duration, excess, share.
         """
-        import polars
+        import polars as pl
 
-        cells = {name: getattr(self, name).ravel() for name in ("onset", *NAMES[2:])}
-        made = {
-            "duration": (self.release - self.onset).ravel(),
-            "excess": self.excess.ravel(),
-            "share": self.share.ravel(),
+        columns: dict[str, Any] = {
+            "own": np.full(self.excess.size, self.layers.own),
+            "shared": np.full(self.excess.size, self.layers.shared),
         }
-        fixed = {"own": self.layers.own, "shared": self.layers.shared}
-        columns = {**{k: np.full(self.excess.size, v) for k, v in fixed.items()}, **cells, **made}
-        return polars.DataFrame(columns)
+        columns |= {name: getattr(self, name).ravel() for name in ("onset", "steps", "decay", "scale", "step", "seed")}
+        columns |= {"duration": (self.release - self.onset).ravel()}
+        return pl.DataFrame(columns | {name: getattr(self, name).ravel() for name in ("excess", "share")})
 
 
 def fuse(
@@ -133,82 +133,132 @@ def fuse(
     >>> plane.excess.round(4).tolist(), plane.recovery().tolist()
     ([0.0014, 0.0014], [20.0, 80.0])
     """
-    cells = _cells(onset, release, steps, decay, scale, step, seed)
-    _check(cells, every, by, diverging)
+    check_int("every", every)
+    if diverging not in ("refuse", "keep"):
+        raise unknown("way with diverging cells", str(diverging), ("refuse", "keep"))
+    if by not in ("descent", "flow"):
+        raise unknown("method", str(by), ("descent", "flow"))
+    check("decay", decay, least=0)
+    check("scale", scale, above=0)
+    check("step", step, above=0)
     if layers.width < problem.features:
-        raise ChiasmError(f"width = {layers.width}: hidden layers must hold {problem.features} features")
+        raise ChiasmError(f"width = {layers.width}; hidden layers must hold {problem.features} features")
+    cells = plane_cells(
+        {"onset": onset, "release": release, "steps": steps, "seed": seed},
+        {"decay": decay, "scale": scale, "step": step},
+    )
     flat = {name: values.ravel() for name, values in cells.items()}
     times = np.arange(0, int(flat["steps"].max()) + 1, every)
-    f = problem.features
-    n = len(flat["seed"])
+    f, n = problem.features, len(flat["seed"])
     maps, paths = np.empty((n, 2, f, f)), np.full((2, n, len(times)), np.nan)
     with np.errstate(over="ignore", invalid="ignore"):  # a cell that diverges is found at the end
-        for at, row, made in states(problem, layers, flat, every, by, progress):
-            here = row >= 0
+        for at, row, now in _states(problem, layers, flat, every, by, progress):
+            active = row >= 0
             if at % every == 0:
-                for path, value in zip(paths, (problem.excess(made), share(made)), strict=True):
-                    path[here, at // every] = value[row[here]]
-            ends = here & (flat["steps"] == at)
-            maps[ends] = made[row[ends]]
-    excess = problem.excess(maps)
+                for path, value in zip(paths, (problem.excess(now), share(now)), strict=True):
+                    path[active, at // every] = value[row[active]]
+            ends = active & (flat["steps"] == at)
+            maps[ends] = now[row[ends]]
     # The best weights are 1 at most. One layer that swings out takes thousands of steps to overflow.
-    there = np.abs(maps).max((1, 2, 3)) <= FAR * np.maximum(flat["scale"], 1)
-    if diverging == "refuse" and not there.all():
-        lost = int((~there).sum())
+    near = np.abs(maps).max((1, 2, 3)) <= FAR * np.maximum(flat["scale"], 1)
+    if diverging == "refuse" and not near.all():
         raise ChiasmError(
             f"step up to {flat['step'].max():g}, decay to {flat['decay'].max():g}, scale to {flat['scale'].max():g}: "
-            f"{lost} of {n} cells diverge at {layers.name} layers; a smaller step would do"
+            f"{(~near).sum()} of {n} cells diverge at {layers.name} layers; give a smaller step"
         )
     shape = cells["seed"].shape
     return FusionPlane(
-        problem, layers, **cells, maps=maps.reshape(*shape, 2, f, f), excess=excess.reshape(shape),
+        problem, layers, **cells, maps=maps.reshape(*shape, 2, f, f), excess=problem.excess(maps).reshape(shape),
         share=share(maps).reshape(shape), times=times, excess_path=paths[0].reshape(*shape, -1),
         share_path=paths[1].reshape(*shape, -1),
     )  # fmt: skip
 
 
-def _cells(*given: ArrayLike) -> dict[str, Any]:
-    arrays = {name: np.asarray(value) for name, value in zip(NAMES, given, strict=True)}
-    for name in ("decay", "scale", "step"):
-        if arrays[name].dtype.kind not in "iuf":
-            raise ChiasmError(f"{name} = {arrays[name].tolist()}: give numbers")
-    for name in ("onset", "release", "steps", "seed"):
-        if arrays[name].dtype.kind not in "iu":
-            raise ChiasmError(f"{name} = {arrays[name].tolist()}: give whole numbers")
-    try:
-        made = np.broadcast_arrays(*arrays.values())
-    except ValueError:
-        shapes = ", ".join(f"{name} {array.shape}" for name, array in arrays.items())
-        raise ChiasmError(f"the cells' shapes do not broadcast against each other: {shapes}") from None
-    if not made[0].size:
-        raise ChiasmError("a plane has 1 cell or more; none were given")
-    types = dict.fromkeys(NAMES, np.int64) | dict.fromkeys(("decay", "scale", "step"), np.float64)
-    return {name: np.array(array, types[name]) for name, array in zip(NAMES, made, strict=True)}
+#: (step, the row of each cell or -1 once it has ended, the maps of each row).
+_States = Iterator[tuple[int, NDArray[np.intp], Floats]]
 
 
-def _check(cells: dict[str, Any], every: int, by: str, diverging: str) -> None:
-    if not (isinstance(every, int | np.integer) and every >= 1):
-        raise ChiasmError(f"every = {every}: record each so many steps, 1 or more")
-    if diverging not in ("refuse", "keep"):
-        raise ChiasmError(f"diverging = '{diverging}': 'refuse' or 'keep' would do")
-    if by not in ("descent", "flow"):
-        raise ChiasmError(f"by = '{by}': 'descent' or 'flow' would do")
-    for name, ok, wanted in (
-        ("decay", cells["decay"] >= 0, "0 or more"),
-        ("scale", cells["scale"] > 0, "above 0"),
-        ("step", cells["step"] > 0, "above 0"),
-        ("onset", cells["onset"] >= 0, "0 or more"),
-        ("steps", cells["steps"] >= 1, "1 or more"),
-    ):
-        bad = cells[name][~(ok & np.isfinite(cells[name]))]
-        if bad.size:
-            raise ChiasmError(f"{name} = {bad.flat[0]}: a finite number, {wanted}, would do")
-    for ok, wrong in (
-        (cells["onset"] <= cells["release"], "release before its onset"),
-        (cells["release"] <= cells["steps"], "window beyond the end"),
-    ):
-        if not ok.all():
-            at = tuple(int(cells[name][~ok].flat[0]) for name in ("onset", "release", "steps"))
-            raise ChiasmError(
-                f"a {wrong}: onset {at[0]}, release {at[1]} of {at[2]} steps; onset <= release <= steps would do"
-            )
+def _states(
+    problem: FusionProblem,
+    layers: FusionLayers,
+    cells: Mapping[str, NDArray[Any]],
+    every: int,
+    by: str,
+    progress: Callable[[float], None] | None,
+) -> _States:
+    """Train the cells; yield at the start, each `every` steps, and wherever a deficit or a cell begins or ends."""
+    seeds, seed = np.unique(cells["seed"], return_inverse=True)
+    columns = np.stack([seed.ravel(), cells["scale"], cells["decay"], cells["step"]], 1)
+    kinds, origin = np.unique(columns, axis=0, return_inverse=True)
+    drawn = [layers.draw(int(one), problem.features) for one in seeds]
+    factor = torch.from_numpy(kinds[:, 1] ** (1 / layers.depth))[:, None, None]
+    starts = [factor * torch.stack([drawn[int(k)][at] for k in kinds[:, 0]], 1) for at in range(layers.depth)]
+    if layers.depth == 1:
+        return _shallow(problem, cells, starts[0][:, torch.from_numpy(origin.ravel())], every, by, progress)
+    plan = stretches(origin.ravel(), cells["onset"], cells["release"], cells["steps"])
+    return _train(problem, layers, starts, kinds[:, 2:], plan, every, by, progress)
+
+
+def _train(
+    problem: FusionProblem,
+    layers: FusionLayers,
+    weights: Sequence[Tensor],
+    rates: Floats,
+    plan: Sequence[Stretch],
+    every: int,
+    by: str,
+    progress: Callable[[float], None] | None,
+) -> _States:
+    """Train from the weights and rates (decay, step) of each origin."""
+    decay, step = torch.from_numpy(rates.T.copy())
+    moments = [problem.moments(impaired) for impaired in (False, True)]
+    seconds, target = (torch.from_numpy(np.stack(pair)) for pair in zip(*moments, strict=True))
+    size = max(1, (GRAIN - 1) // (2 * problem.features**2))
+
+    def enter(part: Stretch) -> list[Rows]:
+        nonlocal weights, decay, step
+        # By NumPy: torch would share this among threads, and that wait takes longer than all the steps of a stretch.
+        weights = [torch.from_numpy(w.numpy()[:, part.parent]) for w in weights]
+        parent, state = torch.from_numpy(part.parent), torch.from_numpy(part.state)
+        decay, step = decay[parent], step[parent]
+        return [
+            Rows(layers, [w[:, some] for w in weights], seconds[state[some]], target[state[some]], decay[some],
+                 step[some])
+            for some in (slice(start, start + size) for start in range(0, len(decay), size))
+        ]  # fmt: skip
+
+    for at, row, batches in follow(plan, enter, Rows.flow if by == "flow" else Rows.descend, every, progress):
+        # In memory of their own: the next step writes over what `maps` returns.
+        maps = torch.cat([rows.maps() for rows in batches], 1).transpose(0, 1).contiguous().numpy()
+        yield at, row, maps
+
+
+def _shallow(
+    problem: FusionProblem,
+    cells: Mapping[str, NDArray[Any]],
+    start: Tensor,
+    every: int,
+    by: str,
+    progress: Callable[[float], None] | None,
+) -> _States:
+    """Train at depth 1, where weights are linear in their start and the same for every feature.
+
+    W_s(t) = z_s(t) I + sum over s' of (u_s's(t) - z_s(t)) W_s'(0), z trained from 0 and u_s' from 1 in source s' and 0
+    in the other, with one feature; so seeds and scales cost nothing.
+    """
+    rates, origin = np.unique(np.stack([cells["decay"], cells["step"]], 1), axis=0, return_inverse=True)
+    n = len(origin)
+    each = [np.repeat(values, 3) for values in (3 * origin.ravel(), *(cells[k] for k in ("onset", "release", "steps")))]
+    plan = stretches(each[0] + np.tile(np.arange(3), n), *each[1:])
+    units = torch.tensor([[0.0, 1.0, 0.0], [0.0, 0.0, 1.0]], dtype=REAL).repeat(1, len(rates))[:, :, None, None]
+    narrow = FusionProblem(1, problem.noise, problem.deficit)
+    identity = np.eye(problem.features)
+    drawn = start.transpose(0, 1).reshape(n, 2, -1).numpy()
+    trained = _train(narrow, FusionLayers(1, 0, 1), [units], np.repeat(rates, 3, 0), plan, every, by, progress)
+    for at, row, maps in trained:
+        rows = row.reshape(n, 3)
+        weights = maps[:, :, 0, 0][rows]  # (cells, starts, sources); of an ended cell whatever row -1 is
+        mix = weights[:, 1:] - weights[:, :1]
+        mixed = (mix.swapaxes(1, 2) @ drawn).reshape(n, 2, *identity.shape)
+        mixed += weights[:, 0, :, None, None] * identity
+        yield at, np.where(rows[:, 0] >= 0, np.arange(n), -1), mixed

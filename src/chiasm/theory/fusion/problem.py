@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -10,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError, unknown
+from chiasm.theory.arguments import check, check_int
 
 Floats = NDArray[np.float64]
 
@@ -18,7 +18,7 @@ KINDS = ("zero", "decorrelate")
 
 @dataclass(frozen=True)
 class FusionProblem:
-    """Tell a signal from two sources, each the signal with noise of its own: x_a = s + n_a, x_b = s + n_b, y = s.
+    """Predict a signal from two sources, each the signal plus independent noise: x_a = s + n_a, x_b = s + n_b, y = s.
 
     s ~ N(0, I), n ~ N(0, noise I), all independent. Everything is a multiple of the identity, so the population's
     second moments are a matrix over the two sources: (1 + noise_a, 1; 1, 1 + noise_b), and 1 with the target for each.
@@ -43,12 +43,9 @@ class FusionProblem:
     deficit: Literal["zero", "decorrelate"] = "zero"
 
     def __post_init__(self) -> None:
-        if not (isinstance(self.features, int | np.integer) and self.features >= 1):
-            raise ChiasmError(f"features = {self.features}: a signal has 1 feature or more")
-        if len(self.noise) != 2 or not all(
-            isinstance(n, int | float | np.number) and math.isfinite(n) and n >= 0 for n in self.noise
-        ):
-            raise ChiasmError(f"noise = {self.noise}: give the variance of the noise of source a and b, 0 or more")
+        check_int("features", self.features)
+        if check("noise", self.noise, least=0).shape != (2,):
+            raise ChiasmError(f"noise = {self.noise}; expected the variance of source a's noise and of source b's")
         if self.deficit not in KINDS:
             raise unknown("deficit", self.deficit, KINDS)
 
@@ -74,8 +71,8 @@ class FusionProblem:
     def optimum(self) -> tuple[float, float]:
         """The best W_a and W_b, as multiples of the identity; without noise the ones of least norm."""
         a, b = self.noise
-        whole = a + b + a * b
-        return (b / whole, a / whole) if whole > 0 else (0.5, 0.5)
+        both = a + b + a * b
+        return (b / both, a / both) if both > 0 else (0.5, 0.5)
 
     @property
     def single(self) -> float:
@@ -99,8 +96,8 @@ class FusionProblem:
         # From the distance, not as a difference of losses: no cancellation near the optimum.
         flat = away.reshape(*away.shape[:-2], -1)
         with np.errstate(over="ignore", invalid="ignore"):
-            made: Floats = 0.5 * (flat @ flat.swapaxes(-2, -1) * self.seconds).sum((-2, -1)) / self.single
-        return made
+            excess: Floats = 0.5 * (flat @ flat.swapaxes(-2, -1) * self.seconds).sum((-2, -1)) / self.single
+        return excess
 
 
 def share(maps: Floats) -> Floats:
@@ -114,5 +111,4 @@ def share(maps: Floats) -> Floats:
     """
     with np.errstate(over="ignore", invalid="ignore"):
         norms = np.sqrt((maps * maps).sum((-2, -1)))
-        made: Floats = norms[..., 1] / norms.sum(-1)
-    return made
+        return np.asarray(norms[..., 1] / norms.sum(-1))

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from chiasm.errors import ChiasmError
+from chiasm.theory.arguments import check
 from chiasm.theory.fusion.landscape import Landscape
 from chiasm.theory.fusion.network import FusionLayers
 from chiasm.theory.fusion.plane import FusionPlane, fuse
@@ -76,19 +77,18 @@ def fuse_by_steps(
     Raises:
         ChiasmError: no step or a bad one, a time is negative, or as `fuse`.
 
-    >>> made = fuse_by_steps(FusionProblem(), FusionLayers(own=1), steps=[0.1, 0.9], durations=[0.0], seeds=2)
-    >>> made.left.ravel().tolist(), round(made.edges["fused"], 3)
+    >>> trained = fuse_by_steps(FusionProblem(), FusionLayers(own=1), steps=[0.1, 0.9], durations=[0.0], seeds=2)
+    >>> trained.left.ravel().tolist(), round(trained.edges["fused"], 3)
     ([0.0, 1.0], 0.858)
     """
-    if not steps or not all(np.isfinite(s) and s > 0 for s in steps):
-        raise ChiasmError(f"steps = {list(steps)}: give one finite number above 0 or more")
-    if not durations or not all(np.isfinite(d) and d >= 0 for d in durations) or not (np.isfinite(after) and after > 0):
-        raise ChiasmError(f"durations = {list(durations)}, after = {after}: times of 0 or more, and above 0, would do")
-    if max(steps) > after:
-        raise ChiasmError(f"steps = {list(steps)}: no longer than the time after the release, {after:g}, would do")
+    if not len(steps) or not len(durations):
+        raise ChiasmError("steps or durations is empty; give one value or more of each")
+    check("after", after, above=0)
+    check("steps", steps, above=0, most=after)
+    check("durations", durations, least=0)
     if problem.single < 1e-12:
         raise ChiasmError(
-            f"noise = {problem.noise}: one source is as good as both, so there is no excess loss to follow"
+            f"noise = {problem.noise}; one source is as good as both, so there is no excess loss to follow"
         )
     long = np.array(durations, float)[:, None]
 
@@ -97,22 +97,24 @@ def fuse_by_steps(
         return {"release": release, "steps": end, "step": step, "decay": decay, "scale": scale}
 
     common: dict[str, Any] = {"seed": np.arange(seeds), "every": 1, "diverging": "keep"}
-    made = fuse(problem, layers, by="descent", **windows(np.array(steps)[:, None, None]), **common)
+    descent = fuse(problem, layers, by="descent", **windows(np.array(steps)[:, None, None]), **common)
     flow = fuse(problem, layers, by="flow", **windows(np.array(REFERENCE)), **common)
-    gap = np.array([_gap(made, cell, flow) for cell in np.ndindex(made.excess.shape)]).reshape(made.excess.shape)
+    shape = descent.excess.shape
+    gap = np.array([_gap(descent, cell, flow) for cell in np.ndindex(shape)]).reshape(shape)
     edges: dict[str, float] = {}
     if not layers.shared:
         landscape = Landscape(problem, layers.own, decay)
         edges = {rest.name: 2 / landscape.sharpness(rest) for rest in landscape.rests()}
-    return FusionSteps(layers, np.array(steps), long[:, 0], made.excess, flow.excess, gap, edges)
+    return FusionSteps(layers, np.array(steps), long[:, 0], descent.excess, flow.excess, gap, edges)
 
 
-def _gap(made: FusionPlane, cell: tuple[int, ...], flow: FusionPlane) -> float:
+def _gap(descent: FusionPlane, cell: tuple[int, ...], flow: FusionPlane) -> float:
+    """Return the largest distance of one cell's excess from flow's, as a share of the excess at the start."""
     from scipy.interpolate import CubicSpline
 
     (at, here), (times, there) = (
         (plane.times[alive] * plane.step[one], plane.excess_path[one][alive])
-        for plane, one in ((made, cell), (flow, cell[1:]))
+        for plane, one in ((descent, cell), (flow, cell[1:]))
         for alive in [plane.times <= plane.steps[one]]
     )
     # Windows are rounded to whole steps, so descent may end a little after flow: its last time stands for those.

@@ -5,25 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
 
 from chiasm.errors import ChiasmError
+from chiasm.theory.arguments import check_fields
 from chiasm.theory.fusion.landscape import Landscape
 from chiasm.theory.fusion.network import FusionLayers
 from chiasm.theory.fusion.plane import FusionPlane, fuse
 from chiasm.theory.fusion.problem import Floats, FusionProblem
 from chiasm.theory.fusion.steps import FusionSteps, fuse_by_steps
 
+if TYPE_CHECKING:
+    import polars as pl
+
 
 @dataclass(frozen=True)
 class FusionResult:
-    """What the study found. Cells of a plane are (timelines, seeds).
+    """Result of the study. Cells of a plane are (timelines, seeds).
 
     Attributes:
-        settings: what was asked.
+        settings: of the study.
         depths: a plane a depth: the durations from step 0, then the onsets of one duration.
         shared: the same timelines for networks with shared layers.
         lasting: a plane a depth, control and the longest deficit, with a very long time after it.
@@ -57,37 +61,29 @@ class FusionResult:
         if plane is None:
             return np.empty((0, 0))
         fused = Landscape(self.settings.problem, plane.layers.own, self.settings.decay).rest("fused")
-        there = np.isfinite(plane.maps).all((-1, -2, -3))
-        made = np.full(there.shape, np.nan)
+        finite = np.isfinite(plane.maps).all((-1, -2, -3))
+        kept = np.full(finite.shape, np.nan)
         if fused is not None:
-            values = np.linalg.svd(plane.maps[there][:, 1], compute_uv=False)
-            made[there] = (values > fused.w_b / 2).sum(-1)
-        return made
+            values = np.linalg.svd(plane.maps[finite][:, 1], compute_uv=False)
+            kept[finite] = (values > fused.w_b / 2).sum(-1)
+        return kept
 
-    def duration_cells(self, plane: FusionPlane) -> slice:
-        """Return which timelines of a plane of `depths` or `shared` vary the duration."""
-        return slice(0, len(self.settings.durations))
-
-    def onset_cells(self, plane: FusionPlane) -> slice:
-        """Return which timelines of a plane of `depths` or `shared` vary the onset."""
-        return slice(len(self.settings.durations), plane.excess.shape[0])
-
-    def frame(self) -> Any:
-        """Return a tidy polars table, a row a cell.
+    def frame(self) -> pl.DataFrame:
+        """Return a table with one row per cell.
 
         Columns: part, own, shared, onset, duration, steps, decay, scale, seed, excess, share, recovery (steps after the
         release until the excess is below the study's threshold; infinite for never).
         """
-        import polars
+        import polars as pl
 
         names = ("depths", "shared", "lasting", "free", "late")
-        made = []
-        for name, planes in {**{name: getattr(self, name) for name in names}, "redundant": (self.redundant,)}.items():
+        tables = []
+        parts: dict[str, tuple[FusionPlane, ...]] = {name: getattr(self, name) for name in names}
+        for name, planes in (*parts.items(), ("redundant", (self.redundant,))):
             for plane in planes:
-                recovery = polars.Series("recovery", plane.recovery(self.settings.threshold).ravel())
-                made.append(plane.frame().with_columns(polars.lit(name).alias("part"), recovery))
-        whole = polars.concat(made)
-        return whole.select("part", *[column for column in whole.columns if column != "part"])
+                recovery = pl.Series("recovery", plane.recovery(self.settings.threshold).ravel())
+                tables.append(plane.frame().select(pl.lit(name).alias("part"), pl.all(), recovery))
+        return pl.concat(tables)
 
 
 class LinearFusion(
@@ -163,36 +159,17 @@ class LinearFusion(
     swinging_after: int = 2000
 
     def __post_init__(self) -> None:
-        for name in ("depths", "durations", "onsets"):
-            if not getattr(self, name):
-                raise ChiasmError(f"{name} is empty: give one or more")
-        for name in ("seeds", "after", "lasting_after", "free_after", "swinging_after"):
-            if getattr(self, name) < 1:
-                raise ChiasmError(f"{name} = {getattr(self, name)}: 1 or more would do")
-        for name in ("durations", "onsets"):
-            if min(getattr(self, name)) < 0:
-                raise ChiasmError(f"{name} = {list(getattr(self, name))}: steps of 0 or more would do")
-        for name in ("onset_duration", "late_onset"):
-            if getattr(self, name) < 0:
-                raise ChiasmError(f"{name} = {getattr(self, name)}: 0 or more would do")
+        check_fields(self, "durations onsets onset_duration late_onset", least=0)
+        check_fields(self, "depths seeds after lasting_after free_after swinging_after", least=1)
+        check_fields(self, "large_steps swinging_steps", above=0, empty=True)
+        check_fields(self, "late_factors", least=0, empty=True)
+        # A source without noise needs no other, so there would be no excess loss to follow.
+        check_fields(self, "noise", above=0)
         if not 0 < self.threshold < 1:
-            raise ChiasmError(f"threshold = {self.threshold}: an excess loss inside (0, 1) would do")
-        self._check_numbers()
-
-    def _check_numbers(self) -> None:
-        for name in ("large_steps", "swinging_steps"):
-            if not all(np.isfinite(step) and step > 0 for step in getattr(self, name)):
-                raise ChiasmError(f"{name} = {list(getattr(self, name))}: finite numbers above 0 would do")
-        if not all(np.isfinite(factor) and factor >= 0 for factor in self.late_factors):
-            raise ChiasmError(f"late_factors = {list(self.late_factors)}: finite numbers, 0 or more, would do")
-        for name, layers in (("late_factors", self.late_depths), ("large_steps", self.steps_depths)):
-            if layers and not getattr(self, name):
-                raise ChiasmError(f"{name} is empty: give one or more, or no depths that they are for")
-        if min(self.noise) <= 0:
-            raise ChiasmError(
-                f"noise = {list(self.noise)}: both above 0 would do; a source without noise needs no other, so there "
-                "is no excess loss to follow"
-            )
+            raise ChiasmError(f"threshold = {self.threshold}; expected an excess loss inside (0, 1)")
+        for name, depths in (("late_factors", self.late_depths), ("large_steps", self.steps_depths)):
+            if depths and not getattr(self, name):
+                raise ChiasmError(f"{name} is empty; give one value or more, or no depths that they are for")
 
     @property
     def timelines(self) -> tuple[tuple[int, int], ...]:
@@ -241,20 +218,19 @@ class LinearFusion(
             "late": (4, self._late, [own[depth] for depth in self.late_depths if self._has_edge(depth)]),
             "steps": (8, self._steps, [own[depth] for depth in self.steps_depths]),
         }
-        whole = sum(weight * layers.depth for weight, _, networks in parts.values() for layers in networks)
+        total = sum(weight * layers.depth for weight, _, networks in parts.values() for layers in networks)
         done = 0
-        found: dict[str, tuple[Any, ...]] = {}
+        trained: dict[str, list[Any]] = {name: [] for name in parts}
         for name, (weight, job, networks) in parts.items():
-            made = []
             for layers in networks:
-                made.append(job(layers))
+                trained[name].append(job(layers))
                 done += weight * layers.depth
                 if progress is not None:
-                    progress(done / whole)
-            found[name] = tuple(made)
+                    progress(done / total)
         landscapes = tuple(Landscape(self.problem, depth, self.decay) for depth in self.depths)
         return FusionResult(
-            self, redundant=self._redundant(), landscapes=landscapes, swinging=self._swinging(), **found
+            self, redundant=self._redundant(), landscapes=landscapes, swinging=self._swinging(),
+            **{name: tuple(planes) for name, planes in trained.items()},
         )  # fmt: skip
 
     def _redundant(self) -> FusionPlane:

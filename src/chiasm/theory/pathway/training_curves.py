@@ -12,8 +12,8 @@ from matplotlib.lines import Line2D
 
 from chiasm.pictures.style import BLUE, HEIGHT, INK, MUTED, SOURCES, VERMILLION, Panel, axes_on, canvas, legend, rules
 from chiasm.pictures.words import number
-from chiasm.report.theory.pathway.onsets import ROW
 from chiasm.theory.pathway.coordinates import Floats
+from chiasm.theory.pathway.onsets import ROW
 from chiasm.theory.pathway.result import PathwaysResult
 
 #: Of so many steps of matrices, no more are drawn.

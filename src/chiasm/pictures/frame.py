@@ -66,9 +66,9 @@ def frame(
 """
 
 
-def asset(name: str) -> str:
-    """Return a file of this package as text."""
-    return resources.files("chiasm.report").joinpath(name).read_text(encoding="utf-8")
+def asset(name: str, room: str = "chiasm.pictures") -> str:
+    """Return a file of a package as text."""
+    return resources.files(room).joinpath(name).read_text(encoding="utf-8")
 
 
 def lead(text: str) -> str:

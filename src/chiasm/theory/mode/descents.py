@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.lines import Line2D
 
 from chiasm.pictures.style import MUTED, Panel, legend, rules
-from chiasm.report.theory.sweep import frame, look
+from chiasm.theory.charts import frame, look
 from chiasm.theory.mode.study import ModesResult
 
 

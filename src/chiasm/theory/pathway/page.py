@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from chiasm.pictures.style import Panel
-from chiasm.report.theory.pathway.courses import lesion, matrices, portraits
-from chiasm.report.theory.pathway.findings import findings
-from chiasm.report.theory.pathway.onsets import by_depth, by_mode, closing, lessons
-from chiasm.report.theory.pathway.planes import doses, planes
-from chiasm.report.theory.pathway.steps import courses, edges
+from chiasm.theory.pathway.findings import findings
+from chiasm.theory.pathway.large_steps import courses, edges
+from chiasm.theory.pathway.onsets import by_depth, by_mode, closing, lessons
+from chiasm.theory.pathway.planes import doses, planes
 from chiasm.theory.pathway.result import PathwaysResult
+from chiasm.theory.pathway.training_curves import lesion, matrices, portraits
 
 __all__ = ["findings", "panels"]
 

@@ -12,9 +12,9 @@ from matplotlib.ticker import MaxNLocator
 
 from chiasm.pictures.style import BLUE, HEIGHT, INK, MUTED, VERMILLION, WIDTH, Panel, axes_on, canvas, legend
 from chiasm.pictures.words import number
-from chiasm.report.theory.mode.planes import SEQUENCE
-from chiasm.report.theory.pathway.onsets import DOING, INDEX, index_axes
+from chiasm.theory.mode.planes import SEQUENCE
 from chiasm.theory.pathway.coordinates import Floats
+from chiasm.theory.pathway.onsets import DOING, INDEX, index_axes
 from chiasm.theory.pathway.result import KINDS, PathwaysResult
 
 #: Of the index, drawn as lines upon the plane.

@@ -31,9 +31,9 @@ from chiasm.pictures.style import (
     theme,
 )
 from chiasm.pictures.words import count
+from chiasm.report.comparison.comparison import Beside, beside, prediction_table
+from chiasm.report.comparison.expected import Theory
 from chiasm.report.phrases import capital
-from chiasm.report.theory.beside import Beside, beside, prediction_table
-from chiasm.report.theory.expected import Theory
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results

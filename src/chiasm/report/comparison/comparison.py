@@ -9,8 +9,8 @@ import polars as pl
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.pictures.words import count, number
+from chiasm.report.comparison.expected import Expected, Theory, expect
 from chiasm.report.phrases import capital
-from chiasm.report.theory.expected import Expected, Theory, expect
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results

@@ -22,7 +22,7 @@ from chiasm.pictures.style import (
     rules,
 )
 from chiasm.pictures.words import number
-from chiasm.report.theory.mode.planes import DASHED, DOTTED, SEQUENCE, Look
+from chiasm.theory.mode.planes import DASHED, DOTTED, SEQUENCE, Look
 from chiasm.theory.mode.study import ModesResult
 
 TIME = "time (1 / learning rate)"

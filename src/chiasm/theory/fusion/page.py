@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from chiasm.pictures.style import INK, MARKERS, MUTED, SOURCES, Panel, dodge, legend, rules
+from chiasm.pictures.style import INK, MARKERS, MUTED, SOURCES, Panel, dodge, legend
 from chiasm.pictures.words import number
-from chiasm.report.theory.fusion.findings import findings
-from chiasm.report.theory.sweep import Sweep, by_depth, frame, look, sweep
+from chiasm.theory.charts import Sweep, chart, key, log_axes, note, of_depth, sweep
+from chiasm.theory.fusion.findings import findings
 from chiasm.theory.fusion.landscape import Landscape, penalty
 from chiasm.theory.fusion.plane import FusionPlane
 from chiasm.theory.fusion.problem import Floats, FusionProblem
@@ -21,20 +19,22 @@ from chiasm.theory.fusion.study import FusionResult
 __all__ = ["findings", "panels"]
 
 EXCESS = "excess loss (1: best single source)"
+DURATION = "duration of the deficit (steps)"
 #: Depths of the landscapes that are drawn; one more and the curves hide each other.
 DRAWN = 4
 
 
 def panels(result: FusionResult) -> list[Panel]:
     """Return the figures of the study, in reading order."""
-    asked = result.settings
-    durations = [_curve(plane, plane.excess[result.duration_cells(plane)]) for plane in result.depths]
-    onsets = [_curve(plane, plane.excess[result.onset_cells(plane)]) for plane in result.depths]
-    drawn = min(asked.depths) <= DRAWN
+    asked, cut = result.settings, len(result.settings.durations)
+    durations, onsets = (
+        [Sweep(f"depth {plane.layers.own}", plane.excess[cells], plane.layers.own) for plane in result.depths]
+        for cells in (slice(0, cut), slice(cut, None))
+    )
     window = f"A deficit of {asked.onset_duration} steps"
-    duration = "duration of the deficit (steps)"
+    drawn = min(asked.depths) <= DRAWN
     figures = {
-        "duration": sweep(durations, asked.durations, "A deficit from the beginning", duration, EXCESS),
+        "duration": sweep(durations, asked.durations, "A deficit from the beginning", DURATION, EXCESS),
         "onset": sweep(onsets, asked.onsets, window, "onset of the deficit (steps)", EXCESS),
         **({"recovery": _recovery(result)} if max(asked.durations) else {}),
         "penalty": _penalty(),
@@ -45,7 +45,8 @@ def panels(result: FusionResult) -> list[Panel]:
         **({"steps": _steps(result)} if result.steps else {}),
         **({"swinging": _swinging(result, result.swinging)} if result.swinging else {}),
     }
-    return [Panel(f"fusion-{name}", figure, _captions(result)[name]) for name, figure in figures.items()]
+    captions = _captions(result)
+    return [Panel(f"fusion-{name}", figure, captions[name]) for name, figure in figures.items()]
 
 
 def _captions(result: FusionResult) -> dict[str, str]:
@@ -83,36 +84,32 @@ def _captions(result: FusionResult) -> dict[str, str]:
     }
 
 
-def _curve(plane: FusionPlane, values: Floats) -> Sweep:
-    return by_depth(f"depth {plane.layers.own}", values, plane.layers.own)
-
-
 def _recovery(result: FusionResult) -> Figure:
     asked = result.settings
     # Without a deficit there is no release to count from.
     kept = [k for k, duration in enumerate(asked.durations) if duration > 0]
     most = max((plane.layers.own for plane in result.free), default=DRAWN)
-    curves = []
-    for plane, free in [*((p, False) for p in result.depths), *((p, True) for p in result.free)]:
-        if plane.layers.own <= most:
-            label = "" if free else f"depth {plane.layers.own}"
-            curves.append(by_depth(label, plane.recovery(asked.threshold)[kept], plane.layers.own, hollow=free))
+    planes = [*((plane, False) for plane in result.depths), *((plane, True) for plane in result.free)]
+    curves = [
+        Sweep(
+            "" if free else f"depth {plane.layers.own}", plane.recovery(asked.threshold)[kept], plane.layers.own, free
+        )
+        for plane, free in planes
+        if plane.layers.own <= most
+    ]
     top = max(asked.after, asked.free_after)
-    settings = [asked.durations[k] for k in kept]
     figure = sweep(
-        curves, settings, "How long recovery takes", "duration of the deficit (steps)", "steps until recovered",
+        curves, [asked.durations[k] for k in kept], "How long recovery takes", DURATION, "steps until recovered",
         never=1.06 * top, hollow="without decay",
     )  # fmt: skip
-    axes = figure.axes[0]
-    axes.set_ylim(0, 1.12 * top)
-    at = ("axes fraction", "data")
-    axes.annotate("never", (0, 1.06 * top), (3, -5), at, "offset points", va="top", color=MUTED)
+    figure.axes[0].set_ylim(0, 1.12 * top)
+    note(figure.axes[0], "never", (0, 1.06 * top), "y", (3, -5), va="top")
     return figure
 
 
 def _penalty() -> Figure:
-    figure, axes = frame(0)
-    rules(axes)
+    ylabel = "penalty (in units of the decay)"
+    figure, axes = chart("What p layers pay for a weight", "singular value w of the product", ylabel)
     w = np.linspace(0, 1, 600) ** 3
     for depth in range(1, DRAWN + 1):
         values, colour = penalty(w, depth), SOURCES[depth - 1]
@@ -121,21 +118,18 @@ def _penalty() -> Figure:
         axes.annotate(f"p = {depth}", end, (4, 0), textcoords="offset points", va="center", color=colour)
     axes.set_xlim(0, 1.14)
     axes.set_ylim(0, DRAWN / 2 * 1.08)
-    axes.set_title("What p layers pay for a weight", x=0, y=1)
-    axes.set_xlabel("singular value w of the product")
-    axes.set_ylabel("penalty (in units of the decay)")
     return figure
 
 
 def _landscape(result: FusionResult, near: bool) -> Figure:
     drawn = [one for one in result.landscapes if one.depth <= DRAWN]
-    figure, axes = frame(2)
-    rules(axes)
+    title = "Near the lost state" if near else "The energy against source b"
+    figure, axes = chart(title, "weight of source b", f"energy above weight 0{' (× 0.001)' if near else ''}", 2)
     end = 0.03 if near else 1.35 * max(rest.w_b for one in drawn for rest in one.rests())
     w = end * np.linspace(0, 1, 800) ** 2
     factor = 1000 if near else 1
     for one in drawn:
-        colour, marker = SOURCES[one.depth - 1], MARKERS[one.depth - 1]
+        colour, marker = of_depth(one.depth)
         base = float(one.valley(0.0))
         axes.plot(w, factor * (one.valley(w) - base), color=colour, lw=1.6, zorder=2)
         for rest in one.rests():
@@ -149,57 +143,51 @@ def _landscape(result: FusionResult, near: bool) -> Figure:
         axes.set_ylim(-4, 5)
         axes.set_xticks([0, 0.01, 0.02, 0.03])
     axes.set_xlim(-0.02 * end, end)
-    axes.set_title("Near the lost state" if near else "The energy against source b", x=0, y=1)
-    axes.set_xlabel("weight of source b")
-    axes.set_ylabel(f"energy above weight 0{' (× 0.001)' if near else ''}")
     handles = [
-        Line2D([], [], color=SOURCES[o.depth - 1], marker=MARKERS[o.depth - 1], markersize=5, label=f"depth {o.depth}")
-        for o in drawn
+        key(f"depth {one.depth}", SOURCES[one.depth - 1], marker=MARKERS[one.depth - 1], markersize=5) for one in drawn
     ]
-    handles.append(Line2D([], [], color=MUTED, marker="o", markerfacecolor="white", linestyle="", label="unstable"))
+    handles.append(key("unstable", MUTED, "", marker="o", markerfacecolor="white"))
     if not near:
-        handles.append(Line2D([], [], color=INK, marker="x", markersize=5, linestyle="", label="descent ended"))
+        handles.append(key("descent ended", INK, "", marker="x", markersize=5))
     legend(figure, handles, columns=3)
     return figure
 
 
 def _ends(result: FusionResult, landscape: Landscape) -> Floats:
-    """Weights of source b, each feature of each seed, at the end of what was followed longest."""
-    followed = [plane for plane in (*result.lasting, *result.depths) if plane.layers.own == landscape.depth]
-    return np.asarray(np.linalg.svd(followed[0].maps[..., 1, :, :], compute_uv=False).ravel())
+    """Return the weights of source b, each feature of each seed, at the end of the plane that was trained longest."""
+    planes = [plane for plane in (*result.lasting, *result.depths) if plane.layers.own == landscape.depth]
+    return np.asarray(np.linalg.svd(planes[0].maps[..., 1, :, :], compute_uv=False).ravel())
 
 
 def _late(result: FusionResult) -> Figure:
     asked = result.settings
-    figure, axes = frame(2)
-    rules(axes)
+    figure, axes = chart("How long a late deficit may last", "depth of a pathway", "duration (steps)", 2)
     depths = range(3, max(6, *asked.late_depths) + 1)
     for kind, style, colour in (("zero", "-", SOURCES[0]), ("decorrelate", "--", SOURCES[1])):
         problem = FusionProblem(asked.features, asked.noise, kind)  # type: ignore[arg-type]
-        found = [(depth, Landscape(problem, depth, asked.decay)) for depth in depths]
-        edges = [(d, one.longest() / asked.step) for d, one in found if one.rest("fused") and one.rest("saddle")]
-        axes.plot([d for d, _ in edges], [edge for _, edge in edges], style, color=colour, lw=1.6, marker=".", ms=5)
+        landscapes = [Landscape(problem, depth, asked.decay) for depth in depths]
+        limited = [one for one in landscapes if one.rest("fused") and one.rest("saddle")]
+        edges = [one.longest() / asked.step for one in limited]
+        axes.plot([one.depth for one in limited], edges, style, color=colour, lw=1.6, marker=".", ms=5)
     for plane in result.late:
         duration = (plane.release - plane.onset)[:, 0]
         back, lost = plane.excess.max(1) < asked.threshold, plane.excess.min(1) > 1 - asked.threshold
         for mark, which in (("o", back), ("x", lost)):
-            at = [plane.layers.own] * int(which.sum())
-            axes.plot(at, duration[which], mark, color=INK, ms=6, mfc="none", zorder=4)
+            axes.plot(
+                [plane.layers.own] * int(which.sum()), duration[which], mark, color=INK, ms=6, mfc="none", zorder=4
+            )
     axes.set_yscale("log")
-    ticks = [50, 100, 200, 500, 1000, 2000, 5000]
     low, high = axes.get_ylim()
-    axes.set_yticks([tick for tick in ticks if low <= tick <= high], [f"{t}" for t in ticks if low <= t <= high])
+    ticks = [tick for tick in (50, 100, 200, 500, 1000, 2000, 5000) if low <= tick <= high]
+    axes.set_yticks(ticks, [f"{tick}" for tick in ticks])
     axes.minorticks_off()
     axes.set_xticks(list(depths))
     axes.set_xlim(depths[0] - 0.4, depths[-1] + 0.4)
-    axes.set_title("How long a late deficit may last", x=0, y=1)
-    axes.set_xlabel("depth of a pathway")
-    axes.set_ylabel("duration (steps)")
     handles = [
-        Line2D([], [], color=SOURCES[0], label="edge, source silent"),
-        Line2D([], [], color=SOURCES[1], linestyle="--", label="edge, decorrelated"),
-        Line2D([], [], color=INK, marker="o", markerfacecolor="none", linestyle="", label="came back"),
-        Line2D([], [], color=INK, marker="x", linestyle="", label="lost"),
+        key("edge, source silent", SOURCES[0]),
+        key("edge, decorrelated", SOURCES[1], "--"),
+        key("came back", INK, "", marker="o", markerfacecolor="none"),
+        key("lost", INK, "", marker="x"),
     ]
     legend(figure, handles, columns=2)
     return figure
@@ -207,92 +195,71 @@ def _late(result: FusionResult) -> Figure:
 
 def _shared(result: FusionResult) -> Figure:
     planes = sorted((*result.depths, *result.shared), key=lambda plane: (plane.layers.own, plane.layers.shared))
-    figure, axes = frame(0, height=0.95 + 0.2 * len(planes), left=1.3)
-    rules(axes, "x")
+    title, height = "Own layers count, not shared ones", 0.95 + 0.2 * len(planes)
+    figure, axes = chart(title, EXCESS, "own + shared layers", height=height, left=1.3, grid="x")
     at = int(np.argmax(result.settings.durations))
     for k, plane in enumerate(planes):
-        colour, marker = look(plane.layers.own)
+        colour, marker = of_depth(plane.layers.own)
         axes.plot(plane.excess[at], [k] * plane.excess.shape[1], marker, color=colour, ms=5.5, mfc="none")
     axes.set_yticks(range(len(planes)), [plane.layers.name for plane in planes])
     axes.set_ylim(len(planes) - 0.4, -0.6)
     axes.set_xlim(-0.05, None)
-    axes.set_title("Own layers count, not shared ones", x=0, y=1)
-    axes.set_xlabel(EXCESS)
-    axes.set_ylabel("own + shared layers")
     return figure
 
 
 def _redundant(result: FusionResult) -> Figure:
-    plane, asked = result.redundant, result.settings
-    figure, axes = frame(1)
-    rules(axes)
+    plane, decay = result.redundant, result.settings.decay
+    figure, axes = chart("Sources without noise, depth 1", "step", "share of source b", 1)
     for row, colour in ((0, SOURCES[0]), (1, SOURCES[1])):
         axes.plot(plane.times, plane.share_path[row, 1].T, color=colour, lw=1.1)
-    release = int(plane.release[1, 1, 0])
+    release, last = int(plane.release[1, 1, 0]), int(plane.steps[1, 1, 0])
     axes.axvline(release, color=MUTED, lw=0.9, ls=":")
-    axes.annotate("release", (release, 1), (4, -2), ("data", "axes fraction"), "offset points", va="top", color=MUTED)
-    _decayed(axes, plane, asked.decay)
+    note(axes, "release", (release, 1), "x", (4, -2), va="top")
+    # By decay alone W_a - W_b shrinks as exp(-decay t), and W_a + W_b is 2 / (2 + decay).
+    at = np.linspace(release + 0.15 * (last - release), last, 12)
+    gap = np.exp(-decay * plane.step[1, 1, 0] * (at - release)) / (1 + decay)
+    total = 2 / (2 + decay)
+    axes.plot(at, (total - gap) / 2 / total, ".", color=INK, ms=5, zorder=4)
     axes.axhline(0.5, color=MUTED, lw=0.9, ls=(0, (5, 3)))
-    axes.annotate("balance", (0, 0.5), (3, 2), ("axes fraction", "data"), "offset points", va="bottom", color=MUTED)
+    note(axes, "balance", (0, 0.5), "y", (3, 2), va="bottom")
     axes.set_ylim(0, 0.62)
-    axes.set_title("Sources without noise, depth 1", x=0, y=1)
-    axes.set_xlabel("step")
-    axes.set_ylabel("share of source b")
     handles = [
-        Line2D([], [], color=SOURCES[0], label="no decay"),
-        Line2D([], [], color=SOURCES[1], label=f"decay {asked.decay:g}"),
-        Line2D([], [], color=INK, marker=".", linestyle="", label="closed form"),
+        key("no decay", SOURCES[0]),
+        key(f"decay {decay:g}", SOURCES[1]),
+        key("closed form", INK, "", marker="."),
     ]
     legend(figure, handles, columns=3)
     return figure
 
 
-def _decayed(axes: Axes, plane: FusionPlane, decay: float) -> None:
-    """What decay alone makes of the imbalance: W_a - W_b shrinks as exp(-decay t), W_a + W_b is 2 / (2 + decay)."""
-    release, last = int(plane.release[1, 1, 0]), int(plane.steps[1, 1, 0])
-    at = np.linspace(release + 0.15 * (last - release), last, 12)
-    gap = np.exp(-decay * plane.step[1, 1, 0] * (at - release)) / (1 + decay)
-    whole = 2 / (2 + decay)
-    axes.plot(at, (whole - gap) / 2 / whole, ".", color=INK, ms=5, zorder=4)
-
-
 def _steps(result: FusionResult) -> Figure:
-    figure, axes = frame(math.ceil((len(result.steps) + 1) / 2))
-    rules(axes, "both")
+    rows = math.ceil((len(result.steps) + 1) / 2)
+    figure, axes = chart("Descent beside flow", "length of a step", "largest distance from flow", rows, grid="both")
     handles = []
     for one in result.steps:
-        colour, marker = look(one.layers.own)
-        for k, hollow in zip(range(len(one.durations)), (False, True), strict=False):
-            there, gap = one.left[:, k] == 0, one.gap[:, k].mean(1)
-            style, fill = ("--", "none") if hollow else ("-", colour)
-            axes.plot(one.steps[there], gap[there], style, color=colour, marker=marker, ms=4.5, lw=1.3, mfc=fill)
+        colour, marker = of_depth(one.layers.own)
+        for k, (style, fill) in zip(range(len(one.durations)), (("-", colour), ("--", "none")), strict=False):
+            kept, gap = one.left[:, k] == 0, one.gap[:, k].mean(1)
+            axes.plot(one.steps[kept], gap[kept], style, color=colour, marker=marker, ms=4.5, lw=1.3, mfc=fill)
         for name, style in (("fused", "-"), ("lost", ":")):
             if name in one.edges:
                 axes.axvline(one.edges[name], color=colour, lw=1.0, ls=style, zorder=1)
-        handles.append(Line2D([], [], color=colour, marker=marker, markersize=5, label=f"depth {one.layers.own}"))
-    axes.set_xscale("log")
-    if not any((one.gap.mean(2)[one.left == 0] > 0).any() for one in result.steps):
-        axes.set_ylim(1e-3, 1)  # no step keeps with flow, or none leaves it: an axis without a point
-    axes.set_yscale("log")
-    ticks = [0.05, 0.1, 0.2, 0.5, 1.0]
-    low, high = result.steps[0].steps.min(), result.steps[0].steps.max()
-    axes.set_xticks([t for t in ticks if low <= t <= high], [f"{t:g}" for t in ticks if low <= t <= high])
-    axes.minorticks_off()
-    axes.set_title("Descent beside flow", x=0, y=1)
-    axes.set_xlabel("length of a step")
-    axes.set_ylabel("largest distance from flow")
+        handles.append(key(f"depth {one.layers.own}", colour, marker=marker, markersize=5))
+    # No step keeps with flow, or none leaves it: axes without a point.
+    empty = not any((one.gap.mean(2)[one.left == 0] > 0).any() for one in result.steps)
+    steps = result.steps[0].steps
+    log_axes(axes, (0.05, 0.1, 0.2, 0.5, 1.0), steps.min(), steps.max(), empty)
     label = f"deficit of time {number(float(result.steps[0].durations[-1]), 0)}"
-    handles.append(Line2D([], [], color=MUTED, linestyle="--", marker="o", markerfacecolor="none", label=label))
+    handles.append(key(label, MUTED, "--", marker="o", markerfacecolor="none"))
     legend(figure, handles, columns=2)
     return figure
 
 
 def _swinging(result: FusionResult, plane: FusionPlane) -> Figure:
-    figure, axes = frame(0, left=1.0)
-    rules(axes)
+    figure, axes = chart("Beyond the edge of the lost state", "length of a step", "features of source b", left=1.0)
     steps, kept = plane.step[:, 0], result.kept_features()
     gap = float(np.diff(np.sort(steps)).min()) if len(steps) > 1 else 0.02
-    colour, _ = look(plane.layers.own)
+    colour, _ = of_depth(plane.layers.own)
     for step, features in zip(steps, kept, strict=True):
         at = step + np.array(dodge(len(features), 0.12 * gap))
         axes.plot(at, features, "o", ms=4, mfc="none", mec=colour, mew=1.0, clip_on=False)
@@ -306,7 +273,4 @@ def _swinging(result: FusionResult, plane: FusionPlane) -> Figure:
     most = result.settings.features
     axes.set_ylim(-0.7, most + 0.3)
     axes.set_yticks([-0.5, *range(most + 1)], ["diverged", *[str(k) for k in range(most + 1)]])
-    axes.set_title("Beyond the edge of the lost state", x=0, y=1)
-    axes.set_xlabel("length of a step")
-    axes.set_ylabel("features of source b")
     return figure

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chiasm.errors import ChiasmError
+from chiasm.pictures.frame import bullets, gallery, lead, scroll
 from chiasm.pictures.style import Panel
-from chiasm.report.frame import bullets, gallery, lead, scroll
-from chiasm.report.theory.beside import Beside, applies, beside, findings, small, summary
+from chiasm.report.comparison.comparison import Beside, applies, beside, findings, small, summary
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
@@ -52,7 +52,7 @@ def write_predictions(made: Beside, folder: Path) -> None:
     """Write prediction.parquet, the table that `prediction_table` returns."""
     import io
 
-    from chiasm.study.files import write_whole
+    from chiasm.files import write_whole
 
     buffer = io.BytesIO()
     made.table().write_parquet(buffer)

@@ -9,7 +9,7 @@ from matplotlib.lines import Line2D
 
 from chiasm.pictures.style import BLUE, GREEN, HEIGHT, INK, MUTED, VERMILLION, Panel, axes_on, canvas, legend, rules
 from chiasm.pictures.words import number
-from chiasm.report.theory.pathway.onsets import ROW, index_axes
+from chiasm.theory.pathway.onsets import ROW, index_axes
 from chiasm.theory.pathway.result import LargeSteps, PathwaysResult
 
 

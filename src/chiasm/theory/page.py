@@ -1,4 +1,4 @@
-"""The page of a study of theory: what was computed, what it shows, its pictures and its numbers."""
+"""Writes the page of a theory study: its findings, its figures, its settings and its tables."""
 
 from __future__ import annotations
 
@@ -10,44 +10,38 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import polars as pl
 
 from chiasm.errors import ChiasmError
+from chiasm.files import write_whole
+from chiasm.pictures.frame import asset, bullets, frame, gallery, item
 from chiasm.pictures.style import Panel, png, svg, theme
-from chiasm.report.frame import asset, bullets, frame, gallery, item
-from chiasm.study.files import write_whole
-
-#: The room that draws and reads each kind.
-ROOMS = {
-    "linear-modes": "mode",
-    "linear-pathways": "pathway",
-    "linear-fusion": "fusion",
-    "matrix-completion": "completion",
-}
 
 
-def write_theory(kind: str, question: str, settings: Mapping[str, Any], result: Any, folder: Path) -> list[str]:
-    """Write report.html, figures/ as SVG and PNG, and results.parquet; each whole or not at all, the page last.
+def write_theory(settings: Any, question: str, result: Any, folder: Path) -> list[str]:
+    """Write report.html, figures/ as SVG and PNG, and the tables as Parquet files, the page last.
+
+    The figures and findings come from the module `page` in the package that defines the settings.
 
     Args:
-        kind: of the study.
-        question: what it asks; the page's heading.
-        settings: plain values by name.
+        settings: the struct of the study; its tag names the kind.
+        question: heading of the page.
         result: what the study's `run` returned.
-        folder: where the files go; made if it is not there.
+        folder: where the files go; created if it does not exist.
 
     Returns:
-        What was found, a sentence each.
+        The findings, one sentence each.
 
     Raises:
-        ChiasmError: a folder that cannot be written, or that holds a study that was trained.
+        ChiasmError: the folder cannot be written, or holds a trained study.
     """
     check_folder(folder)
-    module = import_module(f"chiasm.report.theory.{ROOMS[kind]}.page")
-    findings: list[str] = module.findings(result)
+    page = import_module(f"{type(settings).__module__.rpartition('.')[0]}.page")
+    findings: list[str] = page.findings(result)
     frames = result.frame()
     tables: dict[str, pl.DataFrame] = frames if isinstance(frames, dict) else {"results": frames}
-    # All of it is made before any of it is written: what cannot be drawn leaves the folder as it was.
+    # Everything is drawn before anything is written: a figure that fails leaves the folder as it was.
     files: dict[str, bytes] = {}
     for name, table in tables.items():
         buffer = io.BytesIO()
@@ -55,35 +49,35 @@ def write_theory(kind: str, question: str, settings: Mapping[str, Any], result: 
         files[f"{name}.parquet"] = buffer.getvalue()
     drawn: list[tuple[Panel, str]] = []
     with theme():
-        for panel in module.panels(result):
+        for panel in page.panels(result):
             drawn.append((panel, svg(panel.figure)))
             files[f"figures/{panel.name}.svg"] = drawn[-1][1].encode()
             files[f"figures/{panel.name}.png"] = png(panel.figure)
-    files["report.html"] = _page(kind, question, settings, findings, drawn, list(tables)).encode()
+    plain: dict[str, Any] = msgspec.to_builtins(settings)
+    files["report.html"] = _page(plain, question, findings, drawn, list(tables)).encode()
     for name, content in files.items():
         write_whole(folder / name, content)
     return findings
 
 
 def check_folder(folder: Path) -> None:
-    """Raise a ChiasmError where a folder holds a study that was trained: its files have the same names."""
+    """Raise a ChiasmError if a folder holds a trained study, whose files have the same names."""
     if (folder / "study.toml").exists() or (folder / "store").exists():
         raise ChiasmError(f"'{folder}' holds a study that chiasm run has trained; choose another --out")
 
 
 def _page(
-    kind: str,
-    question: str,
     settings: Mapping[str, Any],
+    question: str,
     findings: Sequence[str],
     drawn: Sequence[tuple[Panel, str]],
     tables: Sequence[str],
 ) -> str:
-    told = bullets(findings)
+    kind = str(settings["kind"])
     rows = "\n".join(item(key, _plain(value)) for key, value in settings.items())
     files = ", ".join(f"{name}.parquet" for name in tables)
     sections = [
-        ("reading", "What the theory says", told),
+        ("reading", "What the theory says", bullets(findings)),
         ("figures", "Pictures", gallery(drawn)),
         ("settings", "Settings", f'<ul class="reading">\n{rows}\n</ul>\n<p>Every number is in {escape(files)}.</p>'),
     ]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from chiasm.pictures.style import Panel
-from chiasm.report.theory.mode.curves import change, curves, rises
-from chiasm.report.theory.mode.findings import WORDS, findings
-from chiasm.report.theory.mode.planes import left, maps, permanence
-from chiasm.report.theory.mode.steps import steps
+from chiasm.theory.mode.curves import change, curves, rises
+from chiasm.theory.mode.descents import steps
+from chiasm.theory.mode.findings import WORDS, findings
+from chiasm.theory.mode.planes import left, maps, permanence
 from chiasm.theory.mode.study import ModesResult
 
 __all__ = ["findings", "panels"]

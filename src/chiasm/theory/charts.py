@@ -1,0 +1,187 @@
+"""Figures that the pages of several theories share: labelled axes, legend keys, colour bars, curves over settings."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator
+from numpy.typing import NDArray
+
+from chiasm.intervals import estimate
+from chiasm.pictures.style import DEPTHS, HEIGHT, MARKERS, MUTED, SOURCES, axes_on, canvas, dodge, legend, rules
+from chiasm.pictures.words import number_between
+
+Floats = NDArray[np.float64]
+
+#: From little to much.
+SEQUENCE = LinearSegmentedColormap.from_list("depths", ["#eef3f8", *DEPTHS])
+DASHED: tuple[float, tuple[float, ...]] = (0, (5, 2))
+DOTTED: tuple[float, tuple[float, ...]] = (0, (1, 1.4))
+
+
+def chart(
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    rows: int = 0,
+    *,
+    height: float = HEIGHT,
+    left: float = 0.76,
+    right: float = 0.2,
+    bottom: float = 0.56,
+    row: float = 0.22,
+    grid: str = "y",
+) -> tuple[Figure, Axes]:
+    """Return a figure and its labelled axes, with room for a legend below them.
+
+    Args:
+        title: above the axes.
+        xlabel: with its unit.
+        ylabel: with its unit.
+        rows: of the legend.
+        height: of the figure without its legend, in inches.
+        left: margin in inches, as are `right` and `bottom`, the latter without the legend.
+        right: margin.
+        bottom: margin.
+        row: what a row of the legend adds to the bottom margin.
+        grid: the axes with faint lines at their ticks: "x", "y" or "both".
+    """
+    figure = canvas(height + 0.2 * rows)
+    axes = axes_on(figure, left=left, right=right, bottom=bottom + row * rows)
+    rules(axes, grid)
+    axes.set_title(title, x=0, y=1)
+    axes.set_xlabel(xlabel)
+    axes.set_ylabel(ylabel)
+    return figure, axes
+
+
+def key(label: str, colour: str, style: Any = "-", **looks: Any) -> Line2D:
+    """Return an entry of a legend; style "" draws a marker only."""
+    return Line2D([], [], color=colour, linestyle=style, label=label, **looks)
+
+
+def of_depth(depth: int) -> tuple[str, str]:
+    """Return the colour and the marker of a depth, the same in every figure."""
+    return SOURCES[(depth - 1) % len(SOURCES)], MARKERS[(depth - 1) % len(MARKERS)]
+
+
+def note(axes: Axes, text: str, at: tuple[float, float], along: str, shift: tuple[float, float], **looks: Any) -> None:
+    """Write a muted note at a place of which one coordinate is data (`along`: "x" or "y"), the other a share."""
+    places = ("data", "axes fraction") if along == "x" else ("axes fraction", "data")
+    axes.annotate(text, at, shift, places, "offset points", color=MUTED, **looks)
+
+
+def log_axes(axes: Axes, ticks: Sequence[float], low: float, high: float, empty: bool = False) -> None:
+    """Make both axes logarithmic, with plain ticks across between low and high; `empty` axes get a range up."""
+    axes.set_xscale("log")
+    if empty:
+        axes.set_ylim(1e-3, 1)
+    axes.set_yscale("log")
+    shown = [tick for tick in ticks if low <= tick <= high]
+    axes.set_xticks(shown, [f"{tick:g}" for tick in shown])
+    axes.minorticks_off()
+
+
+def bare(axes: Axes) -> None:
+    """Take the frame of a colour bar and its ticks across away."""
+    axes.set_yticks([])
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.tick_params(length=2, pad=2)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A curve over a few settings that stand side by side.
+
+    Attributes:
+        label: in the legend; "" for none.
+        values: (settings, seeds); what is not finite is left out.
+        depth: sets colour and marker.
+        hollow: draws the line dashed and markers empty.
+    """
+
+    label: str
+    values: Floats
+    depth: int
+    hollow: bool = False
+
+
+def sweep(
+    curves: Sequence[Sweep],
+    settings: Sequence[int],
+    title: str,
+    xlabel: str,
+    ylabel: str,
+    never: float | None = None,
+    hollow: str = "",
+) -> Figure:
+    """Draw curves over settings at equal distances: means and intervals over seeds, every seed as a dot.
+
+    Args:
+        curves: each over all settings.
+        settings: written at the ticks, in order.
+        title: above the axes.
+        xlabel: with its unit.
+        ylabel: with its unit.
+        never: the height at which seeds with an infinite value stand; None to leave them out.
+        hollow: what hollow curves without a label have in common.
+    """
+    named = [curve for curve in curves if curve.label]
+    columns = 3 if len(named) + bool(hollow) > 4 else 2
+    figure, axes = chart(title, xlabel, ylabel, math.ceil((len(named) + bool(hollow)) / columns))
+    shifts = dodge(len(curves), min(0.13, 0.6 / len(curves)))
+    for curve, shift in zip(curves, shifts, strict=True):
+        _draw(axes, curve, shift, never)
+    axes.xaxis.set_major_locator(FixedLocator(list(range(len(settings)))))
+    axes.set_xticklabels([f"{setting:g}" for setting in settings])
+    axes.set_xlim(-0.5, len(settings) - 0.5)
+    handles = [_key(curve.label, *of_depth(curve.depth), curve.hollow) for curve in named]
+    handles += [_key(hollow, MUTED, "o", hollow=True)] if hollow else []
+    legend(figure, handles, columns=columns)
+    return figure
+
+
+def mean_between(values: Floats) -> str:
+    """Write the mean of values that cannot be negative, with its interval over seeds; what is not finite is left out.
+
+    >>> mean_between(np.array([0.90, 0.92, 0.94])), mean_between(np.array([np.inf]))
+    ('0.920 [0.870, 0.970]', 'not finite')
+    """
+    mean = estimate(values[np.isfinite(values)].tolist(), (0.0, math.inf))
+    return "not finite" if mean is None else number_between(mean, 3)
+
+
+def _key(label: str, colour: str, marker: str, hollow: bool) -> Line2D:
+    fill = "none" if hollow else colour
+    return key(label, colour, "--" if hollow else "-", marker=marker, markersize=5, markerfacecolor=fill)
+
+
+def _draw(axes: Axes, curve: Sweep, shift: float, never: float | None) -> None:
+    (colour, marker), xs, means = of_depth(curve.depth), [], []
+    for k, values in enumerate(curve.values):
+        lost = int(np.isinf(values).sum())
+        if lost and never is not None:
+            at = k + shift + np.array(dodge(lost, 0.03))
+            axes.plot(at, [never] * lost, marker, ms=3.2, mfc="none", mec=colour, mew=0.8, clip_on=False)
+        finite = values[np.isfinite(values)]
+        at = k + shift + np.array(dodge(len(finite), 0.02))
+        axes.plot(at, finite, "o", ms=2.6, mfc="none", mec=colour, mew=0.7, alpha=0.7, zorder=2)
+        mean = estimate(finite.tolist(), (0.0, math.inf))
+        # A mean over only those seeds that came back would be too low.
+        if mean is None or lost:
+            continue
+        xs.append(k + shift)
+        means.append(mean.mean)
+        if mean.low is not None and mean.high is not None:
+            axes.plot([k + shift] * 2, [mean.low, mean.high], color=colour, lw=1.1, zorder=3)
+    axes.plot(xs, means, "--" if curve.hollow else "-", color=colour, lw=1.4, zorder=3)
+    axes.plot(xs, means, marker, ms=5, mfc="none" if curve.hollow else colour, mec=colour, zorder=4)
