@@ -33,7 +33,6 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from chiasm.deficits import Blur
 from chiasm.networks import FusionNetwork, SplitResNet, Stacked
-from chiasm.objectives import Classify
 from chiasm.sources import Batch, Source
 from chiasm.tasks import Feed, Halves
 from chiasm.tasks.images.channel_statistics import CIFAR10_STATISTICS
@@ -137,7 +136,7 @@ def ours(width: int, feed: Feed, steps: int, device: str, blurred: bool) -> Call
     """Return a job: some steps of chiasm's training."""
     template = Stacked(network(width).to(device))
     precision = resolved(TRAINING.precision, SplitResNet(width=width), device)
-    stack = Stack(template, Classify(), precision, channels_last=True)
+    stack = Stack(template, precision, channels_last=True)
     leg = Leg(0, 0, 10**6, (Blur("right", 4),) if blurred else (), None)
     row = Row(leg, TRAINING, Halves(), feed.to(device), 0)
     stack.refill([], [(row, initial_state(template, TRAINING))])

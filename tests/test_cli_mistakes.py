@@ -73,7 +73,7 @@ EDITS = {
     "unknown clock": (
         "decay = 0.97",
         'decay = 0.97\nclock = "sundial"',
-        ["sundial", "training.clock", "would do: 'absolute'"],
+        ["sundial", "training.clock", "expected one of 'absolute'"],
     ),
 }
 

@@ -55,8 +55,10 @@ def build(spec: DeepLinear, seed: int = 0, task: Linear = TASK) -> FusionNetwork
 
 
 def stack_of(spec: DeepLinear, seeds: list[int], training: Training = PLAIN, deficits: Any = ()) -> Stack:
-    stack = Stack(Stacked(build(spec)), Squares())
-    rows = [Row(Leg(s, 0, 99, deficits, None), training, TASK, TASK.load(s).train, 0) for s in seeds]
+    stack = Stack(Stacked(build(spec)))
+    rows = [
+        Row(Leg(s, 0, 99, deficits, None, objective=Squares()), training, TASK, TASK.load(s).train, 0) for s in seeds
+    ]
     states = [initial_state(Stacked(build(spec, s)), training) for s in seeds]
     stack.refill([], list(zip(rows, states, strict=True)))
     return stack
@@ -401,7 +403,7 @@ def test_an_impossible_setting_is_one_sentence(changes: dict[str, Any], part: st
 
 def test_squares_need_distances_and_items_their_columns() -> None:
     raw = copy.deepcopy(RAW) | {"network": {"kind": "split_mlp"}}
-    with pytest.raises(ChiasmError, match="'squares' needs logits that are distances"):
+    with pytest.raises(ChiasmError, match="'squares' needs a network whose answers are distances"):
         Study.from_dict(raw)
     with pytest.raises(ChiasmError, match="a target of 8 columns, so sources must show 8 numbers and classes be 16"):
         build(DeepLinear(), task=Linear(items=4))
@@ -415,4 +417,4 @@ def test_a_target_of_ones_own_is_written_and_read_again() -> None:
     own = study(network={"target": [[2.0, 0.0], [0.0, 1.0]], "width": 2}, task={"items": 2})
     again = Study.from_toml(own.to_toml())
     assert again.to_toml() == own.to_toml()
-    assert again.cells()[0].settings.network.target == ((2.0, 0.0), (0.0, 1.0))  # type: ignore[union-attr]
+    assert again.cells()[0].settings.network.target == ((2.0, 0.0), (0.0, 1.0))  # type: ignore[attr-defined]

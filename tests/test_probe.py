@@ -19,11 +19,13 @@ from chiasm.errors import ChiasmError
 from chiasm.measuring.information.decoding import decode
 from chiasm.measuring.information.fisher import fisher
 from chiasm.measuring.information.rank import rank
-from chiasm.measuring.probe import Probe, Seen, check_layers, look, summary
+from chiasm.measuring.probe import Probe, ProbeResult, check_probe, evaluate
+from chiasm.measuring.probe.units import summary
 from chiasm.measuring.result import LayerMeasurement
 from chiasm.measuring.variance.components import Components
 from chiasm.measuring.variance.designs import FactorialDesign
 from chiasm.networks import Fusion, FusionNetwork, SplitCNN, SplitMLP, Stacked
+from chiasm.objectives import Classify
 from chiasm.randomness import seeded_globals
 from chiasm.sources import Batch, Source
 from chiasm.study.spec import Study
@@ -79,7 +81,7 @@ def made(spec: Any, sources: Sequence[Source], seed: int) -> nn.Module:
     return module.eval()
 
 
-def numbers(one: Seen) -> dict[tuple[str, str | None, str | None], float]:
+def numbers(one: ProbeResult) -> dict[tuple[str, str | None, str | None], float]:
     found = {(quantity, layer, source): value for quantity, layer, source, value in one.numbers}
     assert len(found) == len(one.numbers)
     return found
@@ -99,7 +101,7 @@ def test_the_probe_sees_what_measure_sees(spec: Any, task: Stereogram, layers: t
     modules = [built(spec, task, seed) for seed in (3, 4)]
     tests = [task.load(seed).test for seed in (3, 4)]
     stacked = Stacked(modules[0])
-    seen = look(stacked, stack(modules), tests, [3, 4], Probe(layers=layers, anchors=32))
+    seen = evaluate(stacked, stack(modules), tests, [3, 4], Probe(layers=layers, anchors=32))
     for i, (module, test) in enumerate(zip(modules, tests, strict=True)):
         whole = chiasm.measure(module, dict(test.sources), list(layers), anchors=32, seed=3 + i, check_dependence=False)
         for layer in layers:
@@ -119,7 +121,7 @@ def test_the_probe_sees_what_measure_sees(spec: Any, task: Stereogram, layers: t
 def test_accuracies_are_those_of_plain_evaluation(spec: Any, task: Stereogram) -> None:
     modules = [built(spec, task, seed) for seed in (1, 2, 3)]
     tests = [task.load(seed).test for seed in (1, 2, 3)]
-    seen = look(Stacked(modules[0]), stack(modules), tests, [1, 2, 3], Probe(layers=()))
+    seen = evaluate(Stacked(modules[0]), stack(modules), tests, [1, 2, 3], Probe(layers=()))
     for module, test, one in zip(modules, tests, seen, strict=True):
         numbers = {(quantity, source): value for quantity, _, source, value in one.numbers}
         for heard in ("all", "left", "right"):
@@ -175,7 +177,7 @@ def test_the_probe_tells_what_the_verbs_tell(case: str) -> None:
     if case == "one's own":
         tests = [Batch(test.sources, test.target % 2, test.baseline) for test in tests]
     probe = Probe(measures=measures, layers=layers, anchors=32, fisher_samples=20)
-    seen = look(Stacked(modules[0]), stack(modules), tests, [3, 4], probe)
+    seen = evaluate(Stacked(modules[0]), stack(modules), tests, [3, 4], probe)
     for seed, (module, test, one) in enumerate(zip(modules, tests, seen, strict=True), 3):
         told, names = numbers(one), list(test)
         decoded = decode(module, dict(test.sources), test.target, replace=dict(test.baseline))
@@ -216,9 +218,9 @@ def test_a_rows_bits_depend_on_no_other_row_and_on_no_place(n: int) -> None:
     measures = EVERYTHING if n > 1 else ("accuracy", "usable", "fisher", "rank")
     probe = Probe(measures=measures, layers=("fusion", "trunk"), anchors=30, fisher_samples=9)
 
-    def seen(rows: Sequence[int]) -> list[Seen]:
+    def seen(rows: Sequence[int]) -> list[ProbeResult]:
         weights = stack([modules[r] for r in (rows if len(rows) > 1 else [*rows, *rows])])  # padded, as in training
-        return look(Stacked(modules[0]), weights, [tests[r] for r in rows], list(rows), probe)
+        return evaluate(Stacked(modules[0]), weights, [tests[r] for r in rows], list(rows), probe)
 
     together, reversed_ = seen(range(4)), seen(range(3, -1, -1))[::-1]
     for row in range(4):
@@ -250,15 +252,15 @@ def test_a_look_changes_nothing_and_draws_from_no_ones_stream() -> None:
     probe = Probe(measures=EVERYTHING, layers=("fusion", "trunk"), anchors=16, fisher_samples=8)
     torch.manual_seed(1)
     stream = torch.get_rng_state()
-    first = look(Stacked(module), weights, [test], [0], probe)[0]
+    first = evaluate(Stacked(module), weights, [test], [0], probe)[0]
     assert torch.equal(torch.get_rng_state(), stream)
     torch.manual_seed(2)
-    again = look(Stacked(module), weights, [test], [0], probe)[0]
+    again = evaluate(Stacked(module), weights, [test], [0], probe)[0]
     assert repr(first.numbers) == repr(again.numbers)
     assert all(torch.equal(w, before[name]) for name, w in weights.items())
     assert all(torch.equal(x, own[name]) for name, x in module.state_dict().items())
     assert all(p.grad is None and p.requires_grad for p in module.parameters())
-    alone = look(Stacked(module), weights, [test], [0], Probe(measures=("rank",), layers=("fusion", "trunk")))[0]
+    alone = evaluate(Stacked(module), weights, [test], [0], Probe(measures=("rank",), layers=("fusion", "trunk")))[0]
     assert repr(alone.numbers) == repr([number for number in first.numbers if number in alone.numbers])
 
 
@@ -270,7 +272,7 @@ def test_a_network_that_has_blown_up_has_no_numbers_and_no_error() -> None:
             p.fill_(float("inf"))
     tests = [data(sources, 40, seed) for seed in (0, 1)]
     probe = Probe(measures=EVERYTHING, layers=("fusion",), anchors=8, fisher_samples=8)
-    sound, blown = look(Stacked(modules[0]), stack(modules), tests, [0, 1], probe)
+    sound, blown = evaluate(Stacked(modules[0]), stack(modules), tests, [0, 1], probe)
     assert all(np.isfinite(x) for x in numbers(sound).values())
     told = numbers(blown)
     assert told.keys() == numbers(sound).keys()
@@ -284,9 +286,9 @@ def test_a_network_that_has_blown_up_has_no_numbers_and_no_error() -> None:
     [
         ({"layers": ["fusion"]}, 1, 9, ["one (s0)", "'units' out of probe.measures", "probe.layers = []"]),
         ({"measures": ["rank"], "layers": []}, 2, 9, ["'rank'", "fusion"]),
-        ({"measures": ["units", "fisher"]}, 2, 1, ["units and fisher", "2 test samples or more, not 1"]),
+        ({"measures": ["units", "fisher"]}, 2, 1, ["'units'", "2 test samples or more, not 1"]),
         ({"measures": ["fisher"], "layers": ["fusoin"]}, 2, 9, ["unknown layer 'fusoin'", "did you mean 'fusion'"]),
-        ({"measures": ["accuracy", "usabel"]}, 2, 9, ["unknown measure 'usabel'", "fisher, rank, units, usable"]),
+        ({"measures": ["accuracy", "usabel"]}, 2, 9, ["unknown measure 'usabel'", "fisher, outcome, rank, units, usable"]),
         ({"measures": ["rank", "rank"]}, 2, 9, ["named twice"]),
     ],
 )
@@ -295,7 +297,7 @@ def test_a_probe_that_cannot_be_is_one_sentence(
 ) -> None:
     network = Stacked(made(SplitMLP(depth=1, width=4), several(sources), 0))
     with pytest.raises(ChiasmError) as caught:
-        check_layers(network, Probe(**keys), [s.name for s in several(sources)], test)
+        check_probe(network, Probe(**keys), [s.name for s in several(sources)], test, Classify())
     for part in parts:
         assert part in str(caught.value)
 
@@ -303,7 +305,7 @@ def test_a_probe_that_cannot_be_is_one_sentence(
 def test_one_source_is_measured_without_units() -> None:
     network = Stacked(made(SplitMLP(depth=1, width=4), several(1), 0))
     for probe in (Probe(measures=("accuracy", "rank")), Probe(layers=())):
-        check_layers(network, probe, ["s0"], 9)
+        check_probe(network, probe, ["s0"], 9, Classify())
 
 
 ARMS: list[dict[str, Any]] = [
@@ -394,7 +396,7 @@ def test_units_at_each_place_are_those_that_measure_sees(tmp_path: Path) -> None
     spec = SplitCNN(channels=(4, 3), trunk=(5,))
     network, test = built(spec, task, 1), task.load(1).test
     probe = Probe(layers=("fusion", "trunk.0"), positions=("fusion",), anchors=16)
-    (seen,) = look(Stacked(network), stack([network]), [test], [3], probe)
+    (seen,) = evaluate(Stacked(network), stack([network]), [test], [3], probe)
     whole = chiasm.measure(
         network, test.sources, layers=["fusion"], anchors=16, seed=3, per="position", check_dependence=False
     )["fusion"]
@@ -412,6 +414,6 @@ def test_places_are_asked_of_layers_that_have_them() -> None:
     task = Stereogram(size=8, disparities=(-1, 1), train=32, test=32)
     network, test = built(SplitMLP(depth=1, width=4, trunk=()), task, 1), task.load(1).test
     with pytest.raises(ChiasmError, match="'fusion' have no positions"):
-        look(Stacked(network), stack([network]), [test], [0], Probe(positions=("fusion",)))
+        evaluate(Stacked(network), stack([network]), [test], [0], Probe(positions=("fusion",)))
     with pytest.raises(ChiasmError, match="'trunk' is not among"):
-        check_layers(Stacked(network), Probe(positions=("trunk",)), ["left", "right"], 32)
+        check_probe(Stacked(network), Probe(positions=("trunk",)), ["left", "right"], 32, Classify())

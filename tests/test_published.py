@@ -108,8 +108,8 @@ def arm(**keys: Any) -> dict[str, Any]:
 
 def test_the_key_is_read_written_and_no_part_of_a_run() -> None:
     plain, named = (Study.from_dict(RAW | {"arm": [one]}) for one in (arm(), arm(published="blur")))
-    assert named.arms[0].published == "blur"
-    assert 'published = "blur"' in named.to_toml()
+    assert named.report == {"published": {"a": "blur"}}
+    assert '[report.published]\na = "blur"' in named.to_toml()
     assert Study.from_toml(named.to_toml()) == Study.from_toml(Study.from_toml(named.to_toml()).to_toml())
     assert "published" not in plain.to_toml()
     assert list(make_plan(named).nodes) == list(make_plan(plain).nodes)

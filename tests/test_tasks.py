@@ -91,7 +91,7 @@ def test_new_epochs_are_drawn_or_refused_in_a_sentence(task: Task) -> None:
     if isinstance(task, Stereogram):
         assert len(task.draw(0, 5)) == task.describe().train
     else:
-        assert not task.fresh
+        assert not task.draws()
         with pytest.raises(ChiasmError, match="fixed set"):
             task.draw(0, 5)
 

@@ -11,7 +11,6 @@ from torch import nn
 from chiasm.deficits import Freeze, Noise, Silence
 from chiasm.errors import ChiasmError
 from chiasm.networks import SplitCNN, SplitMLP, Stacked, reestimated
-from chiasm.objectives import Classify
 from chiasm.randomness import generator, seeded_globals
 from chiasm.sources import Batch
 from chiasm.tasks import Stereogram
@@ -29,7 +28,7 @@ def build(seed: int, spec: Any = MLP, task: Any = TASK) -> nn.Module:
 
 
 def stack_of(seeds: list[int], training: Training, leg: Any = None, spec: Any = MLP, task: Any = TASK) -> Stack:
-    stack = Stack(Stacked(build(0, spec, task)), Classify())
+    stack = Stack(Stacked(build(0, spec, task)))
     joining = []
     for seed in seeds:
         own = leg(seed) if leg else Leg(seed, 0, 9, (), 0)
@@ -132,7 +131,7 @@ def test_what_the_user_froze_is_not_trained() -> None:
     network = build(1)
     frozen = [p.requires_grad_(False) for name, p in network.named_parameters() if name.startswith("pathways.left")]
     training = Training(batch=32, weight_decay=0.1)
-    stack = Stack(Stacked(build(0)), Classify())
+    stack = Stack(Stacked(build(0)))
     row = Row(Leg(1, 0, 9, (), 0), training, TASK, TASK.load(1).train, 0)
     before = [p.clone() for p in frozen]
     stack.refill([], [(row, initial_state(Stacked(network), training))])
@@ -200,7 +199,7 @@ class Plain(nn.Module):
 
 def test_freezing_what_the_network_does_not_have_is_refused() -> None:
     training = Training(batch=32)
-    stack = Stack(Stacked(Plain()), Classify())
+    stack = Stack(Stacked(Plain()))
     row = Row(Leg(0, 0, 1, (Freeze("left"),), 0), training, TASK, TASK.load(0).train, 0)
     stack.refill([], [(row, initial_state(Stacked(Plain()), training))])
     with pytest.raises(ChiasmError, match=r"no parameters named 'pathways.left"):

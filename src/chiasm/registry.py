@@ -42,6 +42,11 @@ class Plugin:
     file: Path
     module: ModuleType
 
+    @property
+    def folder_or_file(self) -> Path:
+        """What names it as a path: a package's folder, or a file."""
+        return self.file.parent if self.file.name == "__init__.py" else self.file
+
 
 class Registry(Generic[K]):
     """The kinds of one family by tag: those of its package and those of every plug-in that was loaded.

@@ -5,14 +5,14 @@ from chiasm.networks.batchnorm import reestimated
 from chiasm.networks.custom import Custom
 from chiasm.networks.deep_linear import DeepLinear
 from chiasm.networks.fusion import Fusion, FusionNetwork
+from chiasm.networks.network import NETWORKS, Network
 from chiasm.networks.split_cnn import SplitCNN
 from chiasm.networks.split_mlp import SplitMLP
 from chiasm.networks.split_resnet import SplitResNet
 from chiasm.networks.stacked import Response, Stacked
 
-Network = SplitMLP | SplitCNN | SplitResNet | AllConv | DeepLinear | Custom
-
 __all__ = [
+    "NETWORKS",
     "AllConv",
     "Custom",
     "DeepLinear",

@@ -12,6 +12,7 @@ from torch import nn
 from chiasm.errors import ChiasmError
 from chiasm.networks.fusion import Fusion, FusionNetwork, Heads, head_names
 from chiasm.networks.images import check_images
+from chiasm.networks.network import Network
 from chiasm.networks.residual import Convolution
 from chiasm.sources import Source
 
@@ -19,7 +20,7 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 Layer = tuple[int, int, int, int]  # a convolution's channels in and out, side of its kernel, stride
 
 
-class AllConv(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="all_conv"):
+class AllConv(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="all_conv"):
     """Settings of an all-convolutional network, the one by which Kleinman et al. (2023), Fig. 5, ask about depth.
 
     A pathway is conv 3 x 3 (w channels), then for i = 1 to n conv 3 x 3 (w 2^(i-1)) and conv 3 x 3 (w 2^i, stride 2).
@@ -47,7 +48,7 @@ class AllConv(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     [205, 96, 47]
     """
 
-    large: ClassVar[bool] = True  # worth bfloat16 and pictures with channels last
+    large: ClassVar[bool] = True
 
     depth: Count = 2
     width: Count = 96

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 import msgspec
 import torch
@@ -16,10 +15,12 @@ from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
 from chiasm.networks.calling import calling_conventions
+from chiasm.networks.network import Network
+from chiasm.registry import code_digest
 from chiasm.sources import Source
 
 
-class Custom(msgspec.Struct, frozen=True, kw_only=True):
+class Custom(Network, frozen=True, kw_only=True):
     """A network made by the user's factory.
 
     Attributes:
@@ -30,8 +31,10 @@ class Custom(msgspec.Struct, frozen=True, kw_only=True):
         options: the other keys of [network], handed to the factory.
     """
 
+    answers: ClassVar[Literal["logits", "distances", "any"]] = "any"
+
     kind: str
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = msgspec.field(default_factory=dict)
 
     def build(self, sources: Sequence[Source], classes: int) -> nn.Module:
         """Import the factory and call it; weights come from torch's global generator, seeded by the caller."""
@@ -50,6 +53,18 @@ class Custom(msgspec.Struct, frozen=True, kw_only=True):
             )
         self._try(made, sources, classes)
         return made
+
+    def code_digest(self) -> str:
+        """Return the hash of the file that the factory's module was imported from.
+
+        Raises:
+            ChiasmError: the module has no file, or the file was edited after this process imported it.
+        """
+        module = sys.modules[load_object(self.kind, "network.kind").__module__]
+        try:
+            return code_digest(module)
+        except ChiasmError as error:
+            raise ChiasmError(f"network.kind = '{self.kind}': {error}") from error
 
     def _try(self, made: nn.Module, sources: Sequence[Source], classes: int) -> None:
         """Run two samples of nothing through the network, in evaluation mode so that no statistic moves."""
@@ -85,24 +100,6 @@ class Custom(msgspec.Struct, frozen=True, kw_only=True):
             f"network.kind = '{self.kind}': its forward must take the sources {', '.join(given)} by name, in order or "
             f"in one mapping, as tensors (samples, *shape); called with two samples {told}"
         ) from raised[0][1]
-
-
-def source_key(path: str, key: str) -> str:
-    """Return the hash of the file that a factory's module was imported from, for the identity of what it makes.
-
-    Raises:
-        ChiasmError: the module has no file, or the file was edited after this process imported it.
-    """
-    found = sys.modules[load_object(path, key).__module__]
-    file = getattr(found, "__file__", None)
-    if not file or found.__name__ == "__main__":
-        raise ChiasmError(
-            f"{key} = '{path}': a network is known by the source of its module; put it into a file of its own"
-        )
-    now = hashlib.sha256(Path(file).read_bytes()).hexdigest()
-    if vars(found).setdefault("__chiasm_source__", now) != now:
-        raise ChiasmError(f"{key} = '{path}': '{file}' was edited after it was imported; start Python anew")
-    return now
 
 
 def load_object(path: str, key: str) -> Any:

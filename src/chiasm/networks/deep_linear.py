@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import isfinite, prod
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.networks.fusion import Fusion, FusionNetwork
+from chiasm.networks.network import Network
 from chiasm.sources import Source
 
 Count = Annotated[int, msgspec.Meta(ge=1)]
@@ -106,9 +107,7 @@ class Distances(nn.Identity):
         return apart.square().sum(-1) * -0.5
 
 
-class DeepLinear(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="deep_linear"
-):
+class DeepLinear(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="deep_linear"):
     """Settings of a deep linear network: each source through a product of matrices, the products summed.
 
     There are no biases and no activations, so the output for sources x_a, x_b, ... is
@@ -136,6 +135,8 @@ class DeepLinear(
     >>> [name for name, _ in network.named_parameters()]
     ['pathways.a.1.weight', 'pathways.a.2.weight', 'pathways.b.1.weight', 'pathways.b.2.weight']
     """
+
+    answers: ClassVar[Literal["logits", "distances", "any"]] = "distances"
 
     depth: Count = 3
     width: Count = 16

@@ -12,15 +12,14 @@ from torch import nn
 from chiasm.errors import ChiasmError
 from chiasm.networks.fusion import Fusion, FusionNetwork, Heads, Operation, head_names
 from chiasm.networks.images import check_images
+from chiasm.networks.network import Network
 from chiasm.networks.split_mlp import he_init
 from chiasm.sources import Source
 
 Channels = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class SplitCNN(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="split_cnn"
-):
+class SplitCNN(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="split_cnn"):
     """Settings of a split convolutional network: 3 x 3 convolutions, global average pooling, linear heads.
 
     Attributes:

@@ -12,15 +12,14 @@ from torch import nn
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.networks.fusion import Fusion, FusionNetwork, Heads, Operation, head_names
+from chiasm.networks.network import Network
 from chiasm.sources import Source
 
 Width = Annotated[int, msgspec.Meta(ge=1)]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "identity": nn.Identity}
 
 
-class SplitMLP(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="split_mlp"
-):
+class SplitMLP(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="split_mlp"):
     """Settings of a split multi-layer perceptron.
 
     Attributes:
@@ -36,7 +35,7 @@ class SplitMLP(
 
     depth: Width = 3
     width: Width = 64
-    pathways: dict[str, tuple[Width, ...]] = {}
+    pathways: dict[str, tuple[Width, ...]] = msgspec.field(default_factory=dict)
     fusion: Operation = "sum"
     trunk: tuple[Width, ...] = (64,)
     heads: Heads = "one"

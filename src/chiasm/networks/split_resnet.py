@@ -12,6 +12,7 @@ from torch import nn
 from chiasm.errors import ChiasmError
 from chiasm.networks.fusion import Fusion, FusionNetwork, Heads, Operation, head_names
 from chiasm.networks.images import check_images
+from chiasm.networks.network import Network
 from chiasm.networks.residual import Block, Convolution, Norm
 from chiasm.networks.split_mlp import he_init
 from chiasm.sources import Source
@@ -20,9 +21,7 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 LEAST = 8  # pixels a side: three stages halve the map, which leaves one pixel
 
 
-class SplitResNet(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="split_resnet"
-):
+class SplitResNet(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="split_resnet"):
     """Settings of a split residual network; the defaults are Kleinman et al. (2023)'s Split-ResNet-18 for CIFAR-10.
 
     A source has a stem (conv 3 x 3, norm, ReLU) and its first stages to itself, `pathways.<source>.stem`, `.stage1` and
@@ -50,7 +49,7 @@ class SplitResNet(
     11846282
     """
 
-    large: ClassVar[bool] = True  # worth bfloat16 and pictures with channels last
+    large: ClassVar[bool] = True
 
     width: Count = 64
     blocks: Annotated[tuple[Count, ...], msgspec.Meta(min_length=1, max_length=4)] = (2, 2, 2, 2)

@@ -14,7 +14,7 @@ from chiasm.registry import Registry
 Targets = Literal["classes", "numbers"]
 
 
-class Objective(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+class Objective(msgspec.Struct, frozen=True, kw_only=True):
     """What training asks of a network: a loss, and the outcome that tells how well it answers.
 
     A kind is a frozen struct with a tag; its fields are the keys of `[objective]`. Answers are (rows, samples,

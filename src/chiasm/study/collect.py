@@ -16,8 +16,10 @@ from chiasm.study.plan import Plan, Run
 from chiasm.study.results import FIELDS, SCHEMA, Results, Units
 from chiasm.study.store import Record, Stored
 
-# What a probe tells of the loss, whichever it measures.
+# What a probe says of the loss, whichever it measures.
 OF_LOSS = ("loss", "usable_bits")
+# What training records in every epoch, besides "train_" and the name of an outcome.
+OF_TRAINING = ("learning_rate", "diverged")
 
 
 def collect(plan: Plan, nodes: Mapping[str, Stored], folder: Path, device: str, threads: int = 1) -> Results:
@@ -25,7 +27,7 @@ def collect(plan: Plan, nodes: Mapping[str, Stored], folder: Path, device: str, 
     columns: dict[str, list[Any]] = {name: [] for name in SCHEMA}
     units: dict[str, dict[str, list[Any]]] = {}
     for run in plan.runs:
-        told = _about(run, plan)
+        about = _about(run, plan)
         chain = _chain(run, nodes)
         last = run.cell.timeline.epochs
         every = run.cell.settings.probe.every
@@ -33,13 +35,14 @@ def collect(plan: Plan, nodes: Mapping[str, Stored], folder: Path, device: str, 
         records = [record for node in chain for record in node.records]
         if _blown_up(records, last):
             records.append((last, "diverged", None, None, 1.0))
-        records = _settled(records, last, run.cell.settings.probe.tail)
+        outcome = run.cell.settings.objective.outcome().quantity.name
+        records = _settled(records, last, run.cell.settings.probe.tail, outcome)
         for epoch, quantity, layer, source, value in records:
-            by_epoch = quantity in ("train_loss", "train_accuracy", "learning_rate", "diverged")
+            by_epoch = quantity.startswith("train_") or quantity in OF_TRAINING
             if not (by_epoch or epoch in wanted or epoch % every == 0):
                 continue
             row = {
-                **told,
+                **about,
                 "epoch": epoch,
                 "final": epoch == last,
                 "layer": layer,
@@ -52,11 +55,11 @@ def collect(plan: Plan, nodes: Mapping[str, Stored], folder: Path, device: str, 
         for node in chain:
             for epoch, layer, name, array in _in_order(node):
                 if epoch in wanted or epoch % every == 0:
-                    held = units.setdefault(f"{layer}\x1f{array.shape[-1]}", {})
-                    held.setdefault(name, []).append(array)
+                    fields = units.setdefault(f"{layer}\x1f{array.shape[-1]}", {})
+                    fields.setdefault(name, []).append(array)
                     if name == "rsv":
-                        held.setdefault("run", []).append(run.name)
-                        held.setdefault("epoch", []).append(epoch)
+                        fields.setdefault("run", []).append(run.name)
+                        fields.setdefault("epoch", []).append(epoch)
     frame = pl.DataFrame(columns, schema=SCHEMA)
     layers = _layers(units, plan)
     return Results(plan.study, frame, layers, environment(device, threads), folder)
@@ -108,11 +111,11 @@ def _blown_up(records: list[Record], last: int) -> bool:
     return not marked and any(not isfinite(v) for v in ends)
 
 
-def _settled(records: list[Record], last: int, tail: int) -> list[Record]:
-    """Let a run's final accuracies and losses be means over its last epochs."""
+def _settled(records: list[Record], last: int, tail: int, outcome: str) -> list[Record]:
+    """Let a run's final outcomes and losses be means over its last epochs."""
     settled: dict[tuple[str, str | None], list[float]] = {}
     for epoch, quantity, _, source, value in records:
-        if quantity in ("accuracy", "loss") and epoch > last - tail:
+        if quantity in (outcome, "loss") and epoch > last - tail:
             settled.setdefault((quantity, source), []).append(value)
     return [
         (epoch, quantity, layer, source, sum(values) / len(values))
@@ -124,12 +127,12 @@ def _settled(records: list[Record], last: int, tail: int) -> list[Record]:
 
 def _in_order(node: Stored) -> list[tuple[int, str, str, Any]]:
     """Return a node's unit arrays as (epoch, layer, field, array), in an order that no file format decides."""
-    told = []
+    arrays = []
     for address, array in node.units.items():
         epoch, rest = address.split("/", 1)
         layer, name = rest.rsplit("/", 1)
-        told.append((int(epoch), layer, name, array))
-    return sorted(told, key=lambda entry: entry[:3])
+        arrays.append((int(epoch), layer, name, array))
+    return sorted(arrays, key=lambda entry: entry[:3])
 
 
 def _layers(units: Mapping[str, Mapping[str, list[Any]]], plan: Plan) -> dict[str, Units]:
@@ -137,8 +140,8 @@ def _layers(units: Mapping[str, Mapping[str, list[Any]]], plan: Plan) -> dict[st
     names = [address.split("\x1f")[0] for address in units]
     sources = tuple(source.name for source in plan.runs[0].path.root.about.sources)
     layers = {}
-    for address, held in units.items():
+    for address, fields in units.items():
         name, width = address.split("\x1f")
         label = name if names.count(name) == 1 else f"{name} ({width} units)"
-        layers[label] = Units(label, sources, **{field: np.array(held[field]) for field in FIELDS})
+        layers[label] = Units(label, sources, **{field: np.array(fields[field]) for field in FIELDS})
     return layers

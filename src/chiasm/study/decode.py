@@ -9,16 +9,22 @@ from typing import Any, Literal, get_args, get_origin
 import msgspec
 
 from chiasm.errors import ChiasmError, unknown
+from chiasm.measuring.probe import Probe
+from chiasm.networks import NETWORKS
+from chiasm.objectives import OBJECTIVES
+from chiasm.registry import Registry
+from chiasm.tasks import TASKS
+from chiasm.training import Training
 
 PLACE = re.compile(r" - at `(?P<path>[^`]*)`$")
 
 
-def as_struct(table: Mapping[str, Any], into: type[Any] | Mapping[str, type[Any]], section: str, hint: str = "") -> Any:
+def as_struct(table: Mapping[str, Any], into: type[Any] | Registry[Any], section: str, hint: str = "") -> Any:
     """Decode one table of a study file.
 
     Args:
         table: the keys and plain values.
-        into: the struct, or the structs by the value of the table's key `kind`.
+        into: the struct, or the family whose kinds the table's key `kind` chooses from.
         section: the table's name, for the message.
         hint: what else the key `kind` may be, for the message.
 
@@ -26,46 +32,55 @@ def as_struct(table: Mapping[str, Any], into: type[Any] | Mapping[str, type[Any]
         ChiasmError: unknown kind or key, wrong type, value out of range.
     """
     given = dict(table)
-    kinds = into if isinstance(into, Mapping) else {}
-    if kinds:
-        kind = given.pop("kind", None)
-        if kind is None:
-            raise ChiasmError(f"[{section}]: the key 'kind' is missing; known kinds: {', '.join(sorted(kinds))}")
-        if not isinstance(kind, str) or kind not in kinds:
-            error = unknown("kind", str(kind), kinds, f"[{section}]")
-            raise ChiasmError(f"{error}; {hint}" if hint else str(error))
-        struct = kinds[kind]
+    if isinstance(into, Registry):
+        struct = _chosen(given, into, section, hint)
+        given["kind"] = table["kind"]
     else:
-        assert isinstance(into, type)
         struct = into
     keys = [field.encode_name for field in msgspec.structs.fields(struct)]
     for key in given:
-        if key not in keys:
-            raise unknown("key", key, ["kind", *keys] if kinds else keys, f"[{section}]")
+        if key not in keys and not (key == "kind" and isinstance(into, Registry)):
+            raise unknown("key", key, ["kind", *keys] if isinstance(into, Registry) else keys, f"[{section}]")
+    # A kind of a plug-in need not say how msgspec is to call its tag.
+    tag_field = struct.__struct_config__.tag_field
+    named = {tag_field: given["kind"]} if tag_field else {}
     try:
-        return msgspec.convert({**given, "kind": kind} if kinds else given, struct)
+        return msgspec.convert({**{k: v for k, v in given.items() if k != "kind"}, **named}, struct)
     except ChiasmError:
         raise
     except msgspec.ValidationError as error:
         raise ChiasmError(_sentence(str(error), given, section, struct)) from error
 
 
-def known_keys(raw: Mapping[str, Any], section: str, *structs: Any) -> list[str]:
-    """Return the keys that a section of this study may hold; empty where any key may stand (a user's own network)."""
-    tasks, networks, training, probe, objectives = structs
-    table = raw.get(section, {})
-    kind = table.get("kind") if isinstance(table, Mapping) else None
-    kind = kind if isinstance(kind, str) else None
-    struct = {
-        "task": tasks.get(kind),
-        "network": networks.get(kind),
-        "training": training,
-        "probe": probe,
-        "objective": objectives[kind if kind in objectives else "classify"],
-    }[section]
+def _chosen(given: Mapping[str, Any], family: Registry[Any], section: str, hint: str) -> type[Any]:
+    kind = given.get("kind")
+    if kind is None:
+        raise ChiasmError(f"[{section}]: the key 'kind' is missing; known kinds: {', '.join(sorted(family))}")
+    struct = family.get(kind) if isinstance(kind, str) else None
     if struct is None:
-        return []
-    return ["kind", *(field.encode_name for field in msgspec.structs.fields(struct))]
+        error = unknown("kind", str(kind), family, f"[{section}]")
+        raise ChiasmError(f"{error}; {hint}" if hint else str(error))
+    return struct
+
+
+def plain(settings: msgspec.Struct) -> dict[str, Any]:
+    """Return settings as plain values, a kind's tag under "kind"."""
+    tables: dict[str, Any] = msgspec.to_builtins(settings)
+    tag_field = settings.__struct_config__.tag_field
+    if tag_field and tag_field != "kind":
+        tables["kind"] = tables.pop(tag_field)
+    return tables
+
+
+def known_keys(raw: Mapping[str, Any], section: str) -> list[str]:
+    """Return the keys that a section of this study may hold; empty where any key may stand (a user's own network)."""
+    families: dict[str, Registry[Any]] = {"task": TASKS, "network": NETWORKS, "objective": OBJECTIVES}
+    structs: dict[str, type[msgspec.Struct]] = {"training": Training, "probe": Probe}
+    if section in structs:
+        return [field.encode_name for field in msgspec.structs.fields(structs[section])]
+    kind = raw.get(section, {}).get("kind", "classify" if section == "objective" else None)
+    struct = families[section].get(kind) if isinstance(kind, str) else None
+    return [] if struct is None else ["kind", *(field.encode_name for field in msgspec.structs.fields(struct))]
 
 
 def _sentence(text: str, given: Mapping[str, Any], section: str, struct: type[Any]) -> str:
@@ -79,7 +94,7 @@ def _sentence(text: str, given: Mapping[str, Any], section: str, struct: type[An
         return f"[{section}]: {said}"
     key = re.split(r"[.\[]", path)[0]
     if "invalid enum value" in said and (known := _words(struct, key)):
-        said = f"what would do: {', '.join(map(repr, known))}"
+        said = f"expected one of {', '.join(map(repr, known))}"
     return f"{section}.{path} = {given.get(key)!r}: {said}"
 
 

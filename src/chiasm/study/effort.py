@@ -7,7 +7,6 @@ from contextlib import suppress
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from chiasm.networks import Stacked
 from chiasm.randomness import seeded_globals
 from chiasm.study.plan import Root
 
@@ -19,10 +18,10 @@ def seconds_a_step(root: Root) -> float:
     """Return about how many seconds one thread takes for a training step of one row under these settings."""
     about, training = root.about, root.settings.training
     with seeded_globals(0, "template"):
-        template = root.settings.network.build(about.sources, len(about.classes)).eval()
-        network = Stacked(template)
-        held = (*template.named_parameters(), *template.named_buffers())
-        weights = {name: t.detach().unsqueeze(0) for name, t in held}
+        network = root.network()
+        template = network.template.eval()
+        tensors = (*template.named_parameters(), *template.named_buffers())
+        weights = {name: t.detach().unsqueeze(0) for name, t in tensors}
         shown = {source.name: torch.zeros(1, 1, *source.shape) for source in about.sources}
         # A forward that fails says so where it is needed; here it only counts as a small one.
         with suppress(Exception), torch.no_grad(), FlopCounterMode(display=False) as counter:

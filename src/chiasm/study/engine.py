@@ -14,31 +14,31 @@ import torch
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.probe import Probe, check_layers, look
+from chiasm.measuring.probe import Probe, check_probe, evaluate
 from chiasm.networks import Stacked, reestimated
 from chiasm.optimiser import empty_slots
 from chiasm.randomness import seeded_globals
 from chiasm.study.plan import Node, Plan, Root, stretch
 from chiasm.study.spec import Settings
 from chiasm.study.store import Record, Store, Stored
-from chiasm.tasks import Data, Fed
+from chiasm.tasks import Data, StreamedData
 from chiasm.training import ALONE, Leg, Ranks, Row, Stack, State, Trained, clean, initial_state
 
 CHECKPOINT = 60.0  # seconds between checkpoints of unfinished edges: what a kill can cost
-PATIENCE = 20.0  # and as many times as a look takes, as a checkpoint needs one: at most a twentieth more work
+PATIENCE = 20.0  # and as many times as an evaluation takes, as a checkpoint needs one: at most a twentieth more work
 
 
 class Watcher(Protocol):
-    """Who is told how the work goes."""
+    """Receives the progress of the work."""
 
     def begin(self, plan: Plan, cached: int) -> None:
-        """Told once: the plan, and how many run-epochs the store already holds."""
+        """Receive, once, the plan and how many run-epochs the store already holds."""
 
     def advance(self, epochs: int, runs_done: int) -> None:
-        """Told after every epoch of a stack: run-epochs trained, runs whose end is reached so far."""
+        """Receive, after every epoch of a stack, the run-epochs trained and the runs whose end is reached so far."""
 
     def say(self, sentence: str) -> None:
-        """Told what a person should know at once."""
+        """Receive what a person should know at once."""
 
 
 @dataclass
@@ -56,8 +56,15 @@ def check_networks(plan: Plan) -> None:
     """Build every network of a plan once and refuse a probe that it cannot answer, before anything is written."""
     for root in {run.path.root.signature: run.path.root for run in plan.runs}.values():
         with seeded_globals(0, "template"):
-            network = Stacked(root.settings.network.build(root.about.sources, len(root.about.classes)))
-        check_layers(network, root.settings.probe, [source.name for source in root.about.sources], root.about.test)
+            network = root.network()
+        names, settings = [source.name for source in root.about.sources], root.settings
+        for name, objective in settings.objectives.items():
+            if (wanted := objective.outputs(len(root.about.classes), root.about.target)) != root.outputs:
+                raise ChiasmError(
+                    f"objective.{name} wants a network of {wanted} outputs, the study's own objective one of "
+                    f"{root.outputs}; expected objectives of one size"
+                )
+        check_probe(network, settings.probe, names, root.about.test, settings.objective)
 
 
 @dataclass
@@ -85,9 +92,9 @@ class Engine:
         store: where nodes are kept.
         device: where to compute.
         rows: how many runs train at once; says nothing about the numbers, only about the time.
-        watcher: told how it goes.
+        watcher: receives the progress.
         checkpoint: seconds after which unfinished edges are cut and stored; the cut changes no number.
-        patience: how many times as long as the probe's last look took must have passed as well.
+        patience: how many times as long as the last evaluation took must have passed as well.
         only: keys of the nodes to train and to count, where other workers train the rest; None: all.
         ranks: the processes that train the same rows together; the first one measures and writes.
     """
@@ -103,9 +110,9 @@ class Engine:
     ranks: Ranks = ALONE
     done: dict[str, Stored] = field(default_factory=dict)
     _states: dict[str, tuple[State, int]] = field(default_factory=dict)
-    _data: dict[tuple[str, int], Data | Fed] = field(default_factory=dict)
+    _data: dict[tuple[str, int], Data | StreamedData] = field(default_factory=dict)
     _ends: dict[str, int] = field(default_factory=dict)
-    _looking: float = 0.0
+    _evaluating: float = 0.0
 
     def run(self) -> dict[str, Stored]:
         """Return every node of the plan by key, numbers only; trains the missing ones."""
@@ -128,12 +135,12 @@ class Engine:
         chain: list[Stored] = []
         at: str | None = key
         while at is not None and at not in self.done:
-            held = self.store.get(at)
-            if held is None:
+            node = self.store.get(at)
+            if node is None:
                 return False
-            chain.append(held)
-            at = held.parent
-        self.done |= {held.key: held for held in chain}
+            chain.append(node)
+            at = node.parent
+        self.done |= {node.key: node for node in chain}
         return True
 
     def _mine(self, key: str) -> bool:
@@ -152,9 +159,9 @@ class Engine:
         yield from groups.values()
 
     def _train(self, missing: Sequence[Node]) -> None:
-        settings, about = missing[0].path.root.settings, missing[0].path.root.about
+        settings = missing[0].path.root.settings
         with seeded_globals(0, "template"):
-            network = Stacked(settings.network.build(about.sources, len(about.classes)))
+            network = missing[0].path.root.network()
         network.template.to(self.device)
         stack = missing[0].path.root.stack(network)
         stack.ranks = self.ranks
@@ -174,18 +181,18 @@ class Engine:
             edges += [edge for edge, _, _ in joining]
             if joining or len(keep) != len(stack.rows):
                 stack.refill(keep, [(row, state) for _, row, state in joining])
-            said = stack.epoch()
-            for edge, row, trained in zip(edges, stack.rows, said, strict=True):
+            records = stack.epoch()
+            for edge, row, trained in zip(edges, stack.rows, records, strict=True):
                 edge.records += _numbers(trained, row)
-            cut = self.ranks.first and time.monotonic() - last > max(self.checkpoint, self.patience * self._looking)
+            cut = self.ranks.first and time.monotonic() - last > max(self.checkpoint, self.patience * self._evaluating)
             last = time.monotonic() if cut else last
             self._measure(stack, edges, settings, everyone=cut)
-            keep, edges = self._harvest(stack, edges, queue, cut)
-            self.watcher.advance(len(said), self._finished())
+            keep, edges = self._collect(stack, edges, queue, cut)
+            self.watcher.advance(len(records), self._finished())
         self._data.clear()
         self._states.clear()
 
-    def _harvest(self, stack: Stack, edges: Sequence[_Edge], queue: _Queue, cut: bool) -> tuple[list[int], list[_Edge]]:
+    def _collect(self, stack: Stack, edges: Sequence[_Edge], queue: _Queue, cut: bool) -> tuple[list[int], list[_Edge]]:
         """Store the rows whose edge has ended, offer what grows from them; return the places and edges that go on."""
         keep, going = [], []
         for i, (edge, row) in enumerate(zip(edges, stack.rows, strict=True)):
@@ -201,10 +208,11 @@ class Engine:
 
     def _plant(self, node: Node, network: Stacked) -> None:
         """Draw a root's weights and measure them."""
-        root, about = node.path.root, node.path.root.about
+        root = node.path.root
         with seeded_globals(root.seed, "init"):
-            made = Stacked(root.settings.network.build(about.sources, len(about.classes)).to(self.device))
-        state = initial_state(made, root.settings.training)
+            own = root.network()
+        own.template.to(self.device)
+        state = initial_state(own, root.settings.training)
         lone = root.stack(network)
         lone.refill([], [(self._row(node, Leg(root.seed, 0, 0, (), None)), state)])
         edge = _Edge(node, "", 0)
@@ -248,18 +256,18 @@ class Engine:
                 self._states[key] = (state, wanted - 1)
             return state
         self.store.flush()
-        held = self.store.get(key, state=True)
-        if held is None or held.state is None:
+        node = self.store.get(key, state=True)
+        if node is None or node.state is None:
             raise ChiasmError(
                 f"node {key[:12]} vanished from the store while it was needed; run the same command again"
             )
-        return held.state.to(self.device)
+        return node.state.to(self.device)
 
     def _row(self, node: Node, leg: Leg) -> Row:
         root = node.path.root
         return Row(leg, root.settings.training, root.settings.task, self._load(root).train, leg.start)
 
-    def _load(self, root: Root) -> Data | Fed:
+    def _load(self, root: Root) -> Data | StreamedData:
         address = (repr(root.settings.task), root.seed)
         if address not in self._data:
             data = root.settings.task.load(root.seed)
@@ -269,9 +277,9 @@ class Engine:
         return self._data[address]
 
     def _measure(self, stack: Stack, edges: Sequence[_Edge], settings: Settings, everyone: bool) -> None:
-        """Let the probe look at the rows whose turn it is: every so many epochs, and wherever an edge ends.
+        """Evaluate the rows whose turn it is: every so many epochs, and wherever an edge ends.
 
-        In the last epochs before an edge ends, only their accuracy: a run may end there, and settle on their mean.
+        In the last epochs before an edge ends, only their outcome: a run may end there, and settle on their mean.
         """
         probe = settings.probe
         whole, brief = [], []
@@ -285,9 +293,9 @@ class Engine:
         if whole:
             began = time.monotonic()
             self._see(stack, whole, [edges[i] for i in whole], settings, probe)
-            self._looking = time.monotonic() - began
-        if brief and "accuracy" in probe.measures:
-            only = msgspec.structs.replace(probe, measures=("accuracy",))
+            self._evaluating = time.monotonic() - began
+        if brief and "outcome" in probe.measures:
+            only = msgspec.structs.replace(probe, measures=("outcome",))
             self._see(stack, brief, [edges[i] for i in brief], settings, only)
 
     def _see(self, stack: Stack, due: Sequence[int], edges: Sequence[_Edge], settings: Settings, probe: Probe) -> None:
@@ -299,10 +307,11 @@ class Engine:
             weights |= reestimated(stack.network, weights, clean(rows, settings.training.batch))
         tests = [self._load(edge.node.path.root).test for edge in edges]
         seeds = [edge.node.path.root.seed for edge in edges]
-        for i, edge, seen in zip(due, edges, look(stack.network, weights, tests, seeds, probe), strict=True):
+        results = evaluate(stack.network, weights, tests, seeds, probe, settings.objective)
+        for i, edge, result in zip(due, edges, results, strict=True):
             epoch = stack.rows[i].epoch
-            edge.records += [(epoch, *number) for number in seen.numbers]
-            for layer, fields in seen.units.items():
+            edge.records += [(epoch, *number) for number in result.numbers]
+            for layer, fields in result.units.items():
                 edge.units |= {f"{epoch}/{layer}/{name}": array for name, array in fields.items()}
 
     def _finish(self, edge: _Edge, row: Row, state: State | None) -> None:
@@ -331,5 +340,9 @@ class Engine:
 
 
 def _numbers(trained: Trained, row: Row) -> list[Record]:
-    told = (("train_loss", trained.loss), ("train_accuracy", trained.accuracy), ("learning_rate", trained.rate))
-    return [(row.epoch, quantity, None, None, value) for quantity, value in told]
+    numbers = (
+        ("train_loss", trained.loss),
+        (f"train_{trained.quantity}", trained.score),
+        ("learning_rate", trained.rate),
+    )
+    return [(row.epoch, quantity, None, None, value) for quantity, value in numbers]

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from chiasm.measuring.probe import check_layers, look
-from chiasm.networks import Stacked
+from chiasm.measuring.probe import check_probe, evaluate
 from chiasm.randomness import seeded_globals
 from chiasm.sources import Batch
 from chiasm.study.plan import Node, Plan
@@ -28,7 +27,7 @@ class Cost:
 
 
 def estimate(plan: Plan, missing: set[str], rows: int, workers: int | None, threads: int, device: torch.device) -> Cost:
-    """Time a few steps and one look of each kind of stack in the plan, and count.
+    """Time a few steps and one evaluation of each kind of stack in the plan, and count.
 
     Args:
         plan: the plan.
@@ -65,17 +64,18 @@ def _count(plan: Plan, missing: set[str], rows: int, device: torch.device) -> tu
         stack.epoch(limit=STEPS)
         epoch = (time.perf_counter() - began) / min(STEPS, steps) * steps
         weights = stack.everything(range(len(stack.rows)))
-        if "fisher" in settings.probe.measures:  # its first call takes seconds, for what torch imports then
-            look(stack.network, {name: w[:1] for name, w in weights.items()}, tests[:1], [0], settings.probe)
+        # A first evaluation may take seconds, for what torch imports then.
+        first = {name: w[:1] for name, w in weights.items()}
+        evaluate(stack.network, first, tests[:1], [0], settings.probe, settings.objective)
         began = time.perf_counter()
-        look(stack.network, weights, tests, [0] * len(tests), settings.probe)
-        looking = time.perf_counter() - began
+        evaluate(stack.network, weights, tests, [0] * len(tests), settings.probe, settings.objective)
+        evaluating = time.perf_counter() - began
         epochs = sum(node.leg.stop - node.leg.start for node in nodes if node.leg)
-        looks = len(nodes) + epochs / settings.probe.every
-        seconds += (epochs * epoch + looks * looking) / len(stack.rows)
+        evaluations = len(nodes) + epochs / settings.probe.every
+        seconds += (epochs * epoch + evaluations * evaluating) / len(stack.rows)
         state = stack.state(0)
-        held = [*state.weights.values(), *state.buffers.values(), *state.slots.values()]
-        size += len(nodes) * sum(t.numel() * t.element_size() for t in held)
+        tensors = [*state.weights.values(), *state.buffers.values(), *state.slots.values()]
+        size += len(nodes) * sum(t.numel() * t.element_size() for t in tensors)
     return seconds, size
 
 
@@ -83,8 +83,9 @@ def _sample(nodes: list[Node], rows: int, device: torch.device) -> tuple[Stack, 
     """Build a stack as the plan would train it, from roots' states."""
     settings, about = nodes[0].path.root.settings, nodes[0].path.root.about
     with seeded_globals(0, "template"):
-        network = Stacked(settings.network.build(about.sources, len(about.classes)).to(device))
-    check_layers(network, settings.probe, [source.name for source in about.sources], about.test)
+        network = nodes[0].path.root.network()
+    network.template.to(device)
+    check_probe(network, settings.probe, [source.name for source in about.sources], about.test, settings.objective)
     data = settings.task.load(0)
     train, test = data.train.to(device), data.test.to(device)
     state = initial_state(network, settings.training)

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-import msgspec
 import torch
 
 from chiasm.errors import ChiasmError
-from chiasm.networks import Custom, Stacked
-from chiasm.networks.custom import source_key
+from chiasm.networks import Stacked
+from chiasm.objectives import Classify, Objective
+from chiasm.registry import kind_digest
+from chiasm.study.decode import plain
 from chiasm.study.spec import Cell, Settings, Study
 from chiasm.tasks import Description
 from chiasm.timeline import Timeline
@@ -22,8 +23,6 @@ from chiasm.training import Leg, Precision, Stack, Training, resolved
 
 #: Bumped whenever the code changes what a node holds for the same settings; old nodes are then computed again.
 FORMAT = 2
-#: Keys of tasks that say only where their data lie and how they are read.
-WHEREABOUTS = ("path", "format", "dataset", "limit")
 
 
 @dataclass(frozen=True)
@@ -47,16 +46,16 @@ class Root:
     @cached_property
     def identity(self) -> str:
         """Hash of everything but the timeline, as canonical JSON."""
-        plain = _builtins(self.settings)
+        tables = self.settings.plain()
         for acts_in_legs in ("clock", "momentum_at_switch"):
-            plain["training"].pop(acts_in_legs)
-        plain["training"]["precision"] = self.precision
+            tables["training"].pop(acts_in_legs)
+        tables["training"]["precision"] = self.precision
         if self.content:
-            for key in WHEREABOUTS:  # data are known by what they hold, not by where they lie
-                plain["task"].pop(key, None)
+            for key in self.settings.task.whereabouts:  # data are known by what they hold, not by where they lie
+                tables["task"].pop(key, None)
         torch_version = torch.__version__.split("+", maxsplit=1)[0]
-        told = [FORMAT, torch_version, self.device, self.seed, self.content, plain]
-        return hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        identity = [FORMAT, torch_version, self.device, self.seed, self.content, tables]
+        return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @cached_property
     def precision(self) -> Precision:
@@ -65,19 +64,27 @@ class Root:
 
     def stack(self, network: Stacked) -> Stack:
         """Return an empty stack that trains as these settings say."""
-        large = getattr(self.settings.network, "large", False)
-        return Stack(network, self.settings.objective, self.precision, channels_last=large)
+        return Stack(network, self.precision, channels_last=self.settings.network.large)
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers the network answers with."""
+        return self.settings.objective.outputs(len(self.about.classes), self.about.target)
+
+    def network(self) -> Stacked:
+        """Build the network, its weights drawn from torch's global generator."""
+        return Stacked(self.settings.network.build(self.about.sources, self.outputs))
 
     @cached_property
     def signature(self) -> str:
         """What must agree for two rows to train in one stack: shapes, optimiser, batch, objective, probe."""
         settings, training, about = self.settings, self.settings.training, self.about
         shapes = [(s.name, s.shape, s.kind) for s in about.sources]
-        plain = _builtins(settings)
+        tables = settings.plain()
         return repr(
             (
-                (shapes, about.classes, about.train, about.test),
-                (plain["network"], plain["objective"], plain["probe"]),
+                (shapes, about.classes, about.target, about.train, about.test),
+                (tables["network"], tables["objective"], tables["probe"]),
                 (training.optimiser, training.batch, training.bn_reestimate, self.precision),
             )
         )
@@ -92,11 +99,11 @@ class Path:
 
     def key(self, epoch: int) -> str:
         """Return the key of the state after `epoch` epochs: the hash of everything that led to it."""
-        told = []
+        legs: list[list[Any]] = []
         for leg in self.legs:
             if leg.start < epoch:
-                told.append([_named(leg), min(leg.stop, epoch) - leg.start, leg.tick, leg.drop])
-        return hashlib.sha256(json.dumps([self.root.identity, told]).encode()).hexdigest()
+                legs.append([_named(leg), min(leg.stop, epoch) - leg.start, leg.tick, leg.drop, *_codes(leg)])
+        return hashlib.sha256(json.dumps([self.root.identity, legs]).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -181,12 +188,14 @@ def make_plan(study: Study, device: str = "cpu") -> Plan:
         if repr(task) not in known:
             known[repr(task)] = (task.content_key(), task.describe())
         content, about = known[repr(task)]
-        sources = {tuple(source.name for source in told.sources) for _, told in known.values()}
+        sources = {tuple(source.name for source in about.sources) for _, about in known.values()}
         if len(sources) > 1:
             raise ChiasmError(f"the arms of a study need the same sources in the same order; given: {sorted(sources)}")
+        code = cell.settings.code_digest()
         for seed in range(study.seeds):
-            root = Root(cell.settings, seed, content + _factory_key(cell.settings), device, about)
-            runs.append(Run(cell, seed, Path(root, legs_of(cell.timeline, cell.settings.training, seed))))
+            root = Root(cell.settings, seed, content + code, device, about)
+            legs = legs_of(cell.timeline, cell.settings.training, seed, cell.settings.objectives)
+            runs.append(Run(cell, seed, Path(root, legs)))
     nodes: dict[str, Node] = {}
     for group in _trees(runs):
         _grow(group, nodes)
@@ -197,20 +206,24 @@ def make_plan(study: Study, device: str = "cpu") -> Plan:
     return Plan(study, tuple(runs), nodes)
 
 
-def legs_of(timeline: Timeline, training: Training, seed: int) -> tuple[Leg, ...]:
-    """Cut a timeline into legs, each with what its clock shows at the start.
+def legs_of(
+    timeline: Timeline, training: Training, seed: int, objectives: Mapping[str, Objective] | None = None
+) -> tuple[Leg, ...]:
+    """Cut a timeline into legs, each with what its clock shows at the start and what it trains for.
 
-    "absolute" counts epochs from the start of training; "since_release" starts anew where a deficit gives way to clean
-    data; "constant" does not count.
+    Objectives are given by name, the study's own under "". The clock "absolute" counts epochs from the start of
+    training; "since_release" starts anew where a deficit gives way to clean data; "constant" does not count.
     """
     legs: list[Leg] = []
     tick = 0
-    for start, stop, deficits in timeline.spans():
+    known = objectives or {"": Classify()}
+    for start, stop, deficits, name in timeline.segments():
         if legs and legs[-1].deficits and not deficits and training.clock == "since_release":
             tick = 0
         shown = None if training.clock == "constant" else tick
         drop = bool(legs) and training.momentum_at_switch == "drop"
-        legs.append(Leg(seed, start, stop, deficits, shown, drop))
+        named = known[name] != known[""]
+        legs.append(Leg(seed, start, stop, deficits, shown, drop, known[name], named))
         tick += stop - start
     return tuple(legs)
 
@@ -255,12 +268,9 @@ def _named(leg: Leg) -> str:
     return " + ".join(str(deficit) for deficit in leg.deficits) or "clean"
 
 
-def _builtins(settings: Settings) -> dict[str, Any]:
-    plain: dict[str, Any] = msgspec.to_builtins(settings)
-    return plain
-
-
-def _factory_key(settings: Settings) -> str:
-    """A user's factory is code: its file is part of the identity, so that an edited network is trained again."""
-    network = settings.network
-    return source_key(network.kind, "network.kind") if isinstance(network, Custom) else ""
+def _codes(leg: Leg) -> list[Any]:
+    """Return what else identifies a leg: an objective of its own, and the code of deficits that are plug-ins."""
+    codes: list[Any] = [digest for deficit in leg.deficits if (digest := kind_digest(deficit))]
+    if leg.named:
+        codes += [plain(leg.objective), kind_digest(leg.objective)]
+    return codes

@@ -83,7 +83,7 @@ def pick_device(device: str) -> torch.device:
 def claim(folder: Path, study: Study) -> None:
     """Make the folder this study's, once `check_folder` has found nothing against it."""
     other = check_folder(folder, study)
-    if other is None or other.seeds != study.seeds:
+    if other is None or (other.seeds, other.report) != (study.seeds, study.report):
         write_whole(folder / "study.toml", study.to_toml().encode())
     elif not os.access(folder, os.W_OK):
         raise ChiasmError(f"'{folder}' cannot be written: Permission denied; choose another --out")
@@ -126,6 +126,7 @@ def _difference(old: Study, new: Study) -> str:
     ours, theirs = tomllib.loads(new.to_toml()), tomllib.loads(old.to_toml())
     for side in (ours, theirs):
         side.pop("seeds")
+        side.pop("report", None)  # no number hangs on it
     return _first_difference(theirs, ours, "")
 
 

@@ -2,54 +2,70 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
 from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any
 
 import msgspec
 import tomli_w
 import torch
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.measuring.probe import Probe
-from chiasm.networks import AllConv, Custom, DeepLinear, Network, SplitCNN, SplitMLP, SplitResNet
-from chiasm.objectives import Classify, Objective, Squares
-from chiasm.study.decode import as_struct, known_keys
-from chiasm.study.published import known_published, published
-from chiasm.tasks import Arrays, Digits, Halves, Linear, Stereogram, Task
+from chiasm.measuring.probe import MEASURES, Probe
+from chiasm.networks import NETWORKS, Custom, Network
+from chiasm.objectives import OBJECTIVES, Objective
+from chiasm.registry import kind_digest, load_plugin, tag_of
+from chiasm.study.decode import as_struct, known_keys, plain
+from chiasm.study.toml import changed, read_toml
+from chiasm.tasks import TASKS, Task
 from chiasm.timeline import Timeline
 from chiasm.training import Training
 
-Role = Literal["duration", "onset", "mirror", "deficit", "fresh", "alone", "longer", "total", "other"]
-ROLES: tuple[str, ...] = get_args(Role)
-TASKS = {"stereogram": Stereogram, "digits": Digits, "linear": Linear, "arrays": Arrays, "halves": Halves}
 NAME = re.compile(r"[^\W\d][\w-]*")
-NETWORKS = {
-    "split_mlp": SplitMLP,
-    "split_cnn": SplitCNN,
-    "split_resnet": SplitResNet,
-    "all_conv": AllConv,
-    "deep_linear": DeepLinear,
-}
-OBJECTIVES = {"classify": Classify, "squares": Squares}
 SECTIONS = ("task", "network", "training", "objective", "probe")
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Everything that one cell of a study trains and measures with, apart from its timeline and seed."""
+@dataclass(frozen=True)
+class Settings:
+    """Everything that one cell of a study trains and measures with, apart from its timeline and seed.
 
-    task: Stereogram | Digits | Linear | Arrays | Halves
+    Attributes:
+        task: what there is to learn.
+        network: what learns it.
+        training: how.
+        objective: the study's own.
+        probe: what is measured meanwhile.
+        objectives: all objectives that a timeline may name, the study's own under "".
+    """
+
+    task: Task
     network: Network
     training: Training
     objective: Objective
     probe: Probe
+    objectives: Mapping[str, Objective]
+
+    def plain(self) -> dict[str, Any]:
+        """Return the sections as plain values, which are part of a run's identity; named objectives act in its legs."""
+        tables = {section: plain(getattr(self, section)) for section in SECTIONS}
+        # The measure of the outcome goes by its former name, so that older nodes keep their keys.
+        tables["probe"]["measures"] = ["accuracy" if name == "outcome" else name for name in self.probe.measures]
+        return tables
+
+    def code_digest(self) -> str:
+        """Return the hashes of the code outside the package that shapes a run: a factory, kinds of plug-ins."""
+        kinds = (self.task, self.objective, *(MEASURES[tag] for tag in self.probe.measures))
+        return self.network.code_digest() + "".join(kind_digest(kind) for kind in kinds)
 
 
-class Cell(msgspec.Struct, frozen=True):
+@dataclass(frozen=True)
+class Cell:
     """One point of an arm: its varied values, its timeline, its settings.
 
     Attributes:
@@ -76,21 +92,18 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         name: unique in the study.
         timeline: the notation, with placeholders in braces ("silence(right) {d} | clean 60").
-        role: what the arm is for, which decides where the report shows it.
+        role: what the arm is for, which decides where the report shows it and which question it answers.
         title: one line for people.
         values: the lists that fill the placeholders.
         settings: other keys of the study, by dotted name ("training.clock"), each with the list of its values.
-        published: the published numbers that the report lays beside an arm of role duration (`known_published`); empty:
-            none. It is no part of any run's identity.
     """
 
     name: str
     timeline: str
-    role: Role = "other"
+    role: str = "other"
     title: str = ""
     values: dict[str, list[Any]] = {}
     settings: dict[str, list[Any]] = {}
-    published: str = ""
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +115,8 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
         seeds: number of replicates; seeds count from 0.
         sections: the tables [task], [network], [training], [objective], [probe] as they stand in the file.
         arms: what is varied.
+        plugins: modules or files whose kinds the study may use, as `chiasm.registry.load_plugin` takes them.
+        report: the table [report], which only the report reads; it is no part of a study's identity.
     """
 
     name: str
@@ -109,6 +124,8 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     seeds: Annotated[int, msgspec.Meta(ge=1)]
     sections: dict[str, dict[str, Any]]
     arms: tuple[Arm, ...]
+    plugins: tuple[str, ...] = ()
+    report: dict[str, Any] = {}
 
     @classmethod
     def load(
@@ -125,12 +142,19 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
         Raises:
             ChiasmError: for an unknown study, malformed TOML, an unknown key or an impossible value.
         """
-        raw = _read(name_or_path)
+        path = Path(name_or_path)
+        if path.suffix != ".toml":
+            if str(name_or_path) not in (known := shipped()):
+                error = unknown("study", str(name_or_path), known)
+                raise ChiasmError(f"{error}; or the path of a .toml file")
+            path = known[str(name_or_path)]
+        raw = read_toml(path, "study file")
         for change in changes:
-            _apply(raw, change)
+            key, value = changed(change, "training.lr=0.02")
+            _apply(raw, key, value, change)
         if seeds is not None:
             raw["seeds"] = seeds
-        return cls.from_dict(raw, check)
+        return cls.from_dict(raw, check, path.parent)
 
     @classmethod
     def from_toml(cls, text: str) -> Study:
@@ -141,9 +165,18 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
             raise ChiasmError(f"this text is not TOML: {error}") from error
 
     @classmethod
-    def from_dict(cls, raw: Mapping[str, Any], check: bool = True) -> Study:
-        """Build and check a study from the plain content of its file; raises ChiasmError naming the key at fault."""
-        top = {"name", "question", "seeds", "arm", *SECTIONS}
+    def from_dict(cls, raw: Mapping[str, Any], check: bool = True, folder: Path | None = None) -> Study:
+        """Build and check a study from the plain content of its file.
+
+        Args:
+            raw: the content.
+            check: as for `load`.
+            folder: where the paths of its plug-ins count from; None: the working folder.
+
+        Raises:
+            ChiasmError: naming the key at fault.
+        """
+        top = {"name", "question", "seeds", "plugins", "report", "arm", *SECTIONS}
         for key in raw:
             if key not in top:
                 raise unknown("key", key, top, "study")
@@ -153,26 +186,35 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
                     f"study: the key '{key}' is missing; a study needs name, [task], [network] and [[arm]]"
                 )
         if not isinstance(raw["name"], str) or not raw["name"]:
-            raise ChiasmError(f"study: name = {raw['name']!r}; a word would do")
+            raise ChiasmError(f"study: name = {raw['name']!r}; expected a word")
         seeds = raw.get("seeds", 3)
         if not isinstance(seeds, int) or isinstance(seeds, bool) or seeds < 1:
-            raise ChiasmError(f"study: seeds = {seeds!r}; an integer of 1 or more would do")
-        sections = {}
-        for section in SECTIONS:
-            table = raw.get(section, {})
-            if not isinstance(table, Mapping):
-                raise ChiasmError(f"study: [{section}] is {table!r}; a table of keys would do")
-            sections[section] = dict(table)
+            raise ChiasmError(f"study: seeds = {seeds!r}; expected an integer of 1 or more")
+        plugins = _plugins(raw.get("plugins", []), folder)
+        sections = {section: _table(raw, section) for section in SECTIONS}
+        report = _table(raw, "report")
         if not isinstance(raw["arm"], Sequence) or isinstance(raw["arm"], str) or not raw["arm"]:
             raise ChiasmError(
                 "study: no [[arm]] is given; a study needs one arm or more, each with a name and a timeline"
             )
         arms = tuple(_arm(entry, i) for i, entry in enumerate(raw["arm"]))
+        # Studies of an earlier version say in the arm itself what the report lays beside it.
+        beside = {entry["name"]: entry["published"] for entry in raw["arm"] if entry.get("published")}
+        if beside:
+            report = {**report, "published": {**beside, **report.get("published", {})}}
         names = [arm.name for arm in arms]
         for name in names:
             if names.count(name) > 1:
                 raise ChiasmError(f"study: two arms are named '{name}'; each needs a name of its own")
-        study = cls(name=raw["name"], question=str(raw.get("question", "")), seeds=seeds, sections=sections, arms=arms)
+        study = cls(
+            name=raw["name"],
+            question=str(raw.get("question", "")),
+            seeds=seeds,
+            sections=sections,
+            arms=arms,
+            plugins=plugins,
+            report=report,
+        )
         settings_of(sections)
         if check:
             study.cells()
@@ -193,23 +235,25 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
     def to_toml(self) -> str:
         """Write the study as its file, every default of the sections filled in."""
         settings = settings_of(self.sections)
-        tables = {section: _plain(msgspec.to_builtins(getattr(settings, section))) for section in SECTIONS}
-        network = settings.network
-        if isinstance(network, Custom):
-            tables["network"] = _plain({"kind": network.kind, **network.options})
+        tables = {section: _without_none(plain(getattr(settings, section))) for section in SECTIONS}
+        if isinstance(settings.network, Custom):  # its options are keys of the table itself
+            tables["network"] |= tables["network"].pop("options")
+        tables["objective"] |= {n: _without_none(plain(o)) for n, o in settings.objectives.items() if n}
+        if self.report:
+            tables["report"] = self.report
         arms = []
         for arm in self.arms:
             entry: dict[str, Any] = {"name": arm.name, "role": arm.role, "timeline": arm.timeline}
             if arm.title:
                 entry["title"] = arm.title
-            if arm.published:
-                entry["published"] = arm.published
             entry |= arm.values
             for dotted, values in arm.settings.items():
                 section, key = dotted.split(".", 1)
                 entry.setdefault(section, {})[key] = values
             arms.append(entry)
-        top = {"name": self.name, "question": self.question, "seeds": self.seeds}
+        top: dict[str, Any] = {"name": self.name, "question": self.question, "seeds": self.seeds}
+        if self.plugins:
+            top["plugins"] = list(self.plugins)
         return tomli_w.dumps({**top, **tables, "arm": arms})
 
 
@@ -221,25 +265,60 @@ def shipped() -> dict[str, Path]:
 
 def settings_of(sections: Mapping[str, Mapping[str, Any]]) -> Settings:
     """Turn the plain tables into typed settings, with errors that name the key."""
-    network = dict(sections["network"])
-    kind = network.get("kind")
-    made: Network
+    options = dict(sections["network"])
+    kind = options.get("kind")
+    network: Network
     if isinstance(kind, str) and ":" in kind:
-        made = Custom(kind=kind, options={k: v for k, v in network.items() if k != "kind"})
+        network = Custom(kind=kind, options={k: v for k, v in options.items() if k != "kind"})
     else:
-        made = as_struct(network, NETWORKS, "network", hint="or 'package.module:factory' for your own")
-    objective = as_struct({"kind": "classify", **sections["objective"]}, OBJECTIVES, "objective")
-    if isinstance(objective, Squares) and not isinstance(made, DeepLinear | Custom):
-        raise ChiasmError(
-            f"objective.kind = 'squares' needs logits that are distances, as network.kind = 'deep_linear' has them; "
-            f"with '{kind}' objective.kind = 'classify' would do"
-        )
+        network = as_struct(options, NETWORKS, "network", hint="or 'package.module:factory' for your own")
+    objectives = _objectives(sections["objective"])
+    for name, objective in objectives.items():
+        if objective.answers == "distances" and network.answers not in ("distances", "any"):
+            where = f"objective.{name}.kind" if name else "objective.kind"
+            raise ChiasmError(
+                f"{where} = '{tag_of(objective)}' needs a network whose answers are distances, as those of "
+                f"network.kind = 'deep_linear'; those of '{kind}' are logits: expected {where} = 'classify'"
+            )
     return Settings(
         task=as_struct(sections["task"], TASKS, "task"),
-        network=made,
+        network=network,
         training=as_struct(sections["training"], Training, "training"),
-        objective=objective,
+        objective=objectives[""],
         probe=as_struct(sections["probe"], Probe, "probe"),
+        objectives=objectives,
+    )
+
+
+def _objectives(table: Mapping[str, Any]) -> dict[str, Objective]:
+    """Return the study's own objective under "", and those of its sub-tables that have a kind under their names."""
+    named = {key: value for key, value in table.items() if isinstance(value, Mapping) and "kind" in value}
+    own = {key: value for key, value in table.items() if key not in named}
+    objectives = {"": as_struct({"kind": "classify", **own}, OBJECTIVES, "objective")}
+    for name, value in named.items():
+        if not NAME.fullmatch(name):
+            raise ChiasmError(f"[objective.{name}]: expected a name of letters, digits, _ and -, a letter or _ first")
+        objectives[name] = as_struct(value, OBJECTIVES, f"objective.{name}")
+    return objectives
+
+
+def _table(raw: Mapping[str, Any], section: str) -> dict[str, Any]:
+    table = raw.get(section, {})
+    if not isinstance(table, Mapping):
+        raise ChiasmError(f"study: [{section}] is {table!r}; expected a table of keys")
+    return dict(table)
+
+
+def _plugins(given: Any, folder: Path | None) -> tuple[str, ...]:
+    """Import a study's plug-ins; their paths become absolute, so that the study can be read from anywhere."""
+    if not isinstance(given, list | tuple) or not all(isinstance(name, str) and name for name in given):
+        raise ChiasmError(
+            f"study: plugins = {given!r}; expected a list of modules or paths, ['my_lab.fog'] for instance"
+        )
+    plugins = [load_plugin(name, folder) for name in given]
+    return tuple(
+        str(plugin.folder_or_file) if name.endswith(".py") or "/" in name else name
+        for name, plugin in zip(given, plugins, strict=True)
     )
 
 
@@ -249,23 +328,29 @@ def _cells(arm: Arm, sections: Mapping[str, Mapping[str, Any]], known: dict[str,
     cells = []
     for point in product(*axes.values()):
         values = dict(zip(axes, point, strict=True))
-        changed = {name: dict(table) for name, table in sections.items()}
+        tables = copy.deepcopy({name: dict(table) for name, table in sections.items()})
         for dotted in arm.settings:
-            section, key = dotted.split(".", 1)
-            changed[section][key] = values[dotted]
-        settings = settings_of(changed)
+            _put(tables, dotted.split("."), values[dotted])
+        settings = settings_of(tables)
         if repr(settings.task) not in known:
             known[repr(settings.task)] = checked_names(_names(settings.task))
         names = known[repr(settings.task)]
         text = arm.timeline.format(**{name: values[name] for name in arm.values})
-        cells.append(Cell(arm.name, values, Timeline.parse(text, names), settings))
+        named = [name for name in settings.objectives if name]
+        cells.append(Cell(arm.name, values, Timeline.parse(text, names, named), settings))
     return cells
+
+
+def _put(table: dict[str, Any], keys: Sequence[str], value: Any) -> None:
+    """Set a key of nested tables."""
+    for key in keys[:-1]:
+        table = table.setdefault(key, {})
+    table[keys[-1]] = value
 
 
 def _names(task: Task) -> list[str]:
     """Return the names of a task's sources; of one that knows them without its data, the data may be missing."""
-    known: Sequence[str] = getattr(task, "names", ())
-    return list(known) or [source.name for source in task.describe().sources]
+    return list(task.source_names) or [source.name for source in task.describe().sources]
 
 
 def checked_names(names: list[str]) -> list[str]:
@@ -290,22 +375,22 @@ def _arm(entry: Any, index: int) -> Arm:
     if not isinstance(timeline, str) or not timeline.strip():
         raise ChiasmError(f'{where} is empty: it needs timeline = "...", for instance "silence(right) 40 | clean 60"')
     role = entry.get("role", "other")
-    if role not in ROLES:
-        raise unknown("role", str(role), ROLES, where)
+    if not isinstance(role, str):
+        raise ChiasmError(f"{where}: role = {role!r}; expected a word")
     values: dict[str, list[Any]] = {}
     settings: dict[str, list[Any]] = {}
     for key, given in entry.items():
         if key in ("name", "timeline", "role", "title", "published"):
             continue
         if key in SECTIONS and isinstance(given, Mapping):
-            for name, value in given.items():
+            for name, value in _flat(given, key == "objective"):
                 settings[f"{key}.{name}"] = list(value) if isinstance(value, list) else [value]
         else:
             values[key] = list(given) if isinstance(given, list) else [given]
     _check_placeholders(timeline, values, where)
     for name, listed in {**values, **settings}.items():
         if not listed:
-            raise ChiasmError(f"{where} is empty: {name} = []; a list of one value or more would do")
+            raise ChiasmError(f"{where} is empty: {name} = []; expected a list of one value or more")
         for i, value in enumerate(listed):
             if value in listed[:i]:
                 raise ChiasmError(f"{where}: {name} = {listed}: {value!r} is listed twice")
@@ -316,21 +401,16 @@ def _arm(entry: Any, index: int) -> Arm:
         title=str(entry.get("title", "")),
         values=values,
         settings=settings,
-        published=_published(entry.get("published", ""), role, where),
     )
 
 
-def _published(name: Any, role: str, where: str) -> str:
-    if name == "":
-        return ""
-    if not isinstance(name, str):
-        raise ChiasmError(f"{where}: published = {name!r}; the name of a set would do: {', '.join(known_published())}")
-    if role != "duration":
-        raise ChiasmError(
-            f"{where}: published = '{name}' with role = '{role}'; published curves are over durations, so "
-            "role = 'duration' would do"
-        )
-    return published(name, where).name
+def _flat(table: Mapping[str, Any], objective: bool = False) -> Iterator[tuple[str, Any]]:
+    """Yield the keys of a table with their values, those of a named objective as "pretrain.weight"."""
+    for key, value in table.items():
+        if isinstance(value, Mapping) and "kind" not in value and objective:
+            yield from ((f"{key}.{inner}", one) for inner, one in value.items())
+        else:
+            yield key, value
 
 
 def _check_placeholders(timeline: str, values: Mapping[str, Any], where: str) -> None:
@@ -353,49 +433,23 @@ def _check_placeholders(timeline: str, values: Mapping[str, Any], where: str) ->
         raise unknown("key", name, known, where)
 
 
-def _read(name_or_path: str | Path) -> dict[str, Any]:
-    path = Path(name_or_path)
-    if path.suffix != ".toml":
-        found = shipped()
-        if str(name_or_path) not in found:
-            error = unknown("study", str(name_or_path), found)
-            raise ChiasmError(f"{error}; a path to a .toml file would do as well")
-        path = found[str(name_or_path)]
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ChiasmError(f"study file '{path}' cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise ChiasmError(f"study file '{path}' is not UTF-8 text ({error.reason} at byte {error.start})") from error
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ChiasmError(f"study file '{path}' is not TOML: {error}") from error
-
-
-def _apply(raw: dict[str, Any], change: str) -> None:
-    key, equals, text = change.partition("=")
-    key = key.strip()
-    if not equals or not key:
-        raise ChiasmError(f"--set '{change}': the form key=value would do, for instance training.lr=0.02")
-    try:
-        value = tomllib.loads(f"value = {text.strip()}")["value"]
-    except tomllib.TOMLDecodeError:
-        value = text.strip()
+def _apply(raw: dict[str, Any], key: str, value: Any, change: str) -> None:
+    """Put one changed setting into the plain content of a study."""
     if "." not in key:
         raw[key] = value
         return
     section, name = key.split(".", 1)
-    if section not in SECTIONS:
+    if section not in (*SECTIONS, "report"):
         raise unknown("section", section, SECTIONS, f"--set '{change}'")
-    if name not in (options := known_keys(raw, section, TASKS, NETWORKS, Training, Probe, OBJECTIVES)) and options:
-        raise unknown("key", name, options, f"--set '{change}'")
     if not isinstance(raw.setdefault(section, {}), dict):
-        raise ChiasmError(f"--set '{change}': [{section}] is {raw[section]!r}; a table of keys would do")
-    raw[section][name] = value
+        raise ChiasmError(f"--set '{change}': [{section}] is {raw[section]!r}; expected a table of keys")
+    options = known_keys(raw, section) if section in SECTIONS else []
+    if options and name not in options and name.split(".")[0] not in raw[section]:
+        raise unknown("key", name, options, f"--set '{change}'")
+    _put(raw[section], name.split("."), value)
 
 
-def _plain(table: Any) -> Any:
+def _without_none(table: Any) -> Any:
     if isinstance(table, dict):
-        return {key: _plain(value) for key, value in table.items() if value is not None}
-    return [_plain(value) for value in table] if isinstance(table, list | tuple) else table
+        return {key: _without_none(value) for key, value in table.items() if value is not None}
+    return [_without_none(value) for value in table] if isinstance(table, list | tuple) else table

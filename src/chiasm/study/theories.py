@@ -87,7 +87,9 @@ def decode_theory(raw: Mapping[str, Any]) -> tuple[str, str, Theory]:
         for field in msgspec.structs.fields(structs[kind]):
             if field.type is str and type(settings.get(field.name)) is int:
                 settings[field.name] = str(settings[field.name])  # sources are known by their numbers
-    made: Theory = as_struct(settings, structs or dict.fromkeys(KINDS, msgspec.Struct), "theory")
+    if not isinstance(kind, str) or kind not in structs:
+        raise unknown("kind", str(kind), KINDS, "[theory]")
+    made: Theory = as_struct(settings, structs[kind], "theory")
     return str(kind), str(raw.get("question", "")), made
 
 

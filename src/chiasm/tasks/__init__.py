@@ -5,18 +5,19 @@ from chiasm.tasks.digits import Digits
 from chiasm.tasks.halves import Halves
 from chiasm.tasks.linear import Linear
 from chiasm.tasks.stereogram import Stereogram
-from chiasm.tasks.task import Data, Description, Fed, Feed, Task
+from chiasm.tasks.task import TASKS, Data, Description, Feed, StreamedData, Task
 
 __all__ = [
+    "TASKS",
     "Arrays",
     "Data",
     "Description",
     "Digits",
-    "Fed",
     "Feed",
     "Halves",
     "Linear",
     "Stereogram",
+    "StreamedData",
     "Task",
     "write_arrays",
 ]

@@ -6,12 +6,12 @@ import hashlib
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, final
+from typing import Annotated, Any, ClassVar, final
 
 import msgspec
 import numpy as np
 import torch
-from msgspec import Meta, Struct
+from msgspec import Meta
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
@@ -21,11 +21,11 @@ from chiasm.sources import Batch, Kind, Source
 from chiasm.tasks.archive import Archive, write
 from chiasm.tasks.scaling import Standard, standardised
 from chiasm.tasks.table import Table, tabulate
-from chiasm.tasks.task import Data, Description, validate
+from chiasm.tasks.task import Data, Description, Task, validate
 
 
 @final
-class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="arrays"):
+class Arrays(Task, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="arrays"):
     """Samples that are rows of a user's arrays, each with a class or with numbers to predict.
 
     Attributes:
@@ -53,6 +53,8 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     >>> folder.cleanup()
     """
 
+    whereabouts: ClassVar[tuple[str, ...]] = ("path",)
+
     path: Annotated[str, Meta(min_length=1)]
     label: str = "label"
     sources: tuple[str, ...] = ()
@@ -63,11 +65,6 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
 
     def __post_init__(self) -> None:
         validate(self)
-
-    @property
-    def fresh(self) -> bool:
-        """False: the arrays are a fixed set."""
-        return False
 
     def describe(self) -> Description:
         """Return the sources and the classes, or the shape of the numbers to predict, that the arrays hold.
@@ -123,10 +120,6 @@ class Arrays(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             Batch(sets[True], target[torch.from_numpy(rows[True])], baseline),
             Batch(sets[False], target[torch.from_numpy(rows[False])], baseline),
         )
-
-    def draw(self, seed: int, epoch: int) -> Batch:
-        """Raise ChiasmError: a user's samples cannot be generated."""
-        raise ChiasmError(f"'{self.path}' holds a fixed set of samples; new ones cannot be drawn")
 
     def content_key(self) -> str:
         """Return the sha256 of the arrays in use (names, types, shapes, bytes), wherever the file lies.

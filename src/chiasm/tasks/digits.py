@@ -7,20 +7,20 @@ from importlib.metadata import version
 from typing import Annotated, final
 
 import torch
-from msgspec import Meta, Struct
+from msgspec import Meta
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
 from chiasm.sources import Batch, Source
-from chiasm.tasks.task import Data, Description, validate
+from chiasm.tasks.task import Data, Description, Task, validate
 
 SAMPLES = 1797
 LARGEST_CLASS = 183  # the threes
 
 
 @final
-class Digits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="digits"):
+class Digits(Task, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="digits"):
     """Tell a handwritten digit from the left and the right half of its 8 x 8 picture.
 
     The 1797 pictures that come with scikit-learn (the test part of UCI "Optical Recognition of Handwritten Digits",
@@ -46,11 +46,6 @@ class Digits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         if self.train + (self.test or 1) > SAMPLES:
             asked = f"train = {self.train}" + (f" and test = {self.test}" if self.test else "")
             raise ChiasmError(f"{asked}: there are {SAMPLES} digits, and at least one is for testing")
-
-    @property
-    def fresh(self) -> bool:
-        """False: the digits are a fixed set."""
-        return False
 
     def describe(self) -> Description:
         """Return two sources, "left" and "right", images of shape (1, 8, 4), and ten classes."""
@@ -85,10 +80,6 @@ class Digits(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             Batch(_halves(pixels[train]), target[train], baseline),
             Batch(_halves(pixels[test]), target[test], baseline),
         )
-
-    def draw(self, seed: int, epoch: int) -> Batch:
-        """Raise ChiasmError: digits cannot be generated."""
-        raise ChiasmError(f"the digits are a fixed set of {SAMPLES} pictures; new ones cannot be drawn")
 
     def content_key(self) -> str:
         """Return the version of scikit-learn, whose files the digits are."""

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Annotated, ClassVar, final
 
 import torch
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
@@ -18,13 +18,13 @@ from chiasm.tasks.images.opening import Format, open_dataset
 from chiasm.tasks.images.pixels import CHUNK
 from chiasm.tasks.images.subset import quotas, subset
 from chiasm.tasks.images.window import SOURCES, Layout, Windows
-from chiasm.tasks.task import Description, Fed, validate
+from chiasm.tasks.task import Description, StreamedData, Task, validate
 
 Count = Annotated[int, Meta(ge=1)]
 
 
 @final
-class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="halves"):
+class Halves(Task, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="halves"):
     """Classify images of which one source shows the left columns and the other one the right columns.
 
     The task of Kleinman, Achille & Soatto (CVPR 2023) with its defaults: CIFAR-10, halves in place, crops and flips
@@ -59,7 +59,8 @@ class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     'in_place'
     """
 
-    names: ClassVar[tuple[str, ...]] = SOURCES  # known before the data are
+    source_names: ClassVar[tuple[str, ...]] = SOURCES
+    whereabouts: ClassVar[tuple[str, ...]] = ("path", "format", "dataset", "limit")
 
     path: str = ""
     format: Format = "auto"
@@ -81,11 +82,6 @@ class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             given = "format = 'hf'" if self.format == "hf" else f"dataset = '{self.dataset}'"
             raise ChiasmError(f"{given}: format = 'hf' and a dataset of the Hugging Face hub go together; give both")
 
-    @property
-    def fresh(self) -> bool:
-        """False: the images are a fixed set; their crops are drawn by the feed."""
-        return False
-
     def describe(self) -> Description:
         """Return two sources, "left" and "right", images; no pixel is decoded but those of one image.
 
@@ -105,7 +101,7 @@ class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             note=f"Left and right columns of images, {windows.width} of {shape[2]} each: {images.name}.",
         )
 
-    def load(self, seed: int) -> Fed:
+    def load(self, seed: int) -> StreamedData:
         """Return the sets of a seed: a feed of training images, and the windows of the test images.
 
         Args:
@@ -142,11 +138,7 @@ class Halves(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         )
         complete = len(rows["test"]) == len(loaded.target["test"])
         test = _whole_test(loaded, windows) if complete else _test(loaded, windows, rows["test"])
-        return Fed(feed, test)
-
-    def draw(self, seed: int, epoch: int) -> Batch:
-        """Raise ChiasmError: images cannot be generated."""
-        raise ChiasmError("the images are a fixed set; new ones cannot be drawn")
+        return StreamedData(feed, test)
 
     def content_key(self) -> str:
         """Return a sha256 of the images and labels, once a process as long as no file changes.

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Annotated, final
 
 import torch
-from msgspec import Meta, Struct
+from msgspec import Meta
 
 from chiasm.errors import ChiasmError
 from chiasm.sources import Batch, Source
-from chiasm.tasks.task import Data, Description, validate
+from chiasm.tasks.task import Data, Description, Task, validate
 
 
 @final
-class Linear(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="linear"):
+class Linear(Task, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="linear"):
     """Items and their negatives, one-hot, shown to every source at once.
 
     Item i is the vector e_i, its negative -e_i. So inputs are whitened, sources are at rest at exactly zero, and a
@@ -43,11 +43,6 @@ class Linear(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             if self.sources.count(name) > 1:
                 raise ChiasmError(f"sources = {list(self.sources)}: '{name}' is named twice")
 
-    @property
-    def fresh(self) -> bool:
-        """False: the items are all there are."""
-        return False
-
     def describe(self) -> Description:
         """Return the sources, vectors of shape (items,), and a class an item and a class its negative."""
         count = 2 * self.items
@@ -64,14 +59,6 @@ class Linear(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         """Return the sets, equal for all seeds; a full batch is 2 * items samples."""
         train = self._batch(1)
         return Data(train, self._batch(self.repeats))
-
-    def draw(self, seed: int, epoch: int) -> Batch:
-        """Raise ChiasmError: there are no other items."""
-        raise ChiasmError(f"a linear task has {self.items} items and their negatives; new ones cannot be drawn")
-
-    def content_key(self) -> str:
-        """Return "": the fields say all."""
-        return ""
 
     def _batch(self, repeats: int) -> Batch:
         items = torch.eye(self.items)

@@ -6,13 +6,13 @@ from typing import Annotated, Literal, final
 
 import numpy as np
 import torch
-from msgspec import Meta, Struct
+from msgspec import Meta
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
 from chiasm.sources import Batch, Source
-from chiasm.tasks.task import Data, Description, validate
+from chiasm.tasks.task import Data, Description, Task, validate
 
 # If a fraction p of all pairs is not in the training set, test * (1-p)^200 samples are expected to be still without
 # a place after 200 rounds: under one in twenty for 1024 samples and p = 0.05.
@@ -20,7 +20,7 @@ ROUNDS = 200
 
 
 @final
-class Stereogram(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="stereogram"):
+class Stereogram(Task, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="stereogram"):
     """Tell by how many dots the right eye's picture is shifted against the left eye's (after Julesz 1971).
 
     The left eye sees independent dots, -1 or +1 with probability 1/2 each; the right eye the same dots rolled by the
@@ -86,6 +86,10 @@ class Stereogram(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
             note="Random-dot stereograms on a torus: only both eyes together know the disparity.",
         )
 
+    def draws(self) -> bool:
+        """Return the field `fresh`."""
+        return self.fresh
+
     def load(self, seed: int) -> Data:
         """Return the sets of a seed; the training set is `draw(seed, 0)`.
 
@@ -108,10 +112,6 @@ class Stereogram(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     def rejected(self, seed: int) -> int:
         """Return how many test samples of a seed were drawn again because training has them (0 if `fresh`)."""
         return self._test(seed, self.draw(seed, 0))[1]
-
-    def content_key(self) -> str:
-        """Return "": the fields say all."""
-        return ""
 
     def right_eye(self, left: Tensor, target: Tensor) -> Tensor:
         """Roll each pattern by the disparity of its class, along the last axis.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, get_args, get_origin
+from typing import ClassVar, Literal, Protocol, get_args, get_origin
 
 import msgspec
 import torch
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
+from chiasm.registry import Registry, tag_of
 from chiasm.sources import Batch, Source
 
 
@@ -82,40 +83,54 @@ class Data:
 
 
 @dataclass(frozen=True, slots=True)
-class Fed:
+class StreamedData:
     """The two sets of one seed where training samples are made ready batch by batch; the test set lies ready."""
 
     train: Feed
     test: Batch
 
-    def to(self, device: torch.device | str) -> Fed:
+    def to(self, device: torch.device | str) -> StreamedData:
         """Return the sets on another device."""
-        return Fed(self.train.to(device), self.test.to(device))
+        return StreamedData(self.train.to(device), self.test.to(device))
 
 
-class Task(Protocol):
-    """What every task can do; its fields are the keys of `[task]` in a study file."""
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """What there is to learn; a kind is a frozen struct with a tag, and its fields are the keys of `[task]`.
+
+    Every task describes itself and loads its sets. What only some can do has an answer here for all others: new samples
+    in every epoch, data from outside of the fields, sources that are known without the data.
+
+    Attributes:
+        whereabouts: fields that say only where data lie and how they are read: no part of a run's identity, where
+            `content_key` says what the data hold.
+        source_names: names of the sources, where they are known without the data.
+    """
+
+    whereabouts: ClassVar[tuple[str, ...]] = ()
+    source_names: ClassVar[tuple[str, ...]] = ()
 
     def describe(self) -> Description:
         """Return what the task holds, equal for all seeds."""
-        ...
+        raise NotImplementedError
 
-    def load(self, seed: int) -> Data | Fed:
+    def load(self, seed: int) -> Data | StreamedData:
         """Return the training and the test set of a seed; the same seed gives the same bits."""
-        ...
-
-    @property
-    def fresh(self) -> bool:
-        """Whether every epoch trains on new samples, `draw(seed, epoch)`, instead of `load(seed).train`."""
-        ...
-
-    def draw(self, seed: int, epoch: int) -> Batch:
-        """Return `describe().train` new training samples; ChiasmError where a task cannot be generated."""
-        ...
+        raise NotImplementedError
 
     def content_key(self) -> str:
         """Return what identifies data from outside the fields (a hash, a version); "" where the fields say all."""
-        ...
+        return ""
+
+    def draws(self) -> bool:
+        """Return whether every epoch trains on new samples, `draw(seed, epoch)`, instead of `load(seed).train`."""
+        return False
+
+    def draw(self, seed: int, epoch: int) -> Batch:
+        """Return `describe().train` new training samples; ChiasmError where a task cannot be generated."""
+        raise ChiasmError(f"the samples of the task '{tag_of(self)}' are a fixed set; new ones cannot be drawn")
+
+
+TASKS: Registry[Task] = Registry("task", Task, "chiasm.tasks")
 
 
 def validate(task: msgspec.Struct) -> None:

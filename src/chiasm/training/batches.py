@@ -18,12 +18,12 @@ from chiasm.training.state import Row
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class StepData:
     """What rows are shown in one step.
 
     Attributes:
         sources: (rows, samples, *shape) by source.
-        target: (rows, samples).
+        target: (rows, samples) classes, or (rows, samples, *shape) numbers.
         head: (rows, samples) which head reads each sample; None: "both" reads all.
     """
 
@@ -32,7 +32,7 @@ class Shown:
     head: Tensor | None = None
 
 
-class Deck(Protocol):
+class EpochData(Protocol):
     """The training samples of some rows for one epoch.
 
     Attributes:
@@ -43,26 +43,26 @@ class Deck(Protocol):
     samples: int
     device: torch.device
 
-    def step(self, chosen: Tensor, step: int) -> Shown:
+    def step(self, chosen: Tensor, step: int) -> StepData:
         """Return what the rows are shown: (rows, k) places in each row's own set."""
         ...
 
 
-def deck(rows: Sequence[Row], ranks: Ranks = ALONE) -> Deck:
+def epoch_data(rows: Sequence[Row], ranks: Ranks = ALONE) -> EpochData:
     """Lay out the training samples of some rows for their next epoch, as this one of `ranks` is shown them."""
     if all(isinstance(row.data, Batch) for row in rows):
         return _Pool(rows, ranks)
     return _SideBySide(
-        [_Pool([row], ranks) if isinstance(row.data, Batch) else _Fed(row, row.data, ranks) for row in rows]
+        [_Pool([row], ranks) if isinstance(row.data, Batch) else _Streamed(row, row.data, ranks) for row in rows]
     )
 
 
 def clean(rows: Sequence[Row], size: int) -> Iterator[dict[str, Tensor]]:
     """Yield the training samples of some rows in their order, without deficits, so many at a time: sources by name."""
-    laid = deck([replace(row, leg=replace(row.leg, deficits=())) for row in rows])
-    order = torch.arange(laid.samples, device=laid.device).expand(len(rows), -1)
+    data = epoch_data([replace(row, leg=replace(row.leg, deficits=())) for row in rows])
+    order = torch.arange(data.samples, device=data.device).expand(len(rows), -1)
     for step, chosen in enumerate(torch.split(order, size, dim=1)):
-        yield laid.step(chosen, step).sources
+        yield data.step(chosen, step).sources
 
 
 class _Pool:
@@ -77,7 +77,7 @@ class _Pool:
         keys = []
         for row in rows:
             pointwise = row.leg.deficits if _all_pointwise(row) else ()
-            fresh = row.task.fresh
+            fresh = row.task.draws()
             identity = repr((row.task, row.leg.seed, row.epoch)) if fresh else str(id(row.data))
             key = (identity, " + ".join(map(str, pointwise)))
             keys.append(key)
@@ -89,12 +89,12 @@ class _Pool:
         self.samples = len(self.pool) // len(sets)
         self.device = self.pool.target.device
 
-    def step(self, chosen: Tensor, step: int) -> Shown:
+    def step(self, chosen: Tensor, step: int) -> StepData:
         count, size = chosen.shape
         flat = torch.stack([own + o * self.samples for own, o in zip(chosen, self.offsets, strict=True)]).reshape(-1)
         pool = self.pool
         sources = {name: x.index_select(0, flat).view(count, size, *x.shape[1:]) for name, x in pool.sources.items()}
-        target = pool.target.index_select(0, flat).view(count, size)
+        target = pool.target.index_select(0, flat).view(count, size, *pool.target.shape[1:])
         head: Tensor | None = None
         for i, row in enumerate(self.rows):
             if not row.leg.deficits or _all_pointwise(row):
@@ -106,19 +106,19 @@ class _Pool:
                 sources[name][i] = x
             target[i] = batch.target
             if batch.head is not None:
-                head = torch.zeros_like(target) if head is None else head
+                head = target.new_zeros((count, size), dtype=torch.int64) if head is None else head
                 head[i] = batch.head
-        return Shown(sources, target, head)
+        return StepData(sources, target, head)
 
 
-class _Fed:
+class _Streamed:
     """One row whose samples are made ready batch by batch."""
 
     def __init__(self, row: Row, feed: Feed, ranks: Ranks) -> None:
         self.row, self.feed, self.ranks = row, feed, ranks
         self.samples, self.device = len(feed), feed.target.device
 
-    def step(self, chosen: Tensor, step: int) -> Shown:
+    def step(self, chosen: Tensor, step: int) -> StepData:
         row = self.row
         augment, present = (
             generator(row.leg.seed, self.ranks.purpose(purpose), row.epoch, step, device=self.device)
@@ -127,30 +127,35 @@ class _Fed:
         drawn = self.feed.draw(chosen[0], augment)
         batch = self.feed.present(_impaired(drawn, row, step, self.ranks), present)
         head = None if batch.head is None else batch.head.unsqueeze(0)
-        return Shown({name: x.unsqueeze(0) for name, x in batch.sources.items()}, batch.target.unsqueeze(0), head)
+        return StepData({name: x.unsqueeze(0) for name, x in batch.sources.items()}, batch.target.unsqueeze(0), head)
 
 
 class _SideBySide:
-    """Rows that have a deck each."""
+    """Rows that have their data each."""
 
-    def __init__(self, decks: Sequence[Deck]) -> None:
-        self.decks = decks
-        self.samples, self.device = decks[0].samples, decks[0].device
+    def __init__(self, parts: Sequence[EpochData]) -> None:
+        self.parts = parts
+        self.samples, self.device = parts[0].samples, parts[0].device
 
-    def step(self, chosen: Tensor, step: int) -> Shown:
-        seen = [own.step(chosen[i : i + 1], step) for i, own in enumerate(self.decks)]
-        if len(seen) == 1:
-            return seen[0]
+    def step(self, chosen: Tensor, step: int) -> StepData:
+        rows = [part.step(chosen[i : i + 1], step) for i, part in enumerate(self.parts)]
+        if len(rows) == 1:
+            return rows[0]
         head = None
-        if any(one.head is not None for one in seen):
-            head = torch.cat([torch.zeros_like(one.target) if one.head is None else one.head for one in seen])
-        sources = {name: torch.cat([one.sources[name] for one in seen]) for name in seen[0].sources}
-        return Shown(sources, torch.cat([one.target for one in seen]), head)
+        if any(row.head is not None for row in rows):
+            head = torch.cat([_both(row) if row.head is None else row.head for row in rows])
+        sources = {name: torch.cat([row.sources[name] for row in rows]) for name in rows[0].sources}
+        return StepData(sources, torch.cat([row.target for row in rows]), head)
+
+
+def _both(data: StepData) -> Tensor:
+    """Return the head that reads each sample where nothing names one: 0, "both"."""
+    return data.target.new_zeros(data.target.shape[:2], dtype=torch.int64)
 
 
 def _set(row: Row, pointwise: Sequence[Deficit]) -> Batch:
     """Return a row's training set of this epoch, as deficits that draw nothing make it."""
-    if row.task.fresh:
+    if row.task.draws():
         batch = row.task.draw(row.leg.seed, row.epoch).to(row.data.target.device)
     else:
         assert isinstance(row.data, Batch)

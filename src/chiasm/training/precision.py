@@ -15,13 +15,12 @@ from chiasm.training.settings import Precision
 def resolved(asked: Precision, network: Network, device: str) -> Precision:
     """Return what "auto" means for a network on this machine: part of a run's identity, as it decides its bits.
 
-    "auto" is bfloat16 for the large convolutional networks (split_resnet, all_conv) where the processor or GPU has
+    "auto" is bfloat16 for networks that call themselves large where the processor or GPU has
     instructions for it, and float32 for all others, whose steps it does not shorten.
     """
     if asked != "auto":
         return asked
-    large = getattr(network, "large", False)
-    return "bfloat16" if large and _multiplies_bfloat16(device) else "float32"
+    return "bfloat16" if network.large and _multiplies_bfloat16(device) else "float32"
 
 
 def mixed(precision: Precision, device: torch.device) -> AbstractContextManager[object]:

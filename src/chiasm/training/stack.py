@@ -27,7 +27,7 @@ from chiasm.networks import Stacked
 from chiasm.objectives import Objective, read
 from chiasm.optimiser import Optimiser
 from chiasm.randomness import generator, seeded_globals
-from chiasm.training.batches import deck
+from chiasm.training.batches import StepData, epoch_data
 from chiasm.training.precision import channels_last, mixed
 from chiasm.training.ranks import ALONE, Ranks
 from chiasm.training.settings import Precision
@@ -44,7 +44,6 @@ class Stack:
     """
 
     network: Stacked
-    objective: Objective
     precision: Precision = "float32"
     channels_last: bool = False
     ranks: Ranks = ALONE
@@ -89,18 +88,19 @@ class Stack:
         """
         count = len(self.rows)
         rows = self.rows * 2 if self.network.stackable and count == 1 else self.rows
-        laid = deck(rows, self.ranks)
-        device, samples = laid.device, laid.samples
+        data = epoch_data(rows, self.ranks)
+        device, samples = data.device, data.samples
         order = torch.stack([_order(row, samples, device) for row in rows])
         rates = [row.leg.rate(row.training, row.epoch) for row in rows]
         optimiser = _optimiser(rows, rates, self.weights, device)
         batch = rows[0].training.batch
-        seen = torch.zeros(2, len(rows), device=device)
+        totals = torch.zeros(2, len(rows), device=device)
+        objectives = _by_objective(rows)
         self.network.template.train()
         alone, forward = not self.network.stackable, self.ranks.purpose("forward")
         for step, chosen in enumerate(torch.split(order, batch, dim=1)[:limit]):
             own = self.ranks.part(chosen)
-            shown = laid.step(own, step)
+            shown = data.step(own, step)
             sources = channels_last(shown.sources) if self.channels_last else shown.sources
             weights = {name: w.requires_grad_() for name, w in self.weights.items()}
             with seeded_globals(rows[0].leg.seed, forward, rows[0].epoch, step) if alone else nullcontext():
@@ -108,18 +108,40 @@ class Stack:
                     answer = self.network(weights | self.buffers, sources)
                 logits = read(answer.logits, shown.head, list(sources))
                 logits = logits.float() if self.precision == "bfloat16" else logits
-            loss = self.objective.loss(logits, shown.target)
+            loss, score = _judged(objectives, logits, shown)
             grads = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
             optimiser.update(self.weights, self.slots, self.ranks.mean(grads, own.shape[1] / chosen.shape[1]))
-            right = (logits.detach().argmax(-1) == shown.target).float().mean(1)
-            seen += torch.stack([loss.detach(), right]) * own.shape[1]
-        loss_of, accuracy_of = (self.ranks.total(seen) / samples).tolist()
-        said: list[Trained] = []
-        for row, loss_, accuracy, rate in zip(self.rows, loss_of, accuracy_of, rates, strict=False):
+            totals += torch.stack([loss.detach(), score]) * own.shape[1]
+        losses, scores = (self.ranks.total(totals) / samples).tolist()
+        records: list[Trained] = []
+        for row, mean_loss, mean_score, rate in zip(self.rows, losses, scores, rates, strict=False):
             row.epoch += 1
-            row.diverged = row.diverged or not isfinite(loss_)
-            said.append(Trained(row.epoch, loss_, accuracy, rate))
-        return said
+            row.diverged = row.diverged or not isfinite(mean_loss)
+            quantity = row.leg.objective.outcome().quantity.name
+            records.append(Trained(row.epoch, mean_loss, quantity, mean_score, rate))
+        return records
+
+
+def _by_objective(rows: Sequence[Row]) -> list[tuple[Objective, list[int]]]:
+    """Group the places of rows by what they train for; rows of one stack may be in phases of different objectives."""
+    places: dict[str, tuple[Objective, list[int]]] = {}
+    for i, row in enumerate(rows):
+        places.setdefault(repr(row.leg.objective), (row.leg.objective, []))[1].append(i)
+    return list(places.values())
+
+
+def _judged(objectives: Sequence[tuple[Objective, list[int]]], answer: Tensor, data: StepData) -> tuple[Tensor, Tensor]:
+    """Return each row's mean loss and mean outcome, (rows,) each, by the objective of its leg."""
+    if len(objectives) == 1:
+        objective = objectives[0][0]
+        return objective.loss(answer, data.target), objective.score(answer.detach(), data.target).float().mean(1)
+    loss, score = answer.new_zeros(len(answer)), answer.new_zeros(len(answer))
+    for objective, places in objectives:
+        index = torch.tensor(places, device=answer.device)
+        own, target = answer.index_select(0, index), data.target.index_select(0, index)
+        loss = loss.index_add(0, index, objective.loss(own, target))
+        score = score.index_add(0, index, objective.score(own.detach(), target).float().mean(1))
+    return loss, score
 
 
 def _order(row: Row, samples: int, device: torch.device) -> Tensor:

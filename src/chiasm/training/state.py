@@ -9,10 +9,13 @@ from torch import Tensor
 
 from chiasm.deficits import Deficit
 from chiasm.networks import Stacked
+from chiasm.objectives import Classify, Objective
 from chiasm.optimiser import empty_slots
 from chiasm.sources import Batch
 from chiasm.tasks import Feed, Task
 from chiasm.training.settings import Training
+
+CLASSIFY = Classify()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,8 @@ class Leg:
         start: epoch at which it begins; stop: epoch at which it ends.
         deficits: what is wrong with the data meanwhile; empty: clean.
         tick: what the clock shows at `start`; None for a constant clock.
+        objective: what it trains for.
+        named: whether the timeline names that objective, rather than leaving it to the study's own.
         drop: whether the optimiser's memory is dropped at `start`.
     """
 
@@ -33,6 +38,8 @@ class Leg:
     deficits: tuple[Deficit, ...]
     tick: int | None
     drop: bool = False
+    objective: Objective = CLASSIFY
+    named: bool = False
 
     def rate(self, training: Training, epoch: int) -> float:
         """Return the learning rate in force during an epoch of this leg."""
@@ -82,11 +89,20 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """What one epoch said about one row: mean loss in nats, accuracy on the batches as shown, rate in force."""
+    """The training record of one row and epoch.
+
+    Attributes:
+        epoch: epochs completed.
+        loss: mean loss of the leg's objective.
+        quantity: the name of the objective's outcome.
+        score: that outcome, the mean over the batches as they were shown.
+        rate: the learning rate in force.
+    """
 
     epoch: int
     loss: float
-    accuracy: float
+    quantity: str
+    score: float
     rate: float
 
 

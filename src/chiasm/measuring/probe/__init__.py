@@ -1,7 +1,7 @@
 """A probe: what a study measures of every run while it trains, for many runs at once; it changes nothing."""
 
-from chiasm.measuring.probe.look import Seen, look
-from chiasm.measuring.probe.spec import Probe, check_layers
-from chiasm.measuring.probe.units import summary
+from chiasm.measuring.probe.evaluate import evaluate
+from chiasm.measuring.probe.measure import MEASURES, Measure, ProbeInput, ProbeResult
+from chiasm.measuring.probe.spec import Probe, check_probe
 
-__all__ = ["Probe", "Seen", "check_layers", "look", "summary"]
+__all__ = ["MEASURES", "Measure", "Probe", "ProbeInput", "ProbeResult", "check_probe", "evaluate"]

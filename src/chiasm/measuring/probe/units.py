@@ -1,9 +1,10 @@
-"""Units of layers, of many rows at once: an analysis of variance of each on its own test set."""
+"""`units`: which source the units of layers listen to, of many rows at once, each on its own test set."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from math import prod
+from typing import Any, ClassVar, final
 
 import numpy as np
 import torch
@@ -13,15 +14,60 @@ from torch import Tensor
 from chiasm.errors import ChiasmError
 from chiasm.measuring.instrument.units import to_units
 from chiasm.measuring.plan import plan
-from chiasm.measuring.probe.number import CHUNK, Number
+from chiasm.measuring.probe.measure import Measure, ProbeInput, ProbeResult
+from chiasm.measuring.probe.number import CHUNK, Number, require_samples
 from chiasm.measuring.probe.spec import Probe
 from chiasm.measuring.result import LayerMeasurement
 from chiasm.measuring.sampling.blocks import product
 from chiasm.measuring.variance.components import Accumulator
 from chiasm.networks import Stacked
+from chiasm.objectives import Objective
+from chiasm.quantity import Quantity
 from chiasm.sources import Batch
 
 BEYOND = 0.5  # the cut of "leans to one source": three quarters of the two total effects are that source's
+
+
+@final
+class UnitsMeasure(Measure):
+    """RSV, synergy, first-order effects and shares of total effects of every unit of `probe.layers`, and their means.
+
+    Units of `probe.positions` are measured at each place as well, as the layer "<name> per position".
+    """
+
+    tag: ClassVar[str] = "units"
+    quantities: ClassVar[tuple[Quantity, ...]] = (
+        Quantity("rsv_mean", "mean RSV", "", "layer", -1.0, 1.0),
+        Quantity("rsv_sd", "spread of RSV", "", "layer", 0.0, 1.0),
+        Quantity("rsv_beyond", "units that lean to the first source", "%", "layer", 0.0, 1.0, 0, 100.0),
+        Quantity("polarised", "units that lean to one source", "%", "layer", 0.0, 1.0, 0, 100.0),
+        Quantity("synergy_mean", "mean synergy", "%", "layer", 0.0, 1.0, 0, 100.0),
+        Quantity("dead", "dead units", "", "layer", 0.0, digits=1),
+        Quantity("units", "units", "", "layer", 0.0, digits=0),
+        Quantity("explained_by_position", "spread of RSV that the place explains", "%", "layer", 0.0, 1.0, 0, 100.0),
+        Quantity("explained_by_column", "spread of RSV that the column explains", "%", "layer", 0.0, 1.0, 0, 100.0),
+        Quantity("first_mean", "mean first-order effect", "%", "layer", 0.0, 1.0, 0, 100.0),
+        Quantity("share_mean", "mean share of total effects", "%", "layer", 0.0, 1.0, 0, 100.0),
+    )
+
+    def check(self, network: Stacked, probe: Probe, sources: Sequence[str], test: int, objective: Objective) -> None:
+        if not probe.layers:
+            return
+        require_samples(self.tag, test)
+        if len(sources) < 2:
+            raise ChiasmError(
+                f"probe.layers = {list(probe.layers)}: units are measured for two sources or more, this task has one "
+                f"({', '.join(sources)}); leave 'units' out of probe.measures, or say probe.layers = []"
+            )
+
+    def measure(self, given: ProbeInput) -> list[ProbeResult]:
+        results = [ProbeResult() for _ in given.tests]
+        layers = units(given.network, given.weights, given.padded_tests, given.padded_seeds, given.probe)
+        for layer, rows in layers.items():
+            for result, measurement in zip(results, rows, strict=False):
+                result.numbers.extend(summary(layer, measurement))
+                result.units[layer] = _fields(measurement)
+        return results
 
 
 def summary(layer: str, one: LayerMeasurement) -> list[Number]:
@@ -42,13 +88,13 @@ def summary(layer: str, one: LayerMeasurement) -> list[Number]:
         "dead": float(one.dead.sum()),
         "units": float(len(one)),
     }
-    told: list[Number] = [(quantity, layer, None, value) for quantity, value in values.items()]
+    numbers: list[Number] = [(quantity, layer, None, value) for quantity, value in values.items()]
     if len(one.shape) > 1:
         for factor in ("position", "column")[: len(one.shape) - 1]:
-            told.append((f"explained_by_{factor}", layer, None, one.explained_by(factor)))
+            numbers.append((f"explained_by_{factor}", layer, None, one.explained_by(factor)))
     for quantity, shares in (("first_mean", one.first()), ("share_mean", one.share())):
-        told += [(quantity, layer, s, _mean(x[live])) for s, x in zip(one.sources, shares, strict=True)]
-    return told
+        numbers += [(quantity, layer, s, _mean(x[live])) for s, x in zip(one.sources, shares, strict=True)]
+    return numbers
 
 
 def _mean(x: NDArray[np.float64]) -> float:
@@ -68,10 +114,10 @@ def units(
     names = list(tests[0])
     how = plan(len(names), len(tests[0]), probe.anchors, "auto", None, "ratio", "product")
     design, points = how.design, len(how.design.points)
-    held = _anchors(tests, seeds, names, how.blocks, how.levels)
+    anchors = _anchors(tests, seeds, names, how.blocks, how.levels)
     apart = network.separable and not any(layer.startswith("pathways") for layer in probe.layers)
     if apart:
-        held = network.encode(weights, held)
+        anchors = network.encode(weights, anchors)
     device = tests[0].target.device
     sums: dict[str, list[Accumulator]] = {}
     shapes: dict[str, tuple[int, ...]] = {}
@@ -80,7 +126,7 @@ def units(
         blocks = min(step, how.blocks - start)
         firsts = (torch.arange(start, start + blocks) * how.levels).unsqueeze(1)
         met = {
-            name: held[name].index_select(1, (firsts + design.points[:, axis]).flatten().to(device))
+            name: anchors[name].index_select(1, (firsts + design.points[:, axis]).flatten().to(device))
             for axis, name in enumerate(names)
         }
         answer = (
@@ -104,6 +150,17 @@ def units(
         name: [LayerMeasurement(name, tuple(names), one.result(), shapes[name]) for one in rows]
         for name, rows in sums.items()
     }
+
+
+def _fields(one: LayerMeasurement) -> dict[str, NDArray[Any]]:
+    fields = {
+        "rsv": one.rsv(),
+        "synergy": one.synergy(),
+        "first": one.first(),
+        "share": one.share(),
+        "variance": one.variance(),
+    }
+    return {name: x.astype(np.float32) for name, x in fields.items()} | {"dead": one.dead}
 
 
 def _anchors(

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from chiasm.deficits import Deficit, Freeze, Silence
-from chiasm.measuring.probe import look
+from chiasm.measuring.probe import evaluate
 from chiasm.networks import DeepLinear, Stacked
 from chiasm.networks.deep_linear import modes, strengths, target_matrix
 from chiasm.objectives import Squares
@@ -43,7 +43,7 @@ Floats = NDArray[np.float64]
 Theory = Literal["steps", "flow"]
 
 #: Measures that say something of the map from sources to outputs, whatever layers it is made of.
-OF_THE_MAP = ("accuracy", "units", "usable", "rank")
+OF_THE_MAP = ("outcome", "units", "usable", "rank")
 #: Layers whose units are the map's outputs, where nothing follows the fusion but the distances to the answers.
 OUTPUTS = ("fusion", "trunk", "")
 #: Rows that the probe looks at together: enough to be quick, few enough for their answers to fit beside a browser.
@@ -278,7 +278,7 @@ def _looked(
             for source, one in zip(about.sources, maps, strict=True)
         }
         weights["heads.both.answers"] = answers.expand(len(some) + 1, *answers.shape)
-        seen = look(stacked, weights, [test] * len(some), [runs[r].seed for r, _ in some], asked)
+        seen = evaluate(stacked, weights, [test] * len(some), [runs[r].seed for r, _ in some], asked)
         rows: dict[str, list[Any]] = {name: [] for name in SCHEMA}
         ends = {}
         for same, one in zip(shared, seen, strict=True):

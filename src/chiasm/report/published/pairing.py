@@ -82,10 +82,11 @@ def pairings(results: Results, outcomes: StudyOutcomes) -> list[Pairing]:
     """Return every curve of an arm that names published numbers; of each arm those with the paper's protocol first."""
     found: list[Pairing] = []
     training = results.study.sections.get("training", {})
+    sets = results.study.report.get("published", {})
     for arm in results.study.arms:
-        if not arm.published:
+        if arm.name not in sets:
             continue
-        there = published(arm.published)
+        there = published(sets[arm.name])
         clocks = sorted(outcomes.clocks, key=lambda clock: clock != there.clock)
         made = []
         for clock in clocks:

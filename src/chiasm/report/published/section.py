@@ -35,7 +35,7 @@ def section(
         pairs: what `pairings` returned.
         drawn: the panels of `panels`, each with its SVG document.
     """
-    named = [arm.name for arm in results.study.arms if arm.published]
+    named = results.study.report.get("published", {})
     if not named:
         return []
     html = lead(LEAD)

@@ -1,4 +1,4 @@
-"""How well rows answer when only some of their sources are heard, the others being at their baseline."""
+"""The ablated outcome: how well rows answer when they are shown some of their sources, the others at their baseline."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from collections.abc import Collection, Mapping, Sequence
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
+from chiasm.measuring.probe.measure import Subset
 from chiasm.measuring.probe.number import CHUNK
 from chiasm.networks import Stacked
+from chiasm.objectives import Objective
 from chiasm.sources import Batch
 
-# The names of the sources that are heard, in the order of the task.
-Subset = tuple[str, ...]
 
-
-def heard(
-    network: Stacked, weights: Mapping[str, Tensor], tests: Sequence[Batch], subsets: Collection[Subset]
+def ablated_outcomes(
+    network: Stacked,
+    weights: Mapping[str, Tensor],
+    tests: Sequence[Batch],
+    subsets: Collection[Subset],
+    objective: Objective,
 ) -> dict[Subset, Tensor]:
-    """Return accuracy and mean loss in nats, (2, rows) float64 by subset; each pathway runs once for all subsets."""
+    """Return outcome and held-out loss, (2, rows) float64 by subset; each pathway runs once for all subsets."""
     names = list(tests[0])
     totals = {subset: torch.zeros(2, len(tests), dtype=torch.float64) for subset in subsets}
     samples = len(tests[0])
@@ -29,15 +31,14 @@ def heard(
         cut = slice(start, start + CHUNK)
         x = {name: torch.stack([test.sources[name][cut] for test in tests]) for name in names}
         target = torch.stack([test.target[cut] for test in tests])
-        shown = network.encode(weights, x) if network.separable else x
+        full = network.encode(weights, x) if network.separable else x
         for subset in subsets:
-            mixed = {name: shown[name] if name in subset else quiet[name].expand_as(shown[name]) for name in names}
+            mixed = {name: full[name] if name in subset else quiet[name].expand_as(full[name]) for name in names}
             if network.separable:
-                answer = network.join(weights, mixed)
+                response = network.join(weights, mixed)
             else:  # copies, as a user's network may work in place, and the next subset is shown the same samples
-                answer = network(weights, {name: z.clone() for name, z in mixed.items()})
-            logits = answer.logits["both"]
-            loss = cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target)
-            right = logits.argmax(-1) == target
-            totals[subset] += torch.stack([right.double().sum(1), loss.double().sum(1)]).cpu()
+                response = network(weights, {name: z.clone() for name, z in mixed.items()})
+            answer = response.logits["both"]
+            score, loss = objective.score(answer, target), objective.held_out(answer, target)
+            totals[subset] += torch.stack([score.double().sum(1), loss.double().sum(1)]).cpu()
     return {subset: total / samples for subset, total in totals.items()}
