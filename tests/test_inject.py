@@ -360,9 +360,9 @@ REST = {"right": MEAN, "left": MEAN}
         (
             "silence(a)",
             {"sources": {"a": 1.5}, "baseline": {"a": 0}},
-            "source 'a' is placed at 1.5; a parameter's name",
+            "source 'a' is placed at 1.5; expected a parameter's name",
         ),
-        ("silence(left)", {"sources": "left"}, r"sources = 'left' is one name; (expected )?a list of names"),
+        ("silence(left)", {"sources": "left"}, r"sources = 'left' is one name; expected a list of names"),
         ("blurr(right, 4)", {}, r"unknown deficit 'blurr' \(did you mean 'blur'\?\)"),
         ("blur(right, 4) noise(left, 1)", {}, r"expected '\+' or the end, found 'noise'"),
         ("", {}, "the text is empty"),
@@ -372,8 +372,8 @@ REST = {"right": MEAN, "left": MEAN}
         ("blur(right, 4)", {"window": (-1, 4)}, "two whole numbers, 0 or more"),
         ("blur(right, 4)", {"window": 4}, r"expected \(start, stop\)"),
         ("clean 2 | blur(right, 4) 3", {"window": (0, 2)}, "is a timeline, which says when by itself"),
-        ("blur(right, 4)", {"unit": "batch"}, "unit = 'batch'; (expected )?'epoch' or 'step'"),
-        ("blur(right, 4)", {"steps_per_epoch": 0}, "steps_per_epoch = 0; a whole number, 1 or more"),
+        ("blur(right, 4)", {"unit": "batch"}, "unit = 'batch'; expected 'epoch' or 'step'"),
+        ("blur(right, 4)", {"steps_per_epoch": 0}, "steps_per_epoch = 0; expected a whole number, 1 or more"),
         (
             "silence(right)",
             {"baseline": None},
@@ -404,9 +404,9 @@ def test_mistakes_are_told_in_a_sentence_before_anything_is_hooked(deficit: Any,
     ("forward", "options", "args", "sentence"),
     [
         (lambda left, right=None: left, {}, (LEFT,), r"source 'right' \(argument 'right'\) is not in this call"),
-        (lambda left, right: left, {}, (LEFT, [1.0]), "is a list; (expected )?a tensor"),
+        (lambda left, right: left, {}, (LEFT, [1.0]), "is a list; expected a tensor"),
         (lambda batch: batch, {}, ({"rigth": RIGHT},), r"unknown key 'right'; known keys: rigth"),
-        (lambda batch: batch, {}, (RIGHT,), r"a Tensor holds no 'right'; a mapping \(by key\)"),
+        (lambda batch: batch, {}, (RIGHT,), r"a Tensor holds no 'right'; expected a mapping \(by key\)"),
         (lambda batch: batch, {"sources": {"right": (0, 2)}}, ([LEFT, RIGHT],), r"there is no \[2\] in a list of 2"),
         (
             lambda left, right: left,
@@ -423,15 +423,15 @@ def test_mistakes_that_only_a_call_can_show(forward: Any, options: Any, args: An
         net(*args)
 
 
-def test_epochs_that_nobody_tells_are_not_guessed() -> None:
+def test_epochs_that_nothing_counts_are_not_guessed() -> None:
     net = Net()
     injection = inject(net, "clean 1 | silence(right) 1", baseline=REST)
-    with pytest.raises(ChiasmError, match=r"nothing tells them; call epoch\(\) at the beginning of each, or give"):
+    with pytest.raises(ChiasmError, match=r"nothing counts them; call epoch\(\) at the beginning of each, or give"):
         net(LEFT, RIGHT)
     injection.epoch()
     with pytest.raises(ChiasmError, match="the model was not called in training mode"):
         injection.epoch()
-    with pytest.raises(ChiasmError, match="epoch -1; a whole number, 0 or more"):
+    with pytest.raises(ChiasmError, match="epoch -1; expected a whole number, 0 or more"):
         injection.epoch(-1)
     with pytest.raises(ChiasmError, match="epochs are counted by steps_per_epoch"):
         inject(Net(), "blur(left, 2)", steps_per_epoch=3).epoch()

@@ -27,24 +27,24 @@ def load_model(factory: str, weights: Path | None = None, device: str = "cpu") -
     Raises:
         ChiasmError: what cannot be imported, called or read, or weights that do not fit.
     """
-    found = load_object(factory, "MODEL")
-    if not isinstance(found, nn.Module):
+    model = load_object(factory, "MODEL")
+    if not isinstance(model, nn.Module):
         try:
-            inspect.signature(found).bind()
+            inspect.signature(model).bind()
         except (TypeError, ValueError) as error:
             raise ChiasmError(
                 f"the model '{factory}' cannot be made without arguments ({error}); write a function that takes none "
                 "and returns it"
             ) from error
         try:
-            found = found()
+            model = model()
         except Exception as error:  # whatever a user's factory may raise
             raise ChiasmError(f"the model '{factory}' raised {type(error).__name__}: {error}") from error
-    if not isinstance(found, nn.Module):
-        raise ChiasmError(f"the model '{factory}' made a {type(found).__name__}; a torch nn.Module would do")
+    if not isinstance(model, nn.Module):
+        raise ChiasmError(f"the model '{factory}' made a {type(model).__name__}; expected a torch nn.Module")
     if weights is not None:
-        _read(found, weights)
-    return found.to(device)
+        _read(model, weights)
+    return model.to(device)
 
 
 def _read(model: nn.Module, path: Path) -> None:
@@ -70,8 +70,8 @@ def _read(model: nn.Module, path: Path) -> None:
     try:
         model.load_state_dict(dict(state))
     except RuntimeError as error:
-        said = " ".join(str(error).split())
-        raise ChiasmError(f"the weights in '{path}' do not fit the model: {said[:300]}") from error
+        reason = " ".join(str(error).split())
+        raise ChiasmError(f"the weights in '{path}' do not fit the model: {reason[:300]}") from error
 
 
 def load_sources(
@@ -92,8 +92,8 @@ def load_sources(
     """
     if not path.exists():
         raise ChiasmError(f"there is no file or folder of arrays '{path}'")
-    held = Archive(path)
-    names = list(held)
+    archive = Archive(path)
+    names = list(archive)
     if target is not None and target not in names:
         raise unknown("array", target, names, "--target")
     grouped: dict[str, list[str]] = {}
@@ -105,15 +105,15 @@ def load_sources(
             raise unknown("source", source, grouped, "--sources")
     read: dict[str, Any] = {}
     for source in sources or grouped:
-        parts = {name.partition(".")[2]: _tensor(held, name) for name in grouped[source]}
+        parts = {name.partition(".")[2]: _tensor(archive, name) for name in grouped[source]}
         if len(parts) > 1 and "" in parts:
             raise ChiasmError(f"'{path}' has an array '{source}' and parts of it ('{source}.…'); one or the other")
         read[source] = parts.get("", parts)
-    return read, None if target is None else held[target]
+    return read, None if target is None else archive[target]
 
 
-def _tensor(held: Archive, name: str) -> Tensor:
-    array = held[name]
+def _tensor(archive: Archive, name: str) -> Tensor:
+    array = archive[name]
     if array.dtype.kind not in "fiub":
-        raise ChiasmError(f"'{held.path}': '{name}' has the type {array.dtype}; numbers would do")
+        raise ChiasmError(f"'{archive.path}': '{name}' has the type {array.dtype}; expected numbers")
     return as_tensor(array)

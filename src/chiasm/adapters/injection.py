@@ -34,9 +34,9 @@ def inject(
     target: Address | None = None,
     seed: int = 0,
 ) -> Injection:
-    """Impair what a model is shown while it trains, in a loop that chiasm does not run.
+    """Impair the inputs of a model while it trains, in a loop that chiasm does not run.
 
-    A hook on the model's forward shows it impaired copies of its inputs: only in training mode, and only inside the
+    A hook on the model's forward replaces its inputs by impaired copies: only in training mode, and only inside the
     window. A call outside of it goes through untouched, and the batch itself is never written to. Draws come from
     (seed, "deficit", epoch, step) as in `chiasm.run`, never from the global streams. Call the model itself, not its
     `forward`, and inject into the module that is called: hooks are torch's.
@@ -50,7 +50,7 @@ def inject(
             parameter's name or position; ("batch", "image") leads into a mapping, a tuple or a list. A list of names,
             or None: sources are called as the parameters are, or as the keys of a model's only input.
         window: (start, stop) in units from 0, stop not included, None for no end; by default always.
-        unit: what a window and a timeline count: "epoch", told by `Injection.epoch()` or by `steps_per_epoch`; or
+        unit: what a window and a timeline count: "epoch", counted by `Injection.epoch()` or by `steps_per_epoch`; or
             "step": each call of the model in training mode.
         steps_per_epoch: counts epochs by steps, instead of `Injection.epoch()`.
         baseline: what a source shows that is silent or hidden: its mean over the training data, (*shape,), or a number.
@@ -73,13 +73,13 @@ def inject(
     False False
     """
     if not isinstance(model, nn.Module):
-        raise ChiasmError(f"inject: model is a {type(model).__name__}; a torch nn.Module would do")
+        raise ChiasmError(f"inject: model is a {type(model).__name__}; expected a torch nn.Module")
     if unit not in get_args(Unit):
-        raise ChiasmError(f"inject: unit = {unit!r}; 'epoch' or 'step' would do")
+        raise ChiasmError(f"inject: unit = {unit!r}; expected 'epoch' or 'step'")
     if steps_per_epoch is not None and not (is_whole(steps_per_epoch) and steps_per_epoch >= 1):
-        raise ChiasmError(f"inject: steps_per_epoch = {steps_per_epoch!r}; a whole number, 1 or more, would do")
+        raise ChiasmError(f"inject: steps_per_epoch = {steps_per_epoch!r}; expected a whole number, 1 or more")
     if isinstance(sources, str):
-        raise ChiasmError(f"inject: sources = '{sources}' is one name; a list of names would do: ['{sources}']")
+        raise ChiasmError(f"inject: sources = '{sources}' is one name; expected a list of names: ['{sources}']")
     names = None if sources is None else list(sources)
     spans = spans_of(deficit, window, names)
     deficits = tuple(dict.fromkeys(d for _, _, some in spans for d in some))
@@ -92,7 +92,7 @@ def inject(
 
 @final
 class Injection:
-    """A deficit at work in a model's training; `chiasm.inject` makes it.
+    """A deficit in force in a model's training; `chiasm.inject` returns it.
 
     Attributes:
         steps: calls of the model in training mode so far.
@@ -133,7 +133,7 @@ class Injection:
         if self._per_epoch is not None:
             raise ChiasmError("inject: epochs are counted by steps_per_epoch; epoch() is for loops that do not give it")
         if number is not None and not (is_whole(number) and number >= 0):
-            raise ChiasmError(f"inject: epoch {number!r}; a whole number, 0 or more, would do")
+            raise ChiasmError(f"inject: epoch {number!r}; expected a whole number, 0 or more")
         if number is not None and number == self._epoch:
             return  # a run resumed in the middle of it: its steps count on
         if self._epoch is not None:
@@ -150,8 +150,8 @@ class Injection:
     def deficits(self) -> tuple[Deficit, ...]:
         """The deficits of the next call in training mode, applied from left to right; () when clean or removed."""
         now = self.steps if self._unit == "step" else self._address()[0]
-        found = (d for start, stop, d in self._spans if start <= now and (stop is None or now < stop))
-        return () if self._removed else next(found, ())
+        matches = (d for start, stop, d in self._spans if start <= now and (stop is None or now < stop))
+        return () if self._removed else next(matches, ())
 
     def remove(self) -> None:
         """Take the hook off the model; a second time does nothing."""
@@ -181,7 +181,7 @@ class Injection:
         own = self._identity()
         for key in (*own, "steps", "epoch", "began"):
             if key not in state:
-                raise ChiasmError(f"inject: the state has no '{key}'; what state_dict() returned would do")
+                raise ChiasmError(f"inject: the state has no '{key}'; expected what state_dict() returned")
         for key, value in own.items():
             if state[key] != value:
                 raise ChiasmError(f"inject: the state has {key} '{state[key]}'; this injection has '{value}'")
@@ -196,13 +196,13 @@ class Injection:
         return f"<Injection {self}>"
 
     def _identity(self) -> dict[str, Any]:
-        told = [
+        phases = [
             str(Composed(d))
             + ("" if (start, stop) == (0, None) else f", {self._unit}s {start} up to {stop or 'the end'}")
             for start, stop, d in self._spans
             if d
         ]
-        return {"plan": "; ".join(told) or "clean", "seed": self._seed, "steps_per_epoch": self._per_epoch}
+        return {"plan": "; ".join(phases) or "clean", "seed": self._seed, "steps_per_epoch": self._per_epoch}
 
     def _address(self) -> tuple[int, int]:
         """Return the epoch of the next call, and its step in it, both from 0."""
@@ -222,16 +222,16 @@ class Injection:
             return None
         # Kept out of a compiled graph, which would be compiled anew at every step. Here, not as a decorator: that would
         # import the compiler together with this module.
-        shown = torch.compiler.disable(self._shown)  # type: ignore[no-untyped-call]
-        told: Arguments | None = shown((args, kwargs))
-        return told
+        impair = torch.compiler.disable(self._impaired)  # type: ignore[no-untyped-call]
+        arguments: Arguments | None = impair((args, kwargs))
+        return arguments
 
-    def _shown(self, arguments: Arguments) -> Arguments | None:
+    def _impaired(self, arguments: Arguments) -> Arguments | None:
         """Count a step; return the impaired arguments, None where they stay as they are."""
         timed = any((start, stop) != (0, None) for start, stop, _ in self._spans)
         if timed and self._unit == "epoch" and self._epoch is None and self._per_epoch is None:
             raise ChiasmError(
-                "inject: the deficit is timed in epochs, and nothing tells them; call epoch() at the beginning of "
+                "inject: the deficit is timed in epochs, and nothing counts them; call epoch() at the beginning of "
                 "each, or give steps_per_epoch, or unit='step'"
             )
         deficits, (epoch, step) = self.deficits, self._address()

@@ -1,4 +1,4 @@
-"""Where a source stands in the arguments of a model's forward, to be read there and exchanged."""
+"""Where a source stands in the arguments of a model's forward, to be read and replaced there."""
 
 from __future__ import annotations
 
@@ -49,16 +49,16 @@ class Place:
         """
         args, kwargs = arguments
         if self.parameter in kwargs:
-            held = kwargs[self.parameter]
+            value = kwargs[self.parameter]
         elif self.position is not None and self.position < len(args):
-            held = args[self.position]
+            value = args[self.position]
         else:
-            raise ChiasmError(f"{self} is not in this call of the model; a call that gives it would do")
+            raise ChiasmError(f"{self} is not in this call of the model; expected a call that gives it")
         for key in self.keys:
-            held = self._inside(held, key)
-        if not isinstance(held, Tensor):
-            raise ChiasmError(f"{self} is a {type(held).__name__}; a tensor would do")
-        return held
+            value = self._inside(value, key)
+        if not isinstance(value, Tensor):
+            raise ChiasmError(f"{self} is a {type(value).__name__}; expected a tensor")
+        return value
 
     def exchanged(self, arguments: Arguments, x: object) -> Arguments:
         """Return the arguments with `x` in this place; the given ones, and all that they hold, stay as they are."""
@@ -69,17 +69,17 @@ class Place:
         assert at is not None
         return (*args[:at], _put(args[at], self.keys, x), *args[at + 1 :]), kwargs
 
-    def _inside(self, held: Any, key: str | int) -> Any:
-        if isinstance(held, Mapping):
-            if key not in held:
-                raise unknown("key", str(key), map(str, held), where=str(self))
-            return held[key]
-        if isinstance(held, tuple | list) and isinstance(key, int):
-            if not -len(held) <= key < len(held):
-                raise ChiasmError(f"{self}: there is no [{key}] in a {type(held).__name__} of {len(held)}")
-            return held[key]
+    def _inside(self, value: Any, key: str | int) -> Any:
+        if isinstance(value, Mapping):
+            if key not in value:
+                raise unknown("key", str(key), map(str, value), where=str(self))
+            return value[key]
+        if isinstance(value, tuple | list) and isinstance(key, int):
+            if not -len(value) <= key < len(value):
+                raise ChiasmError(f"{self}: there is no [{key}] in a {type(value).__name__} of {len(value)}")
+            return value[key]
         raise ChiasmError(
-            f"{self}: a {type(held).__name__} holds no {key!r}; a mapping (by key), tuple or list (by index) would do"
+            f"{self}: a {type(value).__name__} holds no {key!r}; expected a mapping (by key), tuple or list (by index)"
         )
 
     def __str__(self) -> str:
@@ -87,17 +87,17 @@ class Place:
         return f"source '{self.source}' ({root}{''.join(f'[{key!r}]' for key in self.keys)})"
 
 
-def _put(held: Any, keys: tuple[str | int, ...], x: object) -> Any:
+def _put(value: Any, keys: tuple[str | int, ...], x: object) -> Any:
     if not keys:
         return x
     key, *rest = keys
-    inner = _put(held[key], tuple(rest), x)
-    if isinstance(held, Mapping):
-        other: Any = copy.copy(held)  # shallow: a batch of the same class, whose other entries are shared
+    inner = _put(value[key], tuple(rest), x)
+    if isinstance(value, Mapping):
+        other: Any = copy.copy(value)  # shallow: a batch of the same class, whose other entries are shared
         other[key] = inner
         return other
-    items = [inner if i == int(key) % len(held) else item for i, item in enumerate(held)]
-    return held._make(items) if hasattr(held, "_make") else type(held)(items)
+    items = [inner if i == int(key) % len(value) else item for i, item in enumerate(value)]
+    return value._make(items) if hasattr(value, "_make") else type(value)(items)
 
 
 def place_of(model: nn.Module, source: str, address: Address) -> Place:
@@ -121,8 +121,8 @@ def place_of(model: nn.Module, source: str, address: Address) -> Place:
     parts = tuple(address) if isinstance(address, Sequence) and not isinstance(address, str) else (address,)
     if not parts or not all(isinstance(part, str | int) and not isinstance(part, bool) for part in parts):
         raise ChiasmError(
-            f"source '{source}' is placed at {address!r}; a parameter's name, a position, or a tuple of one of these "
-            "and keys would do"
+            f"source '{source}' is placed at {address!r}; expected a parameter's name, a position, or a tuple of one "
+            "of these and keys"
         )
     head, keys = parts[0], parts[1:]
     parameters = inspect.signature(unwrapped(model).forward).parameters
@@ -134,8 +134,8 @@ def place_of(model: nn.Module, source: str, address: Address) -> Place:
         if head >= 0 and inspect.Parameter.VAR_POSITIONAL in kinds:
             return Place(source, None, head, keys)
         raise ChiasmError(
-            f"source '{source}' is placed at position {head}, but forward takes ({', '.join(ordered)}); a position "
-            f"from 0 to {len(ordered) - 1} would do"
+            f"source '{source}' is placed at position {head}, but forward takes ({', '.join(ordered)}); expected a "
+            f"position from 0 to {len(ordered) - 1}"
         )
     named = [n for n, p in parameters.items() if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     if head in named:
