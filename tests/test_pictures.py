@@ -6,7 +6,6 @@ import pickle
 import re
 from collections.abc import Callable
 from itertools import combinations, pairwise
-from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -17,13 +16,13 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 from torch import Tensor
 
-import chiasm.report
 from chiasm.errors import ChiasmError
 from chiasm.measuring import Measurement
 from chiasm.measuring.drawing import KINDS, draw
 from chiasm.pictures.bands import Band, bands
-from chiasm.pictures.cell import cells
+from chiasm.pictures.frame import asset
 from chiasm.pictures.style import BLUE, DEPTHS, VERMILLION, png, svg, tail, theme
+from chiasm.pictures.tile import tiles
 from chiasm.pictures.triangle import CORNERS, places
 from tests.measured_units import measured, mixed, weights
 from tests.test_report_figures import clipped, texts
@@ -150,7 +149,7 @@ def test_ridges_stand_at_their_units_with_their_mean_and_its_interval() -> None:
 
 def test_a_ridge_of_shares_lies_on_its_own_axis() -> None:
     with theme():
-        figure, (cell,) = cells(1, 3)
+        figure, (cell,) = tiles(1, 3)
         axes = cell.axes(0.2, 0.2, 0.2, 0.2)
         bands(axes, [Band("a", np.full(50, 0.25), "", None, ("#000000", "#000000"))], 0, 0.5, 1)
     ridge = max(axes.get_lines(), key=lambda line: len(np.asarray(line.get_xdata())))
@@ -252,7 +251,7 @@ def luminance(colour: str) -> float:
 
 
 def test_synergy_is_a_ramp_of_lightness_on_light_and_dark_pages() -> None:
-    css = (Path(chiasm.report.__file__).parent / "measured.css").read_text()
+    css = asset("measured.css")
     ramps = [re.findall(r"--depth-\d: (#\w+)", part) for part in css.split("@media")[:2]]
     assert tuple(ramps[0]) == DEPTHS
     light, dark = ([luminance(colour) for colour in ramp] for ramp in ramps)

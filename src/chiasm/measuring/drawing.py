@@ -12,10 +12,10 @@ from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.result import LayerMeasurement
 from chiasm.measuring.variance.contrasts import Array
 from chiasm.pictures.bands import TICKS, Band, bands, bands_height
-from chiasm.pictures.cell import Cell, cells, heading_height
 from chiasm.pictures.field import field_height, heat, line
 from chiasm.pictures.plane import MOST, plane
 from chiasm.pictures.style import HEIGHT, MUTED, PAPER, SOURCES, rsv_axis, shorten, tail, theme
+from chiasm.pictures.tile import Tile, heading_height, tiles
 from chiasm.pictures.triangle import triangle, triangle_height
 from chiasm.pictures.words import count, listed, number, percent, rsv_ends
 
@@ -83,7 +83,7 @@ def draw(measurement: Measured, kind: str | None = None, layers: str | Sequence[
             figure = _ridgeline(kept, how)
         else:
             height, picture = PICTURES[kind]
-            figure, places = cells(len(kept), max(height(layer) for layer in kept))
+            figure, places = tiles(len(kept), max(height(layer) for layer in kept))
             for cell, layer in zip(places, kept, strict=True):
                 picture(cell, layer, how)
     return figure
@@ -110,7 +110,7 @@ def _ridgeline(layers: Sequence[LayerMeasurement], how: str) -> Figure:
     fewest = min(int(np.isfinite(layer.rsv()).sum()) for layer in layers)
     lines = [how, _key(fewest, "mean, with its 95 % interval")]
     top, below = heading_height(len(lines)), 0.72
-    figure, (cell,) = cells(1, top + bands_height(len(layers)) + below)
+    figure, (cell,) = tiles(1, top + bands_height(len(layers)) + below)
     cell.heading(title, lines)
     axes = cell.axes(0.2, 0.2, below, top)
     colours = SOURCES[1], SOURCES[0]
@@ -126,7 +126,7 @@ def _ridgeline(layers: Sequence[LayerMeasurement], how: str) -> Figure:
     return figure
 
 
-def _plane(cell: Cell, layer: LayerMeasurement, how: str) -> None:
+def _plane(cell: Tile, layer: LayerMeasurement, how: str) -> None:
     mean, (low, high) = layer.mean_rsv(), _interval(layer, "mean_rsv")
     lines = [how, _units(layer, MOST)]
     if np.isfinite(mean):
@@ -141,7 +141,7 @@ def _plane(cell: Cell, layer: LayerMeasurement, how: str) -> None:
         axes.text(0, 0.5, "no live unit", ha="center", va="center", color=MUTED, bbox={"fc": PAPER, "ec": "none"})
 
 
-def _triangle(cell: Cell, layer: LayerMeasurement, how: str) -> None:
+def _triangle(cell: Tile, layer: LayerMeasurement, how: str) -> None:
     share, synergy, mean = layer.share(), layer.synergy(), layer.mean_synergy()
     told = f"mean synergy {percent(mean)}; " if np.isfinite(mean) else ""
     lines = [how, _units(layer, MOST), f"{told}dashed: one source has half"]
@@ -150,7 +150,7 @@ def _triangle(cell: Cell, layer: LayerMeasurement, how: str) -> None:
     triangle(cell, share[:, live], synergy[live], share[:, live].mean(1) if live.any() else None, layer.sources)
 
 
-def _shares(cell: Cell, layer: LayerMeasurement, how: str) -> None:
+def _shares(cell: Tile, layer: LayerMeasurement, how: str) -> None:
     share, mean = layer.share(), layer.mean_synergy()
     told = f"; mean synergy {percent(mean)}" if np.isfinite(mean) else ""
     live = np.isfinite(share).all(0)
@@ -170,7 +170,7 @@ def _shares(cell: Cell, layer: LayerMeasurement, how: str) -> None:
     axes.set_xlabel("share of a unit's total effects (%)")
 
 
-def _map(cell: Cell, layer: LayerMeasurement, how: str) -> None:
+def _map(cell: Tile, layer: LayerMeasurement, how: str) -> None:
     if len(layer.shape) not in (2, 3):
         what = "have no places" if len(layer.shape) < 2 else f"have {len(layer.shape) - 1} axes of places"
         raise ChiasmError(
@@ -210,7 +210,7 @@ def _map_height(layer: LayerMeasurement) -> float:
     return field_height(layer.shape[1:], 3 if len(layer.shape) == 3 else 4)
 
 
-PICTURES: dict[str, tuple[Callable[[LayerMeasurement], float], Callable[[Cell, LayerMeasurement, str], None]]] = {
+PICTURES: dict[str, tuple[Callable[[LayerMeasurement], float], Callable[[Tile, LayerMeasurement, str], None]]] = {
     "plane": (_plane_height, _plane),
     "triangle": (_triangle_height, _triangle),
     "shares": (_shares_height, _shares),

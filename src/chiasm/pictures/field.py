@@ -10,8 +10,8 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from chiasm.pictures.cell import Cell, heading_height
 from chiasm.pictures.style import INK, MUTED, SOURCES, rules
+from chiasm.pictures.tile import Tile, heading_height
 
 Floats = NDArray[np.float64]
 
@@ -23,21 +23,21 @@ LEFT = 0.62
 
 
 def field_height(shape: Sequence[int], lines: int) -> float:
-    """Return the inches that a cell with a map of a shape (rows, columns), or a line of (places,), needs."""
+    """Return the inches that a tile with a map of a shape (rows, columns), or a line of (places,), needs."""
     inches = _size(shape)[1] + BELOW if len(shape) == 2 else LINE + 0.62
     return heading_height(lines) + 0.06 + inches
 
 
-def heat(cell: Cell, rsv: Floats, ends: Sequence[str]) -> None:
+def heat(tile: Tile, rsv: Floats, ends: Sequence[str]) -> None:
     """Draw the RSV of every place as a colour, blue at +1, vermillion at -1; a place without any is hatched.
 
     Args:
-        cell: where, of `field_height` inches.
+        tile: where, of `field_height` inches.
         rsv: (rows, columns) in [-1, 1], NaN where every channel is dead.
         ends: what -1 and +1 mean.
     """
     wide, high = _size(rsv.shape)
-    axes = cell.axes(LEFT, cell.width - LEFT - wide, BELOW, cell.height - BELOW - high)
+    axes = tile.axes(LEFT, tile.width - LEFT - wide, BELOW, tile.height - BELOW - high)
     axes.add_patch(Rectangle((0, 0), 1, 1, transform=axes.transAxes, fc="none", ec=MUTED, hatch="//////", lw=0))
     axes.imshow(rsv, cmap=DIVERGING, vmin=-1, vmax=1, interpolation="none", aspect="auto", zorder=2)
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
@@ -46,7 +46,7 @@ def heat(cell: Cell, rsv: Floats, ends: Sequence[str]) -> None:
     axes.set_ylim(rsv.shape[0] - 0.5, -0.5)
     axes.set_xlabel("column")
     axes.set_ylabel("row")
-    scale = cell.axes(LEFT, cell.width - LEFT - LARGEST, 0.44, cell.height - 0.56)
+    scale = tile.axes(LEFT, tile.width - LEFT - LARGEST, 0.44, tile.height - 0.56)
     scale.imshow(np.linspace(-1, 1, 201)[None], cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto", extent=(-1, 1, 0, 1))
     scale.set_yticks([])
     scale.set_xticks([-1, -0.5, 0, 0.5, 1], ["−1", "−0.5", "0", "+0.5", "+1"])
@@ -57,15 +57,15 @@ def heat(cell: Cell, rsv: Floats, ends: Sequence[str]) -> None:
         scale.annotate(words, (x, 0), (0, -16), "axes fraction", "offset points", ha=side, va="top", color=MUTED)
 
 
-def line(cell: Cell, rsv: Floats, ends: Sequence[str]) -> None:
+def line(tile: Tile, rsv: Floats, ends: Sequence[str]) -> None:
     """Draw the mean RSV of every place as a line, with the middle 80 % of its channels as a band.
 
     Args:
-        cell: where, of `field_height` inches.
+        tile: where, of `field_height` inches.
         rsv: (channels, places) in [-1, 1], NaN where dead.
         ends: what -1 and +1 mean.
     """
-    axes = cell.axes(LEFT + 0.06, 0.2, 0.56, cell.height - 0.56 - LINE)
+    axes = tile.axes(LEFT + 0.06, 0.2, 0.56, tile.height - 0.56 - LINE)
     places = np.arange(rsv.shape[1])
     live = np.isfinite(rsv).any(0)
     low, mean, high = (np.full(rsv.shape[1], np.nan) for _ in range(3))

@@ -14,7 +14,7 @@ from chiasm.pictures.words import rsv_ends
 
 Floats = NDArray[np.float64]
 
-#: Beyond this RSV, either way, a unit counts as listening to one source.
+#: Beyond this RSV, either way, a unit counts as polarised, as depending on one source.
 POLARISED = 0.5
 #: Dots in one panel; more are thinned out evenly, or the page grows by megabytes.
 MOST = 1500

@@ -1,4 +1,4 @@
-"""Ridgelines: how the RSV of a layer's units is spread, one ridge a cell."""
+"""Ridgelines: how the RSV of the units of a layer is spread, one ridge a cell of the study."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def density(values: Floats) -> Floats:
     total = np.zeros_like(GRID)
     for centre in (middles, -2 - middles, 2 - middles):
         total += np.exp(-0.5 * ((GRID[:, None] - centre) / BANDWIDTH) ** 2) @ counts
-    made: Floats = total / (values.size * BANDWIDTH * np.sqrt(2 * np.pi))
-    return made
+    result: Floats = total / (values.size * BANDWIDTH * np.sqrt(2 * np.pi))
+    return result
 
 
 def ridgelines(ridges: Sequence[Ridge], sources: Sequence[str], title: str, ylabel: str) -> Figure:

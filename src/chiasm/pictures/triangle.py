@@ -9,9 +9,9 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
-from chiasm.pictures.cell import Cell, heading_height
 from chiasm.pictures.plane import thinned
 from chiasm.pictures.style import DEPTHS, INK, MUTED, PAPER, shorten
+from chiasm.pictures.tile import Tile, heading_height
 
 Floats = NDArray[np.float64]
 
@@ -34,27 +34,27 @@ def places(share: Floats) -> Floats:
     >>> places(np.array([[1.0, 0.5], [0.0, 0.5], [0.0, 0.0]])).tolist()
     [[0.0, 0.0], [0.5, 0.0]]
     """
-    made: Floats = share.T @ CORNERS
-    return made
+    points: Floats = share.T @ CORNERS
+    return points
 
 
 def triangle_height(lines: int) -> float:
-    """Return the inches that a cell with a triangle, and a heading of so many lines, needs."""
+    """Return the inches that a tile with a triangle, and a heading of so many lines, needs."""
     return heading_height(lines) + 0.3 + SIDE * float(np.sqrt(3)) / 2 + BELOW
 
 
-def triangle(cell: Cell, share: Floats, synergy: Floats, mean: Floats | None, sources: Sequence[str]) -> Axes:
+def triangle(tile: Tile, share: Floats, synergy: Floats, mean: Floats | None, sources: Sequence[str]) -> Axes:
     """Draw units between three corners, darker and larger the more of their variance needs several sources.
 
     Args:
-        cell: where, of `triangle_height` inches.
+        tile: where, of `triangle_height` inches.
         share: (3, units) shares of total effects, adding to 1 over sources; dead units left out.
         synergy: (units,) in [0, 1].
         mean: (3,) the mean share, drawn as a cross; None without live units.
         sources: three names.
     """
-    left = (cell.width - SIDE) / 2
-    axes = cell.axes(left, left, BELOW, cell.height - BELOW - SIDE * float(np.sqrt(3)) / 2)
+    left = (tile.width - SIDE) / 2
+    axes = tile.axes(left, left, BELOW, tile.height - BELOW - SIDE * float(np.sqrt(3)) / 2)
     axes.set_axis_off()
     axes.set_xticks([])
     axes.set_yticks([])
@@ -94,21 +94,21 @@ def triangle(cell: Cell, share: Floats, synergy: Floats, mean: Floats | None, so
         axes.plot(*centre, "+", color=INK, ms=13, mew=1.8, zorder=9, clip_on=False)
     if not len(synergy):
         axes.text(0.5, CORNERS[2, 1] / 3, "no live unit", ha="center", color=MUTED, bbox={"fc": PAPER, "ec": "none"})
-    _legend(cell, grow)
+    _legend(tile, grow)
     return axes
 
 
-def _legend(cell: Cell, grow: float) -> None:
+def _legend(tile: Tile, grow: float) -> None:
     handles = [
         Line2D([], [], marker="o", linestyle="none", color=colour, markersize=grow * size, label=words)
         for colour, size, words in zip(DEPTHS, SIZES, CLASSES, strict=True)
     ]
     cross = Line2D([], [], marker="+", linestyle="none", color=INK, markersize=10, markeredgewidth=1.6, label="mean")
-    cell.figure.text(*cell.at(0.12, 0.2), "synergy", color=MUTED, va="center")
-    cell.figure.legend(
+    tile.figure.text(*tile.at(0.12, 0.2), "synergy", color=MUTED, va="center")
+    tile.figure.legend(
         handles=[*handles, cross],
         loc="center left",
-        bbox_to_anchor=cell.at(0.7, 0.2),
+        bbox_to_anchor=tile.at(0.7, 0.2),
         ncols=5,
         borderpad=0,
         borderaxespad=0,
