@@ -4,7 +4,7 @@
     python examples/lightning_monitor.py
 
 The data are made up: image and sound carry the class, the image more clearly. Sources that depend on each other, as
-these do, are told of in a warning.
+these do, are reported in a warning.
 """
 
 from __future__ import annotations

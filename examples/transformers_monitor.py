@@ -4,7 +4,7 @@
     python examples/transformers_monitor.py
 
 The model is tiny and random, nothing is downloaded. The class is the brightness of the left image; the right one says
-it too, but half as loud. Sources that depend on each other, as these do, are told of in a warning.
+it too, but half as loud. Sources that depend on each other, as these do, are reported in a warning.
 """
 
 from __future__ import annotations

@@ -101,9 +101,9 @@ def scroll(table: str, label: str) -> str:
 
 def gallery(panels: Sequence[tuple[Panel, str]]) -> str:
     """Return figures side by side; each with the SVG document it was saved as."""
-    made = []
+    figures = []
     for panel, document in panels:
         picture = inline(document, panel.name, escape(panel.caption, quote=True))
         caption = f"<figcaption>{sentence(panel.caption)}</figcaption>"
-        made.append(f'<figure id="figure-{panel.name}">\n{picture}\n{caption}\n</figure>')
-    return '<div class="figures">\n' + "\n".join(made) + "\n</div>\n" if made else ""
+        figures.append(f'<figure id="figure-{panel.name}">\n{picture}\n{caption}\n</figure>')
+    return '<div class="figures">\n' + "\n".join(figures) + "\n</div>\n" if figures else ""
