@@ -257,9 +257,9 @@ def test_mistakes_are_told_in_a_sentence(sources: dict[str, Any], words: str) ->
 
 def test_numbers_out_of_range_are_told() -> None:
     sources = {"a": normal(9), "b": normal(9)}
-    with pytest.raises(ChiasmError, match="permutations = 0; give a whole number"):
+    with pytest.raises(ChiasmError, match="permutations = 0; expected a whole number"):
         dependence(sources, permutations=0)
-    with pytest.raises(ChiasmError, match=r"samples = 2\.5; give a whole number"):
+    with pytest.raises(ChiasmError, match=r"samples = 2\.5; expected a whole number"):
         dependence(sources, samples=2.5)  # type: ignore[arg-type]
     with pytest.raises(ChiasmError, match="same number of samples"):
         distance_correlation(normal(9), normal(8))

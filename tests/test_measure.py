@@ -73,7 +73,7 @@ def test_linear_units_are_exact_for_the_samples_that_were_shown() -> None:
     exact = [(4 * a - b) / (4 * a + b), (a - 9 * b) / (a + 9 * b)]
     np.testing.assert_allclose(m["fusion"].rsv()[1:3], exact, rtol=1e-5)
     np.testing.assert_allclose(m["fusion"].variance()[1], 4 * a + b, rtol=1e-5)
-    with pytest.raises(ChiasmError, match="one block of anchors alone tells no error"):
+    with pytest.raises(ChiasmError, match="one block of anchors alone gives no standard error"):
         m["fusion"].interval("rsv")
 
 
@@ -291,7 +291,7 @@ ONE = {"left": torch.ones(3, 1)}
     ("changes", "told"),
     [
         ({"sources": ONE}, r"1 source given \(left\); two or more can be compared"),
-        ({"sources": [torch.ones(3, 1)]}, "sources is a list; a mapping from names to tensors would do"),
+        ({"sources": [torch.ones(3, 1)]}, "sources is a list; expected a mapping from names to tensors"),
         (
             {"sources": {"left": torch.ones(3, 1), "right": torch.ones(4, 1)}},
             "same number of samples; given: left 3, right 4",
@@ -300,34 +300,34 @@ ONE = {"left": torch.ones(3, 1)}
         ({"sources": {"left": torch.ones(1, 1), "right": torch.ones(1, 1)}}, "1 sample cannot vary"),
         ({"sources": {"left": [1, 2], "right": [1, 2]}}, "source 'left' is a list; give a torch tensor"),
         ({"sources": {"left": torch.ones(3, 1), "right": torch.full((3, 1), torch.nan)}}, "source 'right' holds NaN"),
-        ({"anchors": 1}, "anchors = 1; give a whole number of 2 or more"),
-        ({"anchors": (4, 4)}, r"anchors = \(4, 4\); give a whole number"),
+        ({"anchors": 1}, "anchors = 1; expected a whole number of 2 or more"),
+        ({"anchors": (4, 4)}, r"anchors = \(4, 4\); expected a whole number"),
         ({"precision": 0.1, "anchors": 100}, "precision and anchors are given both"),
         ({"variant": lambda x, g: x}, "variant is for pairing='local'"),
         ({"pairing": "local", "variant": lambda x: x}, r"the variant function of source 'left' raised TypeError"),
         ({"pairing": "local", "variant": lambda x, g: x.numpy()}, "made a ndarray of"),
         ({"sources": {**ONE, "right": torch.ones(3, 1).to_sparse()}}, "source 'right' is a tensor that is sparse_coo"),
         ({"sources": {**ONE, "right": torch.ones(3, 1, device="meta")}}, "a tensor that is without data"),
-        ({"layers": None}, "layers is a NoneType; a list of names would do"),
+        ({"layers": None}, "layers is a NoneType; expected a list of names"),
         ({"forward": "x"}, "forward is a str"),
         ({"channel_axis": "last"}, "channel_axis = 'last'; give a whole number"),
         ({"precision": 0}, "precision = 0; give the standard error wanted of RSV"),
         ({"block": 1}, "block = 1 with estimator = 'grid'; a grid takes 2 to 128"),
         ({"block": 4, "estimator": "pick_freeze"}, "pick_freeze always two"),
-        ({"estimator": "sobol"}, "estimator = 'sobol'; 'auto', 'grid' or 'pick_freeze' would do"),
-        ({"pairing": "joint"}, "pairing = 'joint'; 'product', 'within_class' or 'local' would do"),
+        ({"estimator": "sobol"}, "estimator = 'sobol'; expected 'auto', 'grid' or 'pick_freeze'"),
+        ({"pairing": "joint"}, "pairing = 'joint'; expected 'product', 'within_class' or 'local'"),
         ({"pairing": "within_class"}, r"needs the classes: give target=\(samples,\) labels"),
         ({"pairing": "within_class", "target": [0, 1]}, r"target has the shape \(2,\); one label for each of 20"),
         ({"pairing": "within_class", "target": range(20)}, "every class here has one"),
         ({"pairing": "local", "variant": {"left": lambda x, g: x}}, "missing: right"),
         ({"pairing": "local", "variant": lambda x, g: x[:1]}, "must return one variant a sample"),
         ({"chunk": 0}, "chunk = 0"),
-        ({"per": "pixel"}, "per = 'pixel'; 'channel' or 'position'"),
-        ({"pooling": "mean"}, "pooling = 'mean'; 'ratio' or 'per_anchor'"),
+        ({"per": "pixel"}, "per = 'pixel'; expected 'channel' or 'position'"),
+        ({"pooling": "mean"}, "pooling = 'mean'; expected 'ratio' or 'per_anchor'"),
         ({"layers": "fusion"}, "give a list of names"),
         ({"layers": ["fusio"]}, "unknown layer 'fusio'; known layers: fusion .did you mean"),
         ({"layers": [nn.Identity()]}, "layers are names"),
-        ({"model": torch.relu}, "model is a builtin_function_or_method; a torch nn.Module would do"),
+        ({"model": torch.relu}, "model is a builtin_function_or_method; expected a torch nn.Module"),
         ({"model": Three(), "layers": [""]}, r"forward takes \(x, y, z\)"),
         ({"model": nn.Linear(5, 2), "layers": [""]}, "."),
         (

@@ -203,8 +203,8 @@ def test_a_line_over_tokens_breaks_where_all_are_dead() -> None:
     ("sources", "kind", "layers", "said"),
     [
         (2, "violin", None, "unknown kind of picture 'violin'.*ridgeline"),
-        (2, "triangle", None, "3 sources and this measurement has 2 .left and right.; 'ridgeline'.*'map' would do"),
-        (3, "plane", None, "2 sources and this measurement has 3.*'triangle' or 'shares' would do"),
+        (2, "triangle", None, "3 sources and this measurement has 2 .left and right.; expected 'ridgeline'.*'map'"),
+        (3, "plane", None, "2 sources and this measurement has 3.*expected 'triangle' or 'shares'"),
         (2, "map", None, "'fusion' have no places.*per='position'"),
         (2, None, "trunk", "unknown layer 'trunk'"),
         (2, None, [], "no layer to draw"),

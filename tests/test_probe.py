@@ -288,7 +288,12 @@ def test_a_network_that_has_blown_up_has_no_numbers_and_no_error() -> None:
         ({"measures": ["rank"], "layers": []}, 2, 9, ["'rank'", "fusion"]),
         ({"measures": ["units", "fisher"]}, 2, 1, ["'units'", "2 test samples or more, not 1"]),
         ({"measures": ["fisher"], "layers": ["fusoin"]}, 2, 9, ["unknown layer 'fusoin'", "did you mean 'fusion'"]),
-        ({"measures": ["accuracy", "usabel"]}, 2, 9, ["unknown measure 'usabel'", "fisher, outcome, rank, units, usable"]),
+        (
+            {"measures": ["accuracy", "usabel"]},
+            2,
+            9,
+            ["unknown measure 'usabel'", "fisher, outcome, rank, units, usable"],
+        ),
         ({"measures": ["rank", "rank"]}, 2, 9, ["named twice"]),
     ],
 )

@@ -180,9 +180,9 @@ def bad(message: str, x: Tensor | None = None, **options: Any) -> Any:
 @pytest.mark.parametrize(
     ("x", "options", "message"),
     [
-        bad("samples = 1; a whole number of 2 or more", samples=1),
+        bad("samples = 1; expected a whole number of 2 or more", samples=1),
         bad("unknown layer 'fusion'; known layers", layers=["fusion"]),
-        bad("per = 'unit'; 'channel' or 'position'", per="unit"),
+        bad("per = 'unit'; expected 'channel' or 'position'", per="unit"),
         bad("the model raised RuntimeError (mat1 and mat2", torch.ones(20, 4)),
         bad("layer '0': 5 of 5 units gave NaN or infinity", torch.full((20, 3), 3e38)),
         bad("layer '' gave 5 answers to 20 samples", forward=lambda m, s: m(s["x"]).T),
@@ -199,7 +199,7 @@ def test_mistakes_are_told_in_one_sentence(x: Tensor | None, options: dict[str, 
 
 
 def test_plain_tensors_that_are_no_activations() -> None:
-    with pytest.raises(ChiasmError, match=r"shape \(2, 3, 4\); \(samples, units\) would do"):
+    with pytest.raises(ChiasmError, match=r"shape \(2, 3, 4\); expected \(samples, units\)"):
         effective_rank(torch.ones(2, 3, 4))
-    with pytest.raises(ChiasmError, match="hold NaN"):
+    with pytest.raises(ChiasmError, match="contain NaN"):
         participation_ratio(torch.full((3, 3), math.nan))

@@ -29,21 +29,21 @@ def save(
     dependence: Sequence[Dependence],
     plain: Mapping[str, Any],
 ) -> Path:
-    """Write a measurement; a file of that name is replaced whole or stays as it was.
+    """Write a measurement; a file of that name is replaced completely or not at all.
 
     Args:
         path: of the file; its ending is ".npz", put there if it is missing.
-        layers: what was measured.
+        layers: by name.
         sources: their names.
         levels: anchors of each source in a block.
         dependence: of the sources.
-        plain: numbers and words by name.
+        plain: numbers and strings by name.
     """
     path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
     arrays: dict[str, Any] = {}
-    told = []
+    described = []
     for n, layer in enumerate(layers.values()):
-        told.append({"name": layer.name, "shape": layer.shape, "levels": levels})
+        described.append({"name": layer.name, "shape": layer.shape, "levels": levels})
         arrays |= {f"{n}.{key}": x for key, x in layer.components.arrays().items()}
         if layer.ratios is not None:
             arrays[f"{n}.ratios"] = layer.ratios
@@ -52,7 +52,7 @@ def save(
     about = {
         "chiasm measurement": FORMAT,
         "sources": sources,
-        "layers": told,
+        "layers": described,
         "dependence": [asdict(d) for d in dependence],
         "plain": dict(plain),
     }
@@ -78,19 +78,19 @@ def load(path: Path) -> dict[str, Any]:
     """Read what `save` wrote: layers, sources, dependence, and the plain values by name."""
     try:
         # Opened here, as numpy leaves a damaged file open.
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as held:
-            about = json.loads(str(held["about"]))
-            arrays = {key: held[key] for key in held.files}
-        return _made(path, about, arrays)
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+            about = json.loads(str(archive["about"]))
+            arrays = {key: archive[key] for key in archive.files}
+        return _fields(path, about, arrays)
     except ChiasmError:
         raise
     except FileNotFoundError as error:
         raise ChiasmError(f"no measurement at '{path}'; Measurement.save(path) writes one") from error
-    except Exception as error:  # whatever a damaged file makes its reader say
+    except Exception as error:  # whatever a damaged file makes its reader raise
         raise ChiasmError(f"'{path}' is not a measurement, or damaged; Measurement.save(path) writes one") from error
 
 
-def _made(path: Path, about: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(path: Path, about: Any, arrays: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(about, dict) or about.get("chiasm measurement") != FORMAT:
         raise ChiasmError(f"'{path}' is not a measurement that this version of chiasm reads (format {FORMAT})")
     sources = tuple(about["sources"])

@@ -1,4 +1,4 @@
-"""Several networks, trained from several seeds, measured alike: what holds for networks of this kind."""
+"""Measurements of several networks of one kind, each trained from its own seed, combined."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import polars as pl
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.measurement import Measurement
+from chiasm.measuring.mistakes import check_level
 from chiasm.measuring.variance.components import GROUPS
 from chiasm.measuring.variance.contrasts import Array
 
@@ -32,12 +33,12 @@ class Combined:
         return f"<Combined\n{self.summary()}>"
 
     def each(self, layer: str, quantity: str, **options: Any) -> Array:
-        """Return (networks, ...) a summary of a layer, a network each.
+        """Return (networks, ...) a summary of a layer for each network.
 
         Args:
             layer: as measured.
-            quantity: mean_rsv, mean_synergy, mean_share, or beyond; units of different networks have nothing to do
-                with each other, so there is no number a unit.
+            quantity: mean_rsv, mean_synergy, mean_share, or beyond. Units of different networks do not correspond
+                to each other, so there is no number a unit.
             options: what the method of that name takes.
 
         Raises:
@@ -65,8 +66,7 @@ class Combined:
         """
         from scipy.special import stdtrit
 
-        if not 0 < level < 1:
-            raise ChiasmError(f"level = {level} is not a probability between 0 and 1; 0.95 is usual")
+        check_level(level)
         x = self.each(layer, quantity, **options)
         n = len(x)
         squared = x.var(0, ddof=1) / n + self.shared() * self._within(layer, quantity, **options) ** 2
@@ -78,7 +78,7 @@ class Combined:
     def spread(self, layer: str, quantity: str, **options: Any) -> tuple[Array, Array]:
         """Return the standard deviation between networks, and the standard error of one of them by its anchors alone.
 
-        Where the second is the larger or they are alike, more anchors narrow the interval; else more networks.
+        Where the second is as large or larger, more anchors narrow the interval; otherwise more networks do.
         """
         return self.each(layer, quantity, **options).std(0, ddof=1), self._within(layer, quantity, **options)
 
@@ -111,18 +111,18 @@ class Combined:
         return frame.with_columns(pl.lit(len(self.measurements)).alias("networks"))
 
     def summary(self) -> str:
-        """Return in words what holds over the networks, a line a layer."""
+        """Return in words the means over networks with their intervals, a line a layer."""
         first = self.measurements[0]
         lines = [f"{len(self.measurements)} networks, intervals of 95 % over networks; each: {first.how()}"]
         for layer in first:
-            told = f"{layer or 'output'}:"
+            text = f"{layer or 'output'}:"
             if len(first.sources) == 2:
                 i, j = first.sources
-                told += f" RSV {self._told(layer, 'mean_rsv', '+')} (+1: {i} only, -1: {j} only),"
-            lines.append(f"{told} synergy {self._told(layer, 'mean_synergy', '')}")
+                text += f" RSV {self._with_interval(layer, 'mean_rsv', '+')} (+1: {i} only, -1: {j} only),"
+            lines.append(f"{text} synergy {self._with_interval(layer, 'mean_synergy', '')}")
         return "\n".join(lines)
 
-    def _told(self, layer: str, quantity: str, sign: str) -> str:
+    def _with_interval(self, layer: str, quantity: str, sign: str) -> str:
         low, high = self.interval(layer, quantity)
         return f"{float(self.value(layer, quantity)):{sign}.2f} [{float(low):{sign}.2f}, {float(high):{sign}.2f}]"
 
@@ -131,7 +131,7 @@ def combine(measurements: Sequence[Measurement]) -> Combined:
     """Combine measurements of several networks of one kind.
 
     Args:
-        measurements: two or more, of the same layers, sources, pairing and places.
+        measurements: two or more, of the same layers, sources, pairing and units.
 
     Raises:
         ChiasmError: fewer than two, or measurements that cannot be compared.
@@ -140,17 +140,17 @@ def combine(measurements: Sequence[Measurement]) -> Combined:
         raise ChiasmError(
             "combine takes a list of two or more measurements, one a network, as chiasm.measure gives them"
         )
-    some = tuple(measurements)
-    if len(some) < 2:
-        raise ChiasmError(f"{len(some)} measurement given; two or more networks can be combined")
+    measured = tuple(measurements)
+    if len(measured) < 2:
+        raise ChiasmError(f"{len(measured)} measurement given; two or more networks can be combined")
     for name in ("sources", "pairing", "per", "pooling"):
-        found = list(dict.fromkeys(str(getattr(m, name)) for m in some))
-        if len(found) > 1:
-            raise ChiasmError(f"the measurements differ in {name}: {', '.join(found)}; measure all networks alike")
-    for m in some:
-        if list(m) != list(some[0]):
+        values = list(dict.fromkeys(str(getattr(m, name)) for m in measured))
+        if len(values) > 1:
+            raise ChiasmError(f"the measurements differ in {name}: {', '.join(values)}; measure all networks alike")
+    for m in measured:
+        if list(m) != list(measured[0]):
             raise ChiasmError(
-                f"the measurements differ in layers: {', '.join(map(repr, some[0]))} and {', '.join(map(repr, m))}; "
-                "measure the same layers of all networks"
+                f"the measurements differ in layers: {', '.join(map(repr, measured[0]))} and {', '.join(map(repr, m))}"
+                "; measure the same layers of all networks"
             )
-    return Combined(some)
+    return Combined(measured)

@@ -26,7 +26,7 @@ RIDGES, CELLS = 24, 12
 
 
 class Measured(Protocol):
-    """What is drawn: layers by name, and how they were measured."""
+    """What is drawn: layers by name, their pairing and their anchors."""
 
     @property
     def sources(self) -> tuple[str, ...]: ...
@@ -100,7 +100,7 @@ def _kind(measurement: Measured, kind: str | None, layers: int) -> str:
         fitting = " or ".join(f"'{name}'" for name, n in KINDS.items() if n in (None, len(sources)))
         raise ChiasmError(
             f"kind='{kind}' shows {KINDS[kind]} sources and this measurement has {len(sources)} ({listed(sources)}); "
-            f"{fitting} would do"
+            f"expected {fitting}"
         )
     return kind
 
@@ -114,20 +114,20 @@ def _ridgeline(layers: Sequence[LayerMeasurement], how: str) -> Figure:
     cell.heading(title, lines)
     axes = cell.axes(0.2, 0.2, below, top)
     colours = SOURCES[1], SOURCES[0]
-    made = []
+    rows = []
     for layer in layers:
         mean = layer.mean_rsv()
         note = f"mean {number(mean, 2, sign=True)}, " if np.isfinite(mean) else ""
         note += f"{int(layer.dead.sum())} of {len(layer)} dead"
-        whole = (mean, *_interval(layer, "mean_rsv")) if np.isfinite(mean) else None
-        made.append(Band(layer.name or "the output", _finite(layer.rsv()), note, whole, colours))
-    bands(axes, made, -1, 0, 1)
+        bar = (mean, *layer.interval_if_known("mean_rsv")) if np.isfinite(mean) else None
+        rows.append(Band(layer.name or "the output", _finite(layer.rsv()), note, bar, colours))
+    bands(axes, rows, -1, 0, 1)
     rsv_axis(axes, rsv_ends(_short(layers[0])))
     return figure
 
 
 def _plane(cell: Tile, layer: LayerMeasurement, how: str) -> None:
-    mean, (low, high) = layer.mean_rsv(), _interval(layer, "mean_rsv")
+    mean, (low, high) = layer.mean_rsv(), layer.interval_if_known("mean_rsv")
     lines = [how, _units(layer, MOST)]
     if np.isfinite(mean):
         between = f" [{number(low, 2, sign=True)}, {number(high, 2, sign=True)}]" if np.isfinite(low + high) else ""
@@ -143,8 +143,8 @@ def _plane(cell: Tile, layer: LayerMeasurement, how: str) -> None:
 
 def _triangle(cell: Tile, layer: LayerMeasurement, how: str) -> None:
     share, synergy, mean = layer.share(), layer.synergy(), layer.mean_synergy()
-    told = f"mean synergy {percent(mean)}; " if np.isfinite(mean) else ""
-    lines = [how, _units(layer, MOST), f"{told}dashed: one source has half"]
+    shown = f"mean synergy {percent(mean)}; " if np.isfinite(mean) else ""
+    lines = [how, _units(layer, MOST), f"{shown}dashed: one source has half"]
     cell.heading(f"Units of {_titled(layer)}", lines)
     live = np.isfinite(share).all(0) & np.isfinite(synergy)
     triangle(cell, share[:, live], synergy[live], share[:, live].mean(1) if live.any() else None, layer.sources)
@@ -152,20 +152,20 @@ def _triangle(cell: Tile, layer: LayerMeasurement, how: str) -> None:
 
 def _shares(cell: Tile, layer: LayerMeasurement, how: str) -> None:
     share, mean = layer.share(), layer.mean_synergy()
-    told = f"; mean synergy {percent(mean)}" if np.isfinite(mean) else ""
+    shown = f"; mean synergy {percent(mean)}" if np.isfinite(mean) else ""
     live = np.isfinite(share).all(0)
-    lines = [how, _units(layer) + told, _key(int(live.sum()), "mean, 95 % interval; dashed: even share")]
+    lines = [how, _units(layer) + shown, _key(int(live.sum()), "mean, 95 % interval; dashed: even share")]
     cell.heading(f"Units of {_titled(layer)}", lines)
     inner = bands_height(len(layer.sources))
     axes = cell.axes(0.2, 0.2, cell.height - heading_height(len(lines)) - inner, heading_height(len(lines)))
-    low, high = _interval(layer, "mean_share")
-    made = []
+    low, high = layer.interval_if_known("mean_share")
+    rows = []
     for i, source in enumerate(layer.sources):
         values, colour = share[i, live], SOURCES[i % len(SOURCES)]
-        whole = (float(values.mean()), float(low[i]), float(high[i])) if live.any() else None
-        note = f"mean {percent(whole[0])}" if whole else ""
-        made.append(Band(source, values, note, whole, (colour, colour)))
-    bands(axes, made, 0, 1 / len(layer.sources), 1)
+        bar = (float(values.mean()), float(low[i]), float(high[i])) if live.any() else None
+        note = f"mean {percent(bar[0])}" if bar else ""
+        rows.append(Band(source, values, note, bar, (colour, colour)))
+    bands(axes, rows, 0, 1 / len(layer.sources), 1)
     axes.set_xticks([0, 0.25, 0.5, 0.75, 1], ["0", "25", "50", "75", "100"])
     axes.set_xlabel("share of a unit's total effects (%)")
 
@@ -238,11 +238,3 @@ def _short(layer: LayerMeasurement) -> list[str]:
 
 def _finite(values: Array) -> Array:
     return values[np.isfinite(values)]
-
-
-def _interval(layer: LayerMeasurement, quantity: str) -> Array:
-    """The ends of an interval, NaN where there are too few anchors to tell an error."""
-    try:
-        return layer.interval(quantity)
-    except ChiasmError:
-        return np.full((2, *np.shape(layer.value(quantity))), np.nan)

@@ -1,4 +1,4 @@
-"""Gathering: from forward passes to what was measured of each layer."""
+"""Gathering: from forward passes to the measurement of each layer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from chiasm.errors import ChiasmError
+from chiasm.measuring.mistakes import check_finite
 from chiasm.measuring.passes import Passes
 from chiasm.measuring.per_anchor import per_anchor
 from chiasm.measuring.result import LayerMeasurement
@@ -23,8 +23,8 @@ from chiasm.measuring.variance.designs import Design
 
 @final
 @dataclass(slots=True)
-class Together:
-    """What is gathered of layers that are caught together, side by side: one analysis for all of their units."""
+class LayerGroup:
+    """Layers that are captured in the same passes; their units are analysed side by side, as those of one layer."""
 
     design: Design
     blocks: int
@@ -52,10 +52,7 @@ class Together:
             own = slice(first, first + prod(shape))
             first = own.stop
             part = components.part(own)
-            variance = part.whole.variance
-            bad = int((~np.isfinite(variance)).sum())
-            if bad:
-                raise ChiasmError(f"layer '{layer}': {bad} of {variance.size} units gave NaN or infinity")
+            check_finite(layer, np.isfinite(part.whole.variance))
             size = sizes[layer].flatten().cpu().numpy()
             yield LayerMeasurement(layer, sources, part, shape, None if ratios is None else ratios[:, own], size)
 
@@ -63,27 +60,28 @@ class Together:
 def gather(
     passes: Passes, blocks: Blocks, sources: tuple[str, ...], pooling: str, progress: bool
 ) -> dict[str, LayerMeasurement]:
-    """Show a model all blocks and return what was measured of each layer, in the order of the layers."""
-    gathered: dict[tuple[str, ...], Together] = {}
-    with closing(Bar(len(blocks) * len(passes.layers), progress)) as bar, closing(passes.over(blocks)) as answers:
-        for start, some in answers:
-            together = gathered.setdefault(tuple(some), Together(passes.design, len(blocks), pooling))
-            together.add(start, some, blocks.weights)
-            bar.advance(sum(len(x) for x in some.values()))
-    found = {layer.name: layer for together in gathered.values() for layer in together.results(sources, passes.sizes)}
-    return {name: found[name] for name in passes.layers}
+    """Evaluate a model on all blocks and return the measurement of each layer, in the order of the layers."""
+    groups: dict[tuple[str, ...], LayerGroup] = {}
+    total = len(blocks) * len(passes.layers)
+    with closing(BlockProgress(total, progress)) as shown, closing(passes.over(blocks)) as answers:
+        for start, by_layer in answers:
+            group = groups.setdefault(tuple(by_layer), LayerGroup(passes.design, len(blocks), pooling))
+            group.add(start, by_layer, blocks.weights)
+            shown.advance(sum(len(x) for x in by_layer.values()))
+    measured = {layer.name: layer for group in groups.values() for layer in group.results(sources, passes.sizes)}
+    return {name: measured[name] for name in passes.layers}
 
 
 @final
-class Bar:
-    """Progress on standard error, where that is a terminal, or nothing."""
+class BlockProgress:
+    """A progress bar of blocks on standard error, where that is a terminal."""
 
-    def __init__(self, total: int, shown: bool) -> None:
+    def __init__(self, total: int, enabled: bool) -> None:
         self._bar: Any = None
-        self._total, self._shown = total, shown
+        self._total, self._enabled = total, enabled
 
     def advance(self, blocks: int) -> None:
-        if self._shown and self._bar is None:  # begun with the first answers, so that no mistake is told below it
+        if self._enabled and self._bar is None:  # begun with the first answers, so that no error is printed below it
             from rich.console import Console
             from rich.progress import Progress
 

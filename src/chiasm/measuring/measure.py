@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import ceil
 from numbers import Integral, Real
 from typing import Any, Literal, get_args
@@ -14,12 +15,14 @@ from torch import Tensor, nn
 
 from chiasm.errors import ChiasmError
 from chiasm.measuring.gathering import gather
+from chiasm.measuring.instrument.addresses import check_names
 from chiasm.measuring.instrument.units import to_units
 from chiasm.measuring.instrument.untouched import untouched, unwrapped
 from chiasm.measuring.measurement import DependentSources, Measurement
+from chiasm.measuring.mistakes import check_model, check_whole_number
 from chiasm.measuring.passes import Passes
-from chiasm.measuring.plan import Estimator, Plan, plan
-from chiasm.measuring.result import LayerMeasurement
+from chiasm.measuring.plan import Estimator, SamplingPlan, plan
+from chiasm.measuring.result import LayerMeasurement, largest_error
 from chiasm.measuring.sampling.blocks import Blocks, Pairing, local, product, within_class
 from chiasm.measuring.sampling.dependence import Dependence, dependence
 from chiasm.measuring.sampling.samples import Samples, as_tensor, check, leaves
@@ -31,10 +34,10 @@ from chiasm.networks.calling import Forward, forward_of
 Per = Literal["channel", "position"]
 Pooling = Literal["ratio", "per_anchor"]
 
-# Anchors of the first look that tells how many a wanted precision needs: enough for errors known to a fifth.
+# Anchors of the pilot, from whose errors the number for a wanted precision follows: enough for errors known to a fifth.
 PILOT = 512
-# Looks at most, each with as many anchors as the one before asked for: its errors are estimates, and so is its answer.
-LOOKS = 4
+# Rounds after the pilot at most, each with the anchors that the errors of the one before ask for; those are estimates.
+ROUNDS = 4
 
 
 def measure(
@@ -61,9 +64,9 @@ def measure(
     """Measure what the units of a model of several sources depend on: each source alone, or several together.
 
     Samples of each source are drawn in blocks; within a block samples of the sources meet in combinations that the
-    data may not hold, and each unit's variance over them is taken apart by an analysis of variance, without bias.
-    Blocks share no sample, so they are independent, and their spread gives standard errors. The model is left exactly
-    as it was found, and so is every random stream; it is measured in evaluation mode.
+    data may not hold, and an analysis of variance divides each unit's variance over them, without bias.
+    Blocks share no sample, so they are independent, and their spread gives standard errors. The model is measured in
+    evaluation mode; it and every random stream are restored exactly.
 
     Args:
         model: any module. Of a `FusionNetwork` each pathway runs once an anchor, and only what follows once a
@@ -76,7 +79,7 @@ def measure(
         anchors: samples of each source to use, a few more or less to fill blocks; all where there are fewer. By
             default 4096 for two and three sources, fewer for more (16,384 answers). Not beside `precision`.
         precision: the standard error wanted of RSV (of three and more sources: of shares of total effects) for nine
-            in ten live units of every layer; a first look tells how many anchors that takes.
+            in ten live units of every layer; the number of anchors follows from the errors of a pilot.
         pairing: "product": each source drawn from all its samples, independently. "within_class": the same among
             samples of one class (needs `target`). "local": variants of each source around one sample of the data
             (`variant`).
@@ -105,7 +108,7 @@ def measure(
         A mapping from layer to `LayerMeasurement`.
 
     Raises:
-        ChiasmError: in one sentence, what was given and what would do.
+        ChiasmError: in one sentence, what was given and what was expected.
 
     Warns:
         DependentSources: in one sentence, where "product" pairing shows pairs unlike the data.
@@ -128,75 +131,75 @@ def measure(
     array([0., 1., 0.])
     """
     given = {"per": per, "pooling": pooling, "pairing": pairing}
-    _refuse(model, layers, given, anchors, precision, chunk, channel_axis, seed, forward, variant)
+    _check_arguments(model, layers, given, anchors, precision, chunk, channel_axis, seed, forward, variant)
     precision = None if precision is None else float(precision)
     samples = check(sources)
     labels = _labels(target, samples) if pairing == "within_class" else None
-    how = plan(len(sources), samples, anchors, estimator, block, pooling, pairing)
+    sampling = plan(len(sources), samples, anchors, estimator, block, pooling, pairing)
     bare = unwrapped(model)
     call = forward_of(bare, sources) if forward is None else forward
-    apart = isinstance(bare, FusionNetwork) and forward is None
+    separable = isinstance(bare, FusionNetwork) and forward is None
 
     def keep(x: Tensor) -> Tensor:
         return to_units(x, per, channel_axis)
 
     def passes(design: Design) -> Passes:
-        return Passes(bare, lambda x: call(bare, dict(x)), layers, keep, design, chunk, apart)
+        return Passes(bare, lambda x: call(bare, dict(x)), layers, keep, design, chunk, separable)
 
-    def drawn(how: Plan) -> Blocks:
+    def draw(sampling: SamplingPlan) -> Blocks:
         if pairing == "local":
-            return local(sources, samples, how.blocks, how.levels, seed, variant)
+            return local(sources, samples, sampling.blocks, sampling.levels, seed, variant)
         if pairing == "within_class":
             assert labels is not None
-            return within_class(sources, labels, min(how.wanted, samples), how.levels, seed)
-        return product(sources, samples, how.blocks, how.levels, seed)
+            return within_class(sources, labels, min(sampling.wanted, samples), sampling.levels, seed)
+        return product(sources, samples, sampling.blocks, sampling.levels, seed)
 
-    def look(how: Plan) -> tuple[Plan, Blocks, Passes, dict[str, LayerMeasurement]]:
-        blocks = drawn(how)
-        if blocks.levels != how.levels:  # a class of fewer samples than a block
-            how = how.with_levels(blocks.levels)
-        shown = passes(how.design)
-        return how, blocks, shown, gather(shown, blocks, tuple(sources), pooling, progress)
+    def evaluate(sampling: SamplingPlan) -> tuple[SamplingPlan, Blocks, Passes, dict[str, LayerMeasurement]]:
+        blocks = draw(sampling)
+        if blocks.levels != sampling.levels:  # a class of fewer samples than a block
+            sampling = replace(sampling, levels=blocks.levels)
+        run = passes(sampling.design)
+        return sampling, blocks, run, gather(run, blocks, tuple(sources), pooling, progress)
 
     tested = _dependence(sources, seed) if check_dependence and pairing == "product" else ()
     with untouched(model, seed):
         if precision is not None:
-            how = plan(len(sources), samples, PILOT, estimator, block, pooling, pairing)
-        how, blocks, shown, found = look(how)
-        for _ in range(LOOKS if precision is not None else 0):
+            sampling = plan(len(sources), samples, PILOT, estimator, block, pooling, pairing)
+        sampling, blocks, run, measured = evaluate(sampling)
+        for _ in range(ROUNDS if precision is not None else 0):
             assert precision is not None
             used = len(blocks) * blocks.levels
-            more = plan(len(sources), samples, _needed(found, used, precision), estimator, block, pooling, pairing)
+            more = plan(len(sources), samples, _needed(measured, used, precision), estimator, block, pooling, pairing)
             if more.anchors <= used:
                 break
-            how, blocks, shown, found = look(more)
-    made = Measurement(
-        layers=found,
+            sampling, blocks, run, measured = evaluate(more)
+    measurement = Measurement(
+        layers=measured,
         sources=tuple(sources),
         anchors=len(blocks) * blocks.levels,
-        wanted=how.wanted,
+        wanted=sampling.wanted,
         samples=samples,
         blocks=len(blocks),
-        estimator=how.estimator,
-        evaluations=len(blocks) * len(how.design.points),
+        estimator=sampling.estimator,
+        evaluations=len(blocks) * len(sampling.design.points),
         pairing=pairing,
         pooling=pooling,
         per=per,
         seed=seed,
         precision=precision,
         dependence=tested,
-        note="; ".join(filter(None, [blocks.note, *shown.notes])),
+        note="; ".join(filter(None, [blocks.note, *run.notes])),
     )
     far = [d for d in tested if d.far]
     if far:
         worst = max(far, key=lambda d: d.correlation)
         warnings.warn(worst.sentence(), DependentSources, stacklevel=2)
-    return made
+    return measurement
 
 
-def _needed(found: Mapping[str, LayerMeasurement], anchors: int, precision: float) -> int:
-    """Return how many anchors bring nine in ten live units of every layer to a standard error; these, if they do."""
-    worst = max((layer.error_of_most() for layer in found.values()), default=0.0)
+def _needed(layers: Mapping[str, LayerMeasurement], anchors: int, precision: float) -> int:
+    """Return how many anchors bring nine in ten live units of every layer to a standard error; at least `anchors`."""
+    worst = largest_error(layers)
     if not np.isfinite(worst) or worst <= precision:
         return anchors
     # A margin of a tenth, as the error itself was estimated from a few hundred anchors.
@@ -204,7 +207,7 @@ def _needed(found: Mapping[str, LayerMeasurement], anchors: int, precision: floa
 
 
 def _dependence(sources: Mapping[str, Samples], seed: int) -> tuple[Dependence, ...]:
-    """Test sources that are made of numbers; token ids have no distance from each other."""
+    """Test the sources of floating numbers; token ids have no distance from each other."""
     plain: dict[str, Tensor] = {}
     for name, x in sources.items():
         first = leaves(name, x)[0]
@@ -228,7 +231,7 @@ def _labels(target: Any, samples: int) -> Tensor:
     return torch.from_numpy(np.unique(labels, return_inverse=True)[1])
 
 
-def _refuse(
+def _check_arguments(
     model: Any,
     layers: Any,
     given: Mapping[str, Any],
@@ -240,14 +243,15 @@ def _refuse(
     forward: Any,
     variant: Any,
 ) -> None:
-    """Raise a ChiasmError for what cannot be meant."""
+    """Raise a ChiasmError for arguments that cannot be used."""
     for name, known in (("per", Per), ("pooling", Pooling), ("pairing", Pairing)):
         if given[name] not in get_args(known):
-            told = [f"'{x}'" for x in get_args(known)]
-            raise ChiasmError(f"{name} = {given[name]!r}; {', '.join(told[:-1])} or {told[-1]} would do")
-    for name, number in (("chunk", chunk), ("channel_axis", channel_axis), ("seed", seed)):
-        if number is not None and (not isinstance(number, Integral) or (name == "chunk" and number < 1)):
-            raise ChiasmError(f"{name} = {number!r}; give a whole number{' of 1 or more' if name == 'chunk' else ''}")
+            quoted = [f"'{x}'" for x in get_args(known)]
+            raise ChiasmError(f"{name} = {given[name]!r}; expected {', '.join(quoted[:-1])} or {quoted[-1]}")
+    check_whole_number("chunk", chunk, 1)
+    for name, number in (("channel_axis", channel_axis), ("seed", seed)):
+        if number is not None and not isinstance(number, Integral):
+            raise ChiasmError(f"{name} = {number!r}; give a whole number")
     if precision is not None and not (isinstance(precision, Real) and 0 < float(precision) < 1):
         raise ChiasmError(f"precision = {precision!r}; give the standard error wanted of RSV, 0.05 for instance")
     if precision is not None and anchors is not None:
@@ -255,12 +259,6 @@ def _refuse(
     if variant is not None and given["pairing"] != "local":
         raise ChiasmError(f"variant is for pairing='local'; the pairing here is '{given['pairing']}'")
     if forward is not None and not callable(forward):
-        raise ChiasmError(f"forward is a {type(forward).__name__}; a function (model, sources) -> output would do")
-    if not isinstance(model, nn.Module):
-        raise ChiasmError(f"model is a {type(model).__name__}; a torch nn.Module would do")
-    if isinstance(layers, str):
-        raise ChiasmError(f"layers = '{layers}' is one name; give a list of names: ['{layers}']")
-    if not isinstance(layers, list | tuple):
-        raise ChiasmError(f"layers is a {type(layers).__name__}; a list of names would do")
-    if not all(isinstance(layer, str) for layer in layers):
-        raise ChiasmError("layers are names, as model.named_modules() gives them, not the modules themselves")
+        raise ChiasmError(f"forward is a {type(forward).__name__}; expected a function (model, sources) -> output")
+    check_model(model)
+    check_names(layers)

@@ -1,4 +1,4 @@
-"""What was measured of a model: its layers by name, and how."""
+"""The measurement of a model: its layers by name, and how they were measured."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import polars as pl
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.archive import load, save
-from chiasm.measuring.result import LayerMeasurement
+from chiasm.measuring.result import LayerMeasurement, largest_error
 from chiasm.measuring.sampling.dependence import Dependence
 from chiasm.measuring.variance.contrasts import Array
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-# What of a measurement is neither its layers nor made of other objects.
+# The fields of a measurement that are numbers and strings.
 PLAIN = (
     "anchors",
     "wanted",
@@ -46,7 +46,7 @@ class UnknownLayer(ChiasmError, KeyError):  # noqa: N818 (a ChiasmError that kee
 
 
 class DependentSources(UserWarning):
-    """The pairing shows the model combinations of sources that are unlike the data."""
+    """The pairing combines sources in ways unlike the data."""
 
 
 @final
@@ -60,16 +60,16 @@ class Measurement(Mapping[str, LayerMeasurement]):
         anchors: how many samples of each source were used.
         wanted: how many were asked for; more than `anchors` where there were too few samples, and all were used.
         samples: how many samples of the sources there were to draw from.
-        blocks: into how many blocks the anchors were divided; anchors of one block alone meet.
+        blocks: into how many blocks the anchors were divided; only anchors of one block are combined.
         estimator: "grid": every anchor of a block with every other; "pick_freeze": two a source and block.
-        evaluations: how many combinations were shown.
-        pairing: what meets in a block. "product": samples of each source drawn independently; "within_class": the same
-            within one class; "local": variants of the sources of one sample.
+        evaluations: the number of combinations that the model was evaluated on.
+        pairing: which samples share a block. "product": samples of each source drawn independently; "within_class": the
+            same within one class; "local": variants of the sources of one sample.
         pooling: "ratio": expectations first, their ratio then; "per_anchor": that, and the paper's per-anchor ratios.
         per: "channel" (maps and tokens averaged over positions) or "position".
         seed: of the draw of anchors.
         precision: the standard error of RSV that was asked for.
-        dependence: how far from independent the sources are, a pair each; empty where it was not tested.
+        dependence: how far from independent each pair of sources is; empty where it was not tested.
         note: what was left out, in words.
     """
 
@@ -106,17 +106,17 @@ class Measurement(Mapping[str, LayerMeasurement]):
     def how(self) -> str:
         """Return in words how it was measured."""
         short = f" ({self.wanted} wanted, {self.samples} samples there)" if self.anchors < self.wanted else ""
-        told = (
+        text = (
             f"{self.pairing} pairing, {self.anchors} anchors of each source{short} in {self.blocks} blocks, estimator "
             f"{self.estimator}, {self.evaluations} combinations shown, units per {self.per}, pooling {self.pooling}"
         )
         if self.precision is not None:
-            reached = max((layer.error_of_most() for layer in self.values()), default=float("nan"))
-            told += f", standard error {self.precision:g} wanted and {reached:.2g} reached"
-        return told + (f"; {self.note}" if self.note else "")
+            reached = largest_error(self.layers)
+            text += f", standard error {self.precision:g} wanted and {reached:.2g} reached"
+        return text + (f"; {self.note}" if self.note else "")
 
     def summary(self) -> str:
-        """Return in words what was measured, how, and what came out; a line a layer."""
+        """Return in words how it was measured, and the result of each layer in a line."""
         far = [d.sentence() for d in self.dependence if d.far]
         return "\n".join([self.how(), *(layer.summary() for layer in self.layers.values()), *far])
 
@@ -126,13 +126,13 @@ class Measurement(Mapping[str, LayerMeasurement]):
         Errors fall as 1 / sqrt(anchors). For three and more sources the error is that of shares of total effects.
 
         Raises:
-            ChiasmError: a precision that is not positive, or too few anchors to tell an error.
+            ChiasmError: a precision that is not positive, or too few anchors for a standard error.
         """
         if not precision > 0:
             raise ChiasmError(f"precision = {precision}; give the standard error wanted of RSV, 0.05 for instance")
-        worst = max((layer.error_of_most() for layer in self.values()), default=float("nan"))
+        worst = largest_error(self.layers)
         if not np.isfinite(worst):
-            raise ChiasmError(f"{self.anchors} anchors tell no standard error; measure with more of them first")
+            raise ChiasmError(f"{self.anchors} anchors give no standard error; measure with more of them first")
         return max(4, ceil(self.anchors * (worst / precision) ** 2))
 
     def frame(self) -> pl.DataFrame:

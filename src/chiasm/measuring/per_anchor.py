@@ -1,4 +1,4 @@
-"""The paper's own pooling: a ratio for each pair of anchors, of the variances over one source while the other stays."""
+"""The pooling of the paper: a ratio for each pair of anchors, of the variances over one source with the other fixed."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
-"""How many anchors a measurement takes, in which blocks."""
+"""The plan of a measurement: how many anchors it takes, in which blocks."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
-from numbers import Integral
 from typing import Any, Literal, final
 
 from chiasm.errors import ChiasmError
+from chiasm.measuring.mistakes import check_whole_number
 from chiasm.measuring.variance.components import GROUPS
 from chiasm.measuring.variance.designs import MOST_FACTORIAL, Design, FactorialDesign, PickFreeze
 
@@ -27,15 +27,15 @@ MOST_LEVELS = 128
 
 @final
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """Blocks to draw.
+class SamplingPlan:
+    """The blocks that a measurement draws.
 
     Attributes:
         estimator: "grid" or "pick_freeze".
-        sources: how many.
-        blocks: how many.
+        sources: the number of sources.
+        blocks: the number of blocks.
         levels: anchors of each source in a block.
-        wanted: anchors of each source that were asked for.
+        wanted: the anchors of each source that were asked for.
     """
 
     estimator: Estimator
@@ -51,35 +51,32 @@ class Plan:
 
     @property
     def design(self) -> Design:
-        """Which anchors meet."""
+        """Which anchors of a block are combined."""
         return design(self.sources, self.levels)
-
-    def with_levels(self, levels: int) -> Plan:
-        """Return the plan with smaller blocks."""
-        return replace(self, levels=levels)
 
 
 @cache
 def design(sources: int, levels: int) -> Design:
-    """Return the design of a block, made once."""
+    """Return the design of a block; equal ones are built once."""
     return FactorialDesign(sources, levels) if sources <= MOST_FACTORIAL else PickFreeze(sources)
 
 
-def plan(sources: int, samples: int, anchors: Any, estimator: Any, block: Any, pooling: str, pairing: str) -> Plan:
+def plan(
+    sources: int, samples: int, anchors: Any, estimator: Any, block: Any, pooling: str, pairing: str
+) -> SamplingPlan:
     """Choose blocks that use the anchors asked for, or by default as many as a bounded number of answers allows.
 
     Raises:
-        ChiasmError: numbers that cannot be meant, or an estimator that the sources do not allow.
+        ChiasmError: a number outside its range, or an estimator that the sources do not allow.
 
     >>> plan(2, 10_000, None, "auto", None, "ratio", "product")
-    Plan(estimator='grid', sources=2, blocks=1024, levels=4, wanted=4096)
+    SamplingPlan(estimator='grid', sources=2, blocks=1024, levels=4, wanted=4096)
     >>> plan(3, 500, None, "auto", None, "ratio", "product")
-    Plan(estimator='pick_freeze', sources=3, blocks=250, levels=2, wanted=4096)
+    SamplingPlan(estimator='pick_freeze', sources=3, blocks=250, levels=2, wanted=4096)
     """
-    if anchors is not None and (not isinstance(anchors, Integral) or isinstance(anchors, bool) or anchors < 2):
-        raise ChiasmError(f"anchors = {anchors!r}; give a whole number of 2 or more, or None")
+    check_whole_number("anchors", anchors, 2)
     if estimator not in ("auto", "grid", "pick_freeze"):
-        raise ChiasmError(f"estimator = {estimator!r}; 'auto', 'grid' or 'pick_freeze' would do")
+        raise ChiasmError(f"estimator = {estimator!r}; expected 'auto', 'grid' or 'pick_freeze'")
     chosen: Estimator = ("grid" if sources == 2 else "pick_freeze") if estimator == "auto" else estimator
     if chosen == "grid" and sources > MOST_FACTORIAL:
         raise ChiasmError(
@@ -97,15 +94,14 @@ def plan(sources: int, samples: int, anchors: Any, estimator: Any, block: Any, p
         anchors = anchors or 4 * PER_ANCHOR
     wanted = int(anchors) if anchors else min(ANCHORS, 2 * ANSWERS // len(design(sources, 2).points))
     # Each block of `local` pairing is one sample of the data; else each anchor is one.
-    there = samples if pairing != "local" else wanted
-    used = min(wanted, there)
+    used = wanted if pairing == "local" else min(wanted, samples)
     levels = 2
     if chosen == "grid":
-        crossed = int((ANSWERS / used) ** (1 / (sources - 1)) + 1e-9)
-        levels = block or max(2, min(crossed, used // GROUPS, LARGEST))
-        if pairing == "local" and block is None:  # variants cost nothing to make: more of them, where samples are few
+        affordable = int((ANSWERS / used) ** (1 / (sources - 1)) + 1e-9)
+        levels = block or max(2, min(affordable, used // GROUPS, LARGEST))
+        if pairing == "local" and block is None:  # variants cost nothing: more of them, where samples are few
             levels = max(levels, min(MOST_LEVELS, -(-used // samples)))
     levels = min(levels, used)
     # A block more than asked for, rather than a few anchors fewer, where there are samples for it.
     blocks = min(-(-used // levels), samples if pairing == "local" else samples // levels)
-    return Plan(chosen, sources, blocks, levels, wanted)
+    return SamplingPlan(chosen, sources, blocks, levels, wanted)

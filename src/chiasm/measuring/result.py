@@ -1,7 +1,8 @@
-"""What was measured of one layer: indices of every unit, their errors, and summaries."""
+"""The measurement of one layer: indices of every unit, their errors, and summaries."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, final
 
@@ -9,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError, unknown
+from chiasm.measuring.mistakes import check_level
 from chiasm.measuring.variance.components import Components, Effects
 from chiasm.measuring.variance.contrasts import Array, pairs_of
 from chiasm.measuring.variance.indices import ATANH, LOG, LOGIT, PART, UnitIndex, dead_units, ratio, rsv
@@ -23,15 +25,15 @@ class LayerMeasurement:
     """Indices of the units of one layer, as numpy float64 arrays; (units,) stands for one number a unit.
 
     Every index is a ratio of unbiased components, clipped to its range only after the ratio; standard errors and
-    intervals come from the unclipped ratios. Dead units are NaN in every index and stand in `dead`.
+    intervals come from the unclipped ratios. Dead units are NaN in every index and marked in `dead`.
 
     Attributes:
         name: the layer's name.
         sources: the names of the sources, in the order of the components.
         components: with units of shape (units,).
-        shape: what the units are places of, (channels, *positions); by default (units,).
+        shape: the axes of the units, (channels, *positions); by default (units,).
         ratios: (anchors, units) RSV by pair of anchors, where it was asked for; see `per_anchor_rsv`.
-        size: (units,) how large the numbers are that a unit is made of, before they are pooled.
+        size: (units,) the mean size of a unit's numbers before they are pooled.
         dead: (units,) bool: variance below 1e-6 of the median variance of the layer's units that vary at all, or a
             spread that is no more than float32's rounding of numbers of this size.
 
@@ -114,11 +116,11 @@ class LayerMeasurement:
     def shapley(self) -> Array:
         """Return (sources, units) in [0, 1], adding to 1 over sources: Shapley effects.
 
-        Each source's fair part of the variance, with what several sources make together divided evenly among them
+        Each source's part of the variance, with the part that needs several sources divided evenly among them
         (Owen 2014); exact from the variances of all subsets.
 
         Raises:
-            ChiasmError: more than five sources, whose subsets a measurement does not tell apart.
+            ChiasmError: more than five sources, whose subsets a measurement does not separate.
         """
         return self.value("shapley")
 
@@ -129,8 +131,8 @@ class LayerMeasurement:
     def per_anchor_rsv(self) -> Array:
         """Return (anchors, units) in [-1, 1]: one ratio for each pair (a_k, b_k), as the paper pools them; +1: first.
 
-        NaN where the unit varies with neither source at that pair; how many is `np.isnan(...).sum()`, and `summary`
-        says it. Its histogram over anchors and units, with the sign turned, is the paper's figure.
+        NaN where the unit varies with neither source at that pair; `summary` says how
+        many are. Its histogram over anchors and units, with the sign turned, is the paper's figure.
 
         Raises:
             ChiasmError: not measured with pooling="per_anchor".
@@ -189,11 +191,11 @@ class LayerMeasurement:
         groups, values = np.unique(spread[live], return_inverse=True)[1], x[live]
         count = np.bincount(groups)
         means = np.bincount(groups, values) / np.maximum(count, 1)
-        within, whole = ((values - means[groups]) ** 2).sum(), ((values - values.mean()) ** 2).sum()
+        within, total = ((values - means[groups]) ** 2).sum(), ((values - values.mean()) ** 2).sum()
         freedom = len(values) - len(count)
-        if freedom < 1 or whole == 0:
+        if freedom < 1 or total == 0:
             return float("nan")
-        return float(1 - (within / freedom) / (whole / (len(values) - 1)))
+        return float(1 - (within / freedom) / (total / (len(values) - 1)))
 
     def value(self, quantity: str, **options: Any) -> Array:
         """Return any quantity by name: `value("rsv", i="left", j="right")` is `rsv("left", "right")`.
@@ -237,15 +239,14 @@ class LayerMeasurement:
             options: as in `value`.
 
         Returns:
-            (2, *the quantity's shape): low and high; NaN for dead units; the whole range where the error is unknown.
+            (2, *the quantity's shape): low and high; NaN for dead units; the complete range where the error is unknown.
 
         Raises:
             ChiasmError: an unknown quantity or source, a level outside (0, 1), or too few anchors for two blocks.
         """
         from scipy.special import stdtrit
 
-        if not 0 < level < 1:
-            raise ChiasmError(f"level = {level} is not a probability between 0 and 1; 0.95 is usual")
+        check_level(level)
         q = self._index(quantity, **options)
         value = q.raw(self.effects)
         error, freedom = self._spread(q)
@@ -253,6 +254,12 @@ class LayerMeasurement:
         low, high = (np.full_like(value, end) for end in q.range)
         unsure = np.isnan(error) & ~np.isnan(value)
         return self._masked(np.clip(np.where(unsure, np.stack([low, high]), ends), *q.range), q)
+
+    def interval_if_known(self, quantity: str, **options: Any) -> Array:
+        """Return the interval of 95 %, (2, *the quantity's shape); NaN where there are too few anchors for one."""
+        if len(self.components.counts) < 2:
+            return np.full((2, *np.shape(self.value(quantity, **options))), np.nan)
+        return self.interval(quantity, **options)
 
     def error_of_most(self) -> float:
         """Return the standard error of RSV that nine in ten live units do not exceed; NaN where none is known.
@@ -268,24 +275,24 @@ class LayerMeasurement:
         return float(np.quantile(known, 0.9)) if known.size else float("nan")
 
     def summary(self) -> str:
-        """Return the layer in one sentence; the axis is said in words."""
-        told = f"{self.name or 'output'}: {len(self)} units, {int(self.dead.sum())} dead"
+        """Return the layer in one sentence; it says in words what the ends of RSV mean."""
+        text = f"{self.name or 'output'}: {len(self)} units, {int(self.dead.sum())} dead"
         if self.dead.all():
-            return told
+            return text
         if len(self.sources) == 2:
             i, j = self.sources
-            told += (
+            text += (
                 f"; RSV {self.mean_rsv():+.2f}{self._plus_minus('mean_rsv')} (+1: {i} only, -1: {j} only), "
                 f"{self.beyond(0.5):.0%} beyond +0.5, {self.beyond(-0.5):.0%} beyond -0.5"
             )
         else:
             shares = zip(self.sources, self.mean_share(), strict=True)
-            told += "; shares of total effects " + ", ".join(f"{source} {share:.2f}" for source, share in shares)
-        told += f"; synergy {self.mean_synergy():.2f}{self._plus_minus('mean_synergy')}"
+            text += "; shares of total effects " + ", ".join(f"{source} {share:.2f}" for source, share in shares)
+        text += f"; synergy {self.mean_synergy():.2f}{self._plus_minus('mean_synergy')}"
         if self.ratios is not None:
             undefined = int(np.isnan(self.ratios).sum())
-            told += f"; {undefined} of {self.ratios.size} per-anchor ratios undefined"
-        return told
+            text += f"; {undefined} of {self.ratios.size} per-anchor ratios undefined"
+        return text
 
     def pairs(self) -> list[tuple[str, str]]:
         """Return the pairs of sources, each once, in their order."""
@@ -353,9 +360,14 @@ class LayerMeasurement:
     def _spread(self, q: UnitIndex) -> tuple[Array, int]:
         if len(self.components.counts) < 2:
             raise ChiasmError(
-                "one block of anchors alone tells no error; measure more anchors, or smaller blocks of them"
+                "one block of anchors alone gives no standard error; measure more anchors, or smaller blocks of them"
             )
         return self.components.spread(q.raw)
 
     def _masked(self, x: Array, q: UnitIndex) -> Array:
         return np.asarray(np.where(self.dead, np.nan, x) if q.of_units else x, dtype=np.float64)
+
+
+def largest_error(layers: Mapping[str, LayerMeasurement]) -> float:
+    """Return the largest `LayerMeasurement.error_of_most` of some layers; NaN without any."""
+    return max((layer.error_of_most() for layer in layers.values()), default=float("nan"))

@@ -1,4 +1,4 @@
-"""Fisher information: how much the parameters of each part of a model matter to what it says."""
+"""Fisher information: how much the parameters of each part of a model matter to its output."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from torch.func import functional_call
 from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.information.gradients import Labels, members_of, traces, within
 from chiasm.measuring.instrument.untouched import untouched
-from chiasm.measuring.passes import home
-from chiasm.measuring.sampling.samples import Samples, check, take
+from chiasm.measuring.mistakes import check_level, check_model, check_whole_number
+from chiasm.measuring.passes import placement
+from chiasm.measuring.sampling.samples import Samples, check, draw_samples, take
 from chiasm.networks import FusionNetwork
 from chiasm.networks.calling import Forward, forward_of, unwrapped
-from chiasm.randomness import generator
 
 
 class Ratio(NamedTuple):
@@ -67,7 +67,7 @@ class Fisher:
 
     @property
     def samples(self) -> int:
-        """How many samples were shown."""
+        """The number of samples that were evaluated."""
         return int(self.norms.shape[1])
 
     @property
@@ -89,12 +89,11 @@ class Fisher:
         """Return the trace of part i over that of part j, 0 or more, and an interval; "left" means "pathways.left" too.
 
         Student's t on the scale of the logarithm, by the delta method on each sample's pair of squared norms, so that
-        what makes a sample matter to both parts drops out. It covers the draw of samples; networks (seeds) vary on top
+        what makes a sample matter to both parts cancels. It covers the draw of samples; networks (seeds) vary on top
         of that. It is too short where few samples carry the traces: on a trained network 95 % covered 95 % with exact
-        labels and 92 % with one sampled for each. A ChiasmError tells an unknown part, or a level outside (0, 1).
+        labels and 92 % with one sampled for each. Raises a ChiasmError for an unknown part, or a level outside (0, 1).
         """
-        if not 0 < level < 1:
-            raise ChiasmError(f"level = {level} is not a probability between 0 and 1; 0.95 is usual")
+        check_level(level)
         a, b = self.norms[self._place(i)], self.norms[self._place(j)]
         top, bottom, n = float(a.mean()), float(b.mean()), self.samples
         if not (top > 0 and bottom > 0):
@@ -110,11 +109,11 @@ class Fisher:
         return pl.DataFrame({"part": self.parts, **{k: [x[part] for part in self.parts] for k, x in columns.items()}})
 
     def summary(self) -> str:
-        """Return in words what was measured, how, and what came out; a line a part, and one a pair of pathways."""
+        """Return the method and the results in words: a line for each part, and one for each pair of pathways."""
         drawn = f"{self.draws} sampled from the model for each" if self.labels == "sampled" else "all, by probability"
         lines = [f"Fisher trace, {self.samples} samples, labels {drawn}, {self.how}"]
-        for part, parameters, trace, error, one in self.frame().iter_rows():
-            lines.append(f"{part}: {trace:.4g} ± {error:.2g}, {parameters:,} parameters, {one:.2g} each")
+        for part, parameters, trace, error, mean in self.frame().iter_rows():
+            lines.append(f"{part}: {trace:.4g} ± {error:.2g}, {parameters:,} parameters, {mean:.2g} each")
         for i, j in combinations([part for part in self.parts if part.startswith("pathways.")], 2):
             value, low, high = self.ratio(i, j)
             lines.append(f"{i} / {j}: {value:.3g} (95 % interval {low:.3g} to {high:.3g})")
@@ -144,8 +143,8 @@ def fisher(
 
     E_x E_{y ~ p(y | x)} |grad log p(y | x)|^2, p the softmax of the logits. Labels come from the model: with labels of
     the data it would be the "empirical Fisher", another quantity (Kunstner, Balles and Hennig 2019). Each sample is
-    shown alone, as a batch of one, in evaluation mode. The model is left as it was found, and so is every random
-    stream. Frozen parameters count like others: the trace is of what the network computes, not of how it is trained.
+    evaluated alone, as a batch of one, in evaluation mode. The model and every random stream are restored. Frozen
+    parameters count like others: the trace is of what the network computes, not of how it is trained.
 
     Args:
         model: any classifier: logits (n, C), C >= 2, or a mapping with the head "both", or an output with `.logits`.
@@ -155,7 +154,7 @@ def fisher(
             head "both", the only one that answers), of other models each child and each parameter of their own.
         labels: "sampled" from the model, or "exact": all C by their probabilities, at C backward passes a sample.
         draws: labels sampled for each sample.
-        samples: how many are shown, drawn without replacement, in their order; None, or more than there are: all.
+        samples: how many are used, drawn without replacement, in their order; None, or more than there are: all.
         normalisation: whether parameters of normalisation layers (classes named `...Norm`, `...Norm2d`) count. They are
             parameters like others, so by default they do; the literature on pathways leaves them out.
         forward: (model, sources) -> output; by default inferred from the signature of `model.forward`.
@@ -164,44 +163,51 @@ def fisher(
             the CPU). Changes no number beyond rounding.
 
     Returns:
-        A `Fisher`. Its `how` tells whether `torch.func.vmap` took the gradients of many samples at once, checked on the
+        A `Fisher`. Its `how` says whether `torch.func.vmap` took the gradients of many samples at once, checked on the
         first sample against plain autograd, or one was taken at a time: for models that vmap cannot take (recurrent
         layers, branches on data, noise), after a failed check, and on a CPU where a sample's gradients are large.
 
     Raises:
-        ChiasmError: in one sentence, what was given and what would do.
+        ChiasmError: in one sentence, what was given and what was expected.
 
     Tested against closed forms (logits W x + b have trace E[(|x|^2 + 1) sum_c p_c (1 - p_c)]) and plain autograd.
 
     >>> net = nn.Linear(3, 2)
-    >>> _ = [nn.init.zeros_(p) for p in net.parameters()]  # p = 1/2 for both classes, whatever is shown
+    >>> _ = [nn.init.zeros_(p) for p in net.parameters()]  # p = 1/2 for both classes, whatever the input
     >>> f = fisher(net, {"x": torch.ones(4, 3)}, labels="exact")
     >>> round(f.trace["weight"], 6), round(f.trace["bias"], 6)
     (1.5, 0.5)
     """
-    if not isinstance(model, nn.Module):
-        raise ChiasmError(f"model is a {type(model).__name__}; a torch nn.Module would do")
+    check_model(model)
     if labels not in get_args(Labels):
-        raise ChiasmError(f"labels = {labels!r}; 'sampled' or 'exact' would do: they are the model's, not the data's")
-    for name, value, least in (("draws", draws, 1), ("samples", samples, 2), ("chunk", chunk, 1)):
-        if (value is not None or name == "draws") and (type(value) is not int or value < least):
-            raise ChiasmError(f"{name} = {value!r}; a whole number of {least} or more would do")
+        raise ChiasmError(f"labels = {labels!r}; expected 'sampled' or 'exact': they are the model's, not the data's")
+    check_whole_number("draws", draws, 1, optional=False)
+    check_whole_number("samples", samples, 2)
+    check_whole_number("chunk", chunk, 1)
     count, bare = check(sources, least=1), unwrapped(model)
     left_out = set() if normalisation else _of_norms(bare)
     names = [name for name, p in bare.named_parameters() if p.is_floating_point() and name not in left_out]
     if not names:
         raise ChiasmError("the model has no parameters that count" + ("" if normalisation else "; normalisation=False"))
     members = members_of(usual_parts(bare, names) if parts is None else parts, names)
-    guest = _Guest(bare, forward or forward_of(model, sources))
+    called = _Called(bare, forward or forward_of(model, sources))
     recurrent, how = any(isinstance(m, nn.RNNBase) for m in bare.modules()), list[str]()
     # cuDNN cannot differentiate recurrent layers in evaluation mode, torch's own kernels can.
     plain = torch.backends.cudnn.flags(enabled=False) if recurrent else nullcontext()
-    with torch.inference_mode(False), untouched(model, seed), plain:  # what inference mode makes knows no gradients
-        index = torch.randperm(count, generator=generator(seed, "fisher samples"))[:samples].sort().values
-        shown = {name: take(name, x, index, *home(bare)) for name, x in sources.items()}
-        held = dict(bare.named_parameters()), dict(bare.named_buffers())
+    with torch.inference_mode(False), untouched(model, seed), plain:  # tensors of inference mode have no gradients
+        index = draw_samples(count, samples, seed, "fisher samples")
+        data = {name: take(name, x, index, *placement(bare)) for name, x in sources.items()}
+        weights = dict(bare.named_parameters()), dict(bare.named_buffers())
         norms = traces(
-            guest.answer, *held, shown, members, labels=labels, draws=draws, seed=seed, chunk=chunk, tell=how.append
+            called.answer,
+            *weights,
+            data,
+            members,
+            labels=labels,
+            draws=draws,
+            seed=seed,
+            chunk=chunk,
+            report=how.append,
         )
     bad = int((~norms.isfinite()).any(0).sum())
     if bad:
@@ -211,6 +217,7 @@ def fisher(
 
 
 def usual_parts(model: nn.Module, names: Sequence[str]) -> dict[str, list[str]]:
+    """Return the default parts of a model, as prefixes of the names of its parameters."""
     if not isinstance(model, FusionNetwork):
         return {top: [top] for top in dict.fromkeys(name.split(".")[0] for name in names)}
     own = [*(f"pathways.{s}" for s in model.pathways), "fusion", "trunk", "heads.both"]
@@ -218,13 +225,13 @@ def usual_parts(model: nn.Module, names: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _of_norms(model: nn.Module) -> set[str]:
-    """Return the names of parameters that normalisation layers hold themselves, known by the names of their classes."""
+    """Return the names of the parameters of normalisation layers, recognised by the names of their classes."""
     norms = [(name, m) for name, m in model.named_modules() if re.search(r"Norm(Act)?(\dd)?$", type(m).__name__)]
     return {f"{name}.{p}".lstrip(".") for name, module in norms for p, _ in module.named_parameters(recurse=False)}
 
 
-class _Guest(nn.Module):
-    """A model as it is called, whose weights can be exchanged."""
+class _Called(nn.Module):
+    """A model with its way of being called, as one module, so that its weights can be exchanged."""
 
     def __init__(self, model: nn.Module, call: Forward) -> None:
         super().__init__()

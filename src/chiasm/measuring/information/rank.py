@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import nan
 from typing import Literal, final
 
@@ -14,14 +15,14 @@ from chiasm.errors import ChiasmError
 from chiasm.measuring.instrument.capture import Capture
 from chiasm.measuring.instrument.units import to_units
 from chiasm.measuring.instrument.untouched import untouched
-from chiasm.measuring.passes import home
-from chiasm.measuring.sampling.samples import Samples, check, take, told
+from chiasm.measuring.mistakes import check_answers, check_finite, check_model, check_whole_number, model_errors
+from chiasm.measuring.passes import placement
+from chiasm.measuring.sampling.samples import Samples, check, describe, draw_samples, take
 from chiasm.measuring.variance.indices import dead_units
 from chiasm.networks.calling import Forward, forward_of
-from chiasm.randomness import generator
 
-# What float32 cannot tell from nothing: a unit varies above this fraction of its mean, a direction counts above this
-# fraction of the strongest (singular values). Rounding is 6e-8 of a value; the rest is room for sums.
+# What float32 does not distinguish from zero: a unit varies above this fraction of its mean, a direction counts above
+# this fraction of the strongest (singular values). Rounding is 6e-8 of a value; the rest is room for sums.
 LEAST = 1e-6
 # Samples in one forward pass: what a step of training shows.
 CHUNK = 256
@@ -30,14 +31,14 @@ CHUNK = 256
 @final
 @dataclass(frozen=True, slots=True)
 class Rank:
-    """In how many directions the units of one layer vary.
+    """The number of directions in which the units of one layer vary.
 
     Attributes:
         effective_rank: in [1, units]; see `effective_rank`; NaN in a layer that does not vary.
         participation: in [1, units]; see `participation_ratio`; NaN in a layer that does not vary.
         dead: how many units have a variance below 1e-6 of the median of those that vary at all.
-        units: how many there are.
-        samples: how many were shown.
+        units: the number of units.
+        samples: the number of samples that were evaluated.
     """
 
     effective_rank: float
@@ -105,15 +106,14 @@ def rank(
 ) -> dict[str, Rank]:
     """Measure in how many directions the units of layers vary on the data as they are, sources in their true tuples.
 
-    The model is left as it was found, and so is every random stream; it is measured in evaluation mode. A layer with no
-    more units than samples costs a matrix (units, units) in float64, another its activations and a matrix (samples,
-    samples).
+    The model is measured in evaluation mode; it and every random stream are restored. A layer with no more units than
+    samples costs a matrix (units, units) in float64, another its activations and a matrix (samples, samples).
 
     Args:
         model: any module.
         sources: by name, tensors or arrays (samples, ...), or dicts and tuples of them.
         layers: names as in `model.named_modules()`, calls and parts of outputs as in `chiasm.measure`.
-        samples: how many are shown, drawn without replacement; None, or more than there are: all.
+        samples: how many are used, drawn without replacement; None, or more than there are: all.
         per: "channel" averages maps and tokens over positions, "position" makes every place a unit.
         forward: (model, sources) -> anything; by default inferred from the signature of `model.forward`.
         seed: of the draw of samples.
@@ -122,41 +122,28 @@ def rank(
         A `Rank` a layer, in the order asked for.
 
     Raises:
-        ChiasmError: in one sentence, what was given and what would do.
+        ChiasmError: in one sentence, what was given and what was expected.
 
     >>> net = nn.Sequential(nn.Linear(2, 8, bias=False))  # eight units, two directions
-    >>> found = rank(net, {"x": torch.randn(500, 2)}, ["0"])["0"]
-    >>> found.effective_rank < 2.000001, found.units
+    >>> result = rank(net, {"x": torch.randn(500, 2)}, ["0"])["0"]
+    >>> result.effective_rank < 2.000001, result.units
     (True, 8)
     """
-    if not isinstance(model, nn.Module):
-        raise ChiasmError(f"model is a {type(model).__name__}; a torch nn.Module would do")
-    if samples is not None and (type(samples) is not int or samples < 2):
-        raise ChiasmError(f"samples = {samples!r}; a whole number of 2 or more, or None, would do")
+    check_model(model)
+    check_whole_number("samples", samples, 2)
     count = check(sources, least=1)
     call = forward or forward_of(model, sources)
-    index = torch.randperm(count, generator=generator(seed, "rank samples"))[:samples].sort().values
+    index = draw_samples(count, samples, seed, "rank samples")
     capture = Capture(model, layers, lambda x: to_units(x, per).flatten(1))
     spreads = {layer: Spread(layer, len(index)) for layer in layers}
     with untouched(model, seed), capture:
-        for some in torch.split(index, CHUNK):
-            shown = {name: take(name, x, some, *home(model)) for name, x in sources.items()}
-            for layer, units in _seen(capture, call, model, shown).items():
-                spreads[layer].add(units, len(some))
+        for chunk in torch.split(index, CHUNK):
+            data = {name: take(name, x, chunk, *placement(model)) for name, x in sources.items()}
+            with model_errors(partial(describe, data)):
+                units = capture.run(partial(call, model, data))
+            for layer, x in units.items():
+                spreads[layer].add(x, len(chunk))
         return {layer: spread.result() for layer, spread in spreads.items()}
-
-
-def _seen(capture: Capture, call: Forward, model: nn.Module, shown: Mapping[str, Samples]) -> dict[str, Tensor]:
-    try:
-        return capture.run(lambda: call(model, shown))
-    except (ChiasmError, MemoryError, torch.OutOfMemoryError):
-        raise
-    except Exception as error:  # whatever a user's forward may raise
-        line = (str(error).strip().splitlines() or [""])[0]
-        raise ChiasmError(
-            f"the model raised {type(error).__name__} ({line}) when shown {told(shown)}; give the sources as the model "
-            "wants them, or forward=(model, sources) -> output"
-        ) from error
 
 
 @final
@@ -166,25 +153,19 @@ class Spread:
 
     layer: str
     samples: int
-    held: list[Tensor] = field(default_factory=list)
+    blocks: list[Tensor] = field(default_factory=list)
     shift: Tensor | None = None
     total: Tensor | None = None
     squares: Tensor | None = None
 
     def add(self, x: Tensor, samples: int) -> None:
-        """Take in units (n, units) of so many samples."""
-        if len(x) != samples:
-            raise ChiasmError(
-                f"layer '{self.layer}' gave {len(x)} answers to {samples} samples; the first axis of its output must "
-                "be the samples"
-            )
-        bad = int((~x.isfinite()).any(0).sum())
-        if bad:
-            raise ChiasmError(f"layer '{self.layer}': {bad} of {x.shape[1]} units gave NaN or infinity")
+        """Add the units (n, units) of some samples."""
+        check_answers(self.layer, len(x), samples)
+        check_finite(self.layer, x.isfinite().all(0))
         if x.device.type == "mps":  # knows no float64
             x = x.cpu()
         if x.shape[1] > self.samples:
-            self.held.append(x)
+            self.blocks.append(x)
             return
         x = x.double()
         if self.shift is None or self.total is None or self.squares is None:
@@ -196,9 +177,9 @@ class Spread:
         self.squares += x.T @ x
 
     def result(self) -> Rank:
-        """Return the rank of what was taken in."""
-        if self.held:
-            x = _centred(torch.cat(self.held))
+        """Return the rank of all samples that were added."""
+        if self.blocks:
+            x = _centred(torch.cat(self.blocks))
             variance, product = x.square().sum(0) / self.samples, x @ x.T
         else:
             assert self.shift is not None and self.total is not None and self.squares is not None  # noqa: PT018
@@ -214,14 +195,14 @@ class Spread:
 
 def _matrix(x: Tensor) -> Tensor:
     if x.dim() != 2:
-        raise ChiasmError(f"activations have the shape {tuple(x.shape)}; (samples, units) would do")
+        raise ChiasmError(f"activations have the shape {tuple(x.shape)}; expected (samples, units)")
     if not x.isfinite().all():
-        raise ChiasmError("activations hold NaN or infinity")
+        raise ChiasmError("activations contain NaN or infinity")
     return x.detach()
 
 
 def _centred(x: Tensor) -> Tensor:
-    """Return activations less their means, in float64; 0 in units that stand still but for rounding."""
+    """Return activations less their means, in float64; 0 in units that are constant up to rounding."""
     mean = x.double().mean(0)
     x = x.double() - mean
     return x * (x.square().mean(0) > (LEAST * mean).square())

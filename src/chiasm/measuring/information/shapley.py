@@ -26,7 +26,7 @@ def shapley(values: ArrayLike) -> Array:
     """Return the exact Shapley value of every source: its marginal worth, averaged over all orders of arrival.
 
     Args:
-        values: (2**n, ...) the worth of every subset, at the place whose bit j says that source j is in it: for two
+        values: (2**n, ...) the worth of every subset, at the index whose bit j says that source j is in it: for two
             sources none, the first, the second, both. Further axes (units, say) are games of their own.
 
     Returns:
@@ -82,7 +82,7 @@ def _players(v: Array) -> int:
     count = len(v) if v.ndim else 0
     if count < 1 or count & (count - 1):
         raise ChiasmError(
-            f"{count} worths were given; one for each of the 2**n subsets would do, indexed by the bits of who is in it"
+            f"{count} worths were given; expected one for each of the 2**n subsets, indexed by the bits of its members"
         )
     return count.bit_length() - 1
 
@@ -93,7 +93,7 @@ def _weights(n: int) -> Array:
     member = masks >> np.arange(n)[:, None] & 1
     size = member.sum(0)
     order = [factorial(s) * factorial(n - s - 1) / factorial(n) for s in range(n)]
-    # A source that is in takes part as the one who came last, one that is out as the one about to come.
-    came, coming = np.array([0.0, *order])[size], np.array([*order, 0.0])[size]
-    weights: Array = np.where(member == 1, came, -coming)
+    # A member counts as the last that arrived, another source as the next to arrive.
+    arrived, arriving = np.array([0.0, *order])[size], np.array([*order, 0.0])[size]
+    weights: Array = np.where(member == 1, arrived, -arriving)
     return weights

@@ -1,4 +1,4 @@
-"""Usable: what a model decodes from each subset of its sources, sample by sample."""
+"""Usable information: what a model decodes from each subset of its sources, sample by sample."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.information.shapley import Array, interaction, shapley
+from chiasm.measuring.mistakes import check_level
 
 OF = ("accuracy", "bits")
 QUANTITIES = tuple(kind + of for kind in ("", "drop_", "shapley_", "interaction_") for of in OF)
@@ -27,7 +28,7 @@ class Usable:
 
     Usable information is H(Y) minus the cross entropy, H(Y) the entropy of the labels shown: how much better the model
     guesses than their frequencies do. It is at most H(Y) and never clipped: below 0 the model is worse than those
-    frequencies, as it may well be with a stand-in that it never saw in training. From n labels of C classes H(Y) is
+    frequencies, as it may be with a stand-in that it never met in training. From n labels of C classes H(Y) is
     (C - 1) / (2 n ln 2) bits too small on average (Miller 1955): .0006 for 10,000 labels of 10 classes.
 
     Quantities: "accuracy" and "bits" with only the named sources present (none named: all), and of each of the two
@@ -58,7 +59,7 @@ class Usable:
 
     @property
     def samples(self) -> int:
-        """How many samples were shown."""
+        """The number of samples that were evaluated."""
         return len(self.correct[0])
 
     def bits(self, *present: str) -> float:
@@ -99,8 +100,7 @@ class Usable:
         ChiasmError as in `value`, or for a level outside (0, 1). At 95 % it covered 94 to 96 % of all these quantities
         (1,000 draws of 150 samples and as many of 1,000, two Gaussian sources, "zero" and "shuffle").
         """
-        if not 0 < level < 1:
-            raise ChiasmError(f"level = {level} is not a probability between 0 and 1; 0.95 is usual")
+        check_level(level)
         z, value, n = NormalDist().inv_cdf((1 + level) / 2), self.value(quantity, *sources), self.samples
         half = z * self.standard_error(quantity, *sources)
         if quantity == "accuracy":
@@ -109,15 +109,15 @@ class Usable:
         return value - half, value + half
 
     def summary(self) -> str:
-        """Return in words what was shown, what stood in for a missing source, and what came out; a line a subset."""
-        told = f"{self.samples} samples of {self.classes} classes, H(Y) = {self.entropy:.2f} bits"
-        lines = [f"{told}; a missing source is replaced by {STANDS.get(self.replaced_by, self.replaced_by)}."]
+        """Return in words the samples, what stood in for a missing source, and the result of each subset in a line."""
+        samples = f"{self.samples} samples of {self.classes} classes, H(Y) = {self.entropy:.2f} bits"
+        lines = [f"{samples}; a missing source is replaced by {STANDS.get(self.replaced_by, self.replaced_by)}."]
         for row, subset in enumerate(self.subsets):
-            (accuracy, spread), (bits, error) = self._told("accuracy", row), self._told("bits", row)
-            shown = " and ".join(subset) + (" alone" if len(subset) == 1 < len(self.sources) else "")
+            (accuracy, spread), (bits, error) = self._mean("accuracy", row), self._mean("bits", row)
+            present = " and ".join(subset) + (" alone" if len(subset) == 1 < len(self.sources) else "")
             worse = ", a worse guess than the labels' frequencies" if bits < -2 * error else ""
-            told = f"accuracy {accuracy:.3f} ± {spread:.3f}, {bits:.2f} ± {error:.2f} bits usable{worse}"
-            lines.append(f"With {shown or 'no source'}: {told}.")
+            result = f"accuracy {accuracy:.3f} ± {spread:.3f}, {bits:.2f} ± {error:.2f} bits usable{worse}"
+            lines.append(f"With {present or 'no source'}: {result}.")
         for of in OF if self._complete else ():
             worth = ", ".join(f"{name} {x:+.3f}" for name, x in self.shapley(of).items())
             lines.append(f"Shapley values of {of}: {worth}.")
@@ -129,24 +129,24 @@ class Usable:
         Columns: quantity; sources as it names them, joined by " + " ("none": no source); value; standard_error. Shapley
         values and interactions are there where every subset was measured.
         """
-        rows = [(of, subset, *self._told(of, row)) for of in OF for row, subset in enumerate(self.subsets)]
+        rows = [(of, subset, *self._mean(of, row)) for of in OF for row, subset in enumerate(self.subsets)]
         kinds = [("drop_", 1), *([("shapley_", 1), ("interaction_", 2)] if self._complete else [])]
         for q, count in ((kind + of, count) for kind, count in kinds for of in OF):
             groups = combinations(self.sources, count)
             rows += [(q, group, self.value(q, *group), self.standard_error(q, *group)) for group in groups]
-        told = [(q, " + ".join(group) or "none", value, error) for q, group, value, error in rows]
-        return pl.DataFrame(told, schema=["quantity", "sources", "value", "standard_error"], orient="row")
+        named = [(q, " + ".join(group) or "none", value, error) for q, group, value, error in rows]
+        return pl.DataFrame(named, schema=["quantity", "sources", "value", "standard_error"], orient="row")
 
     @property
     def _complete(self) -> bool:
         return len(self.subsets) == 1 << len(self.sources)
 
-    def _told(self, of: str, row: int) -> tuple[float, float]:
+    def _mean(self, of: str, row: int) -> tuple[float, float]:
         x = (self.correct if of == "accuracy" else self.information)[row].astype(np.float64)
         return float(x.mean()), float(x.std(ddof=1) / sqrt(self.samples))
 
     def _each(self, quantity: str, sources: tuple[str, ...]) -> Array:
-        """Return what each sample gives to a quantity, (samples,): a weighted sum over subsets."""
+        """Return the contribution of each sample to a quantity, (samples,): a weighted sum over subsets."""
         if quantity not in QUANTITIES:
             raise unknown("quantity", quantity, QUANTITIES)
         for name in sources:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn, final
 
@@ -69,19 +69,26 @@ def addressed(model: nn.Module, layers: Sequence[str]) -> list[Address]:
     >>> [(a.name, a.call, a.part) for a in addressed(net, ["0:1.0", "1#2", ""])]
     [('0', None, '1.0'), ('1', 2, ''), ('', None, '')]
     """
-    if isinstance(layers, str):
-        raise ChiasmError(f"layers = '{layers}' is one name; give a list of names: ['{layers}']")
+    check_names(layers)
     layers = list(layers)
     if not layers:
         raise ChiasmError("layers is empty; name one or more, as model.named_modules() does ('' is the model's output)")
-    if not all(isinstance(layer, str) for layer in layers):
-        raise ChiasmError("layers are names, as model.named_modules() gives them, not the modules themselves")
     if len(set(layers)) < len(layers):
         raise ChiasmError(f"a layer is named twice: {', '.join(layers)}")
     full = dict(model.named_modules(remove_duplicate=False))
     short = _without_wrappers(full)
     known = short | full
     return [_address(layer, known) or _unknown(layer, known, [name for name in short if name]) for layer in layers]
+
+
+def check_names(layers: Any) -> None:
+    """Raise a ChiasmError for what is no list of names."""
+    if isinstance(layers, str):
+        raise ChiasmError(f"layers = '{layers}' is one name; give a list of names: ['{layers}']")
+    if not isinstance(layers, Collection):
+        raise ChiasmError(f"layers is a {type(layers).__name__}; expected a list of names")
+    if not all(isinstance(layer, str) for layer in layers):
+        raise ChiasmError("layers are names, as model.named_modules() gives them, not the modules themselves")
 
 
 def _without_wrappers(modules: Mapping[str, nn.Module]) -> dict[str, nn.Module]:

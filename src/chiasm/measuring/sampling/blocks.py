@@ -1,4 +1,4 @@
-"""Pairing: which samples of the sources stand together in a block, to be shown in combinations."""
+"""Pairing: which samples of the sources share a block, within which a design combines them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
+from chiasm.measuring.mistakes import first_line
 from chiasm.measuring.sampling.samples import Samples, each, take
 from chiasm.measuring.sampling.variants import Variant, shifts_and_noise
 from chiasm.randomness import generator
@@ -21,14 +22,14 @@ Pairing = Literal["product", "within_class", "local"]
 @final
 @dataclass(frozen=True, slots=True, eq=False)
 class Blocks:
-    """Blocks of anchors: within a block, every source has `levels` samples that may meet those of the others.
+    """Blocks of anchors: within a block, `levels` samples of every source are combined with those of the others.
 
     Attributes:
         sources: all samples by source.
         index: (blocks, levels) by source: which samples.
         seed: of the draw.
-        weights: (blocks,) how much each block counts.
-        variants: by source what makes each anchor of a block another variant of its sample; empty otherwise.
+        weights: (blocks,) the weight of each block.
+        variants: by source the function that makes each anchor of a block another variant of its sample; empty without.
         note: what was left out, in words; empty if nothing.
     """
 
@@ -51,40 +52,39 @@ class Blocks:
         self, source: str, first: int, last: int, device: torch.device | None, dtype: torch.dtype | None
     ) -> Samples:
         """Return the anchors of a source in blocks [first, last): leaves of (blocks * levels, *shape)."""
-        held = take(source, self.sources[source], self.index[source][first:last].flatten(), device, dtype)
+        anchors = take(source, self.sources[source], self.index[source][first:last].flatten(), device, dtype)
         if source not in self.variants:
-            return held
+            return anchors
 
         def varied(x: Any) -> Tensor:
             # A generator a block, so that how many blocks are drawn at once changes nothing.
             parts = []
-            for n, some in enumerate(torch.split(x, self.levels)):
+            for n, block in enumerate(torch.split(x, self.levels)):
                 try:
-                    made = self.variants[source](some, generator(self.seed, f"variant {source}", step=first + n))
+                    variants = self.variants[source](block, generator(self.seed, f"variant {source}", step=first + n))
                 except ChiasmError:
                     raise
                 except Exception as error:  # whatever a user's function may raise
-                    line = (str(error).strip().splitlines() or [""])[0]
                     raise ChiasmError(
-                        f"the variant function of source '{source}' raised {type(error).__name__} ({line}); it is "
-                        "called with (samples, generator) and must return one variant a sample"
+                        f"the variant function of source '{source}' raised {first_line(error)}; it is called with "
+                        "(samples, generator) and must return one variant a sample"
                     ) from error
-                if not isinstance(made, Tensor) or made.shape != some.shape:
-                    told = tuple(made.shape) if isinstance(made, Tensor) else f"a {type(made).__name__}"
+                if not isinstance(variants, Tensor) or variants.shape != block.shape:
+                    given = tuple(variants.shape) if isinstance(variants, Tensor) else f"a {type(variants).__name__}"
                     raise ChiasmError(
-                        f"the variant function of source '{source}' made {told} of {tuple(some.shape)}; it must "
+                        f"the variant function of source '{source}' made {given} of {tuple(block.shape)}; it must "
                         "return one variant a sample, a tensor of the same shape"
                     )
-                parts.append(made.to(x.dtype))
+                parts.append(variants.to(x.dtype))
             return torch.cat(parts)
 
-        return each(held, varied)
+        return each(anchors, varied)
 
 
 def product(sources: Mapping[str, Samples], samples: int, blocks: int, levels: int, seed: int) -> Blocks:
     """Draw each source from all its samples, without replacement and independently of the other sources.
 
-    A source's draw depends on the seed and its name alone, so that the order of the sources changes nothing but signs.
+    A source's draw depends on the seed and its name alone, so that the order of the sources changes only signs.
     """
     index = {
         name: torch.randperm(samples, generator=generator(seed, f"anchors {name}"))[: blocks * levels].view(blocks, -1)
@@ -94,10 +94,10 @@ def product(sources: Mapping[str, Samples], samples: int, blocks: int, levels: i
 
 
 def within_class(sources: Mapping[str, Samples], target: Tensor, wanted: int, levels: int, seed: int) -> Blocks:
-    """Draw as `product` does, but all of a block from one class: what is measured is the variance within classes.
+    """Draw as `product` does, but each block from one class: what is measured is the variance within classes.
 
-    Closer to the data than `product` where sources share a class; what classes differ in is taken out. Blocks are
-    weighed so that each class counts by its share of the samples, whatever is left over by whole blocks of it.
+    Closer to the data than `product` where sources share a class; differences between classes do not count. Blocks are
+    weighted so that each class counts by its share of the samples, whatever its complete blocks leave over.
 
     Args:
         sources: all samples.
@@ -117,14 +117,14 @@ def within_class(sources: Mapping[str, Samples], target: Tensor, wanted: int, le
     levels = min(levels, *(len(m) for m in enough))
     own: dict[str, list[Tensor]] = {name: [] for name in sources}
     weights = []
-    for c, some in enumerate(enough):
-        whole = len(some) // levels * levels
-        weights.append(torch.full((whole // levels,), len(some) / (whole // levels)))
+    for c, of_class in enumerate(enough):
+        complete = len(of_class) // levels
+        weights.append(torch.full((complete,), len(of_class) / complete))
         for name in sources:
-            order = torch.randperm(len(some), generator=generator(seed, f"anchors {name}", epoch=c))[:whole]
-            own[name].append(torch.from_numpy(some)[order].view(-1, levels))
-    found = sum(len(part) for part in next(iter(own.values())))
-    chosen = torch.randperm(found, generator=generator(seed, "blocks"))[: -(-wanted // levels)]
+            order = torch.randperm(len(of_class), generator=generator(seed, f"anchors {name}", epoch=c))
+            own[name].append(torch.from_numpy(of_class)[order[: complete * levels]].view(-1, levels))
+    blocks = sum(map(len, weights))
+    chosen = torch.randperm(blocks, generator=generator(seed, "blocks"))[: -(-wanted // levels)]
     weight = torch.cat(weights)[chosen]
     lone = len(members) - len(enough)
     note = f"{lone} class{'es' * (lone > 1)} of one sample left out" if lone else ""
@@ -140,7 +140,7 @@ def local(
     seed: int,
     variant: Variant | Mapping[str, Variant] | None,
 ) -> Blocks:
-    """Draw true tuples of the data, and around each make variants of every source: sensitivity to what keeps the label.
+    """Draw tuples of the data, and variants of each source around them: the sensitivity to what keeps the label.
 
     Raises:
         ChiasmError: a mapping of variant functions that lacks a source.

@@ -1,4 +1,4 @@
-"""Dependence: whether sources come together in the data, so that pairing them at random leaves the data."""
+"""Dependence: whether sources depend on each other in the data, so that pairing them at random leaves the data."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
+from chiasm.measuring.mistakes import check_whole_number
+from chiasm.measuring.sampling.samples import same_length
 from chiasm.randomness import generator
 
 # The centring divides by n - 2 and n - 1 and leaves n (n - 3) / 2 free numbers: none with three samples.
@@ -43,7 +45,7 @@ TIE = 1e-12
 @final
 @dataclass(frozen=True, slots=True)
 class Dependence:
-    """What a test of independence of two sources found.
+    """The result of a test of independence of two sources.
 
     Attributes:
         first: a source.
@@ -69,7 +71,7 @@ class Dependence:
         return self.p <= SURE and self.correlation >= FAR
 
     def sentence(self) -> str:
-        """Say in one sentence what was found and, where it is far, which pairing stays closer.
+        """Return the result in one sentence and, where it is far, which pairing stays closer.
 
         >>> Dependence("left", "right", 0.002, 0.3, 500).sentence()
         'sources left and right show no dependence (squared distance correlation 0.002, p = 0.3, 500 samples)'
@@ -77,15 +79,15 @@ class Dependence:
         pair = f"sources {self.first} and {self.second}"
         if math.isnan(self.correlation):
             return f"{pair}: {self.samples} samples are too few to tell whether they depend on each other"
-        found = f"squared distance correlation {self.correlation:.2g}, p = {self.p:.2g}, {self.samples} samples"
+        numbers = f"squared distance correlation {self.correlation:.2g}, p = {self.p:.2g}, {self.samples} samples"
         if self.far:
             return (
-                f"{pair} depend on each other ({found}): product pairing shows pairs unlike the data; "
+                f"{pair} depend on each other ({numbers}): product pairing shows pairs unlike the data; "
                 f"pairing='within_class' or 'local' stays closer"
             )
         if self.p <= SURE:
-            return f"{pair} depend on each other too little to matter ({found})"
-        return f"{pair} show no dependence ({found})"
+            return f"{pair} depend on each other too little to matter ({numbers})"
+        return f"{pair} show no dependence ({numbers})"
 
 
 def dependence(
@@ -125,9 +127,8 @@ def dependence(
     >>> [(d.first, d.second, d.far, d.p) for d in dependence({"left": x, "right": x**2})]
     [('left', 'right', True, 0.005)]
     """
-    for name, count in (("samples", samples), ("permutations", permutations)):
-        if not isinstance(count, int) or count < 1:
-            raise ChiasmError(f"{name} = {count!r}; give a whole number of 1 or more")
+    check_whole_number("samples", samples, 1, optional=False)
+    check_whole_number("permutations", permutations, 1, optional=False)
     n = _in_step(sources)
     index = torch.randperm(n, generator=generator(seed, "dependence"))[:samples]
     n = len(index)
@@ -137,7 +138,7 @@ def dependence(
     centred = {name: _centred(name, x.detach().index_select(0, index.to(x.device))) for name, x in sources.items()}
     stream = generator(seed, "dependence permutations")
     orders = [torch.randperm(n, generator=stream) for _ in range(permutations)]
-    found = []
+    results = []
     for first, second in pairs:
         # By name, so that the order of the sources changes no number.
         a, b = (centred[name].flatten() for name in sorted((first, second)))
@@ -145,8 +146,8 @@ def dependence(
         # One flat index a permutation: 2.5 times faster than b[order][:, order] at 500 samples.
         permuted = torch.stack([a @ b.index_select(0, (n * order[:, None] + order).flatten()) for order in orders])
         reached = int((permuted >= correlation - TIE).sum())
-        found.append(Dependence(first, second, correlation, (1 + reached) / (1 + permutations), n))
-    return tuple(found)
+        results.append(Dependence(first, second, correlation, (1 + reached) / (1 + permutations), n))
+    return tuple(results)
 
 
 def distance_correlation(x: Tensor, y: Tensor) -> float:
@@ -183,11 +184,7 @@ def _in_step(sources: Mapping[str, Tensor]) -> int:
         if not isinstance(x, Tensor) or x.ndim == 0 or x.is_complex():
             given = f"of {x.ndim} axes and type {x.dtype}" if isinstance(x, Tensor) else f"a {type(x).__name__}"
             raise ChiasmError(f"source '{name}' is {given}; give a torch tensor of real numbers, samples first")
-    lengths = {name: len(x) for name, x in sources.items()}
-    if len(set(lengths.values())) > 1:
-        told = ", ".join(f"{name} {n}" for name, n in lengths.items())
-        raise ChiasmError(f"sources must have the same number of samples; given: {told}")
-    return next(iter(lengths.values()), 0)
+    return same_length({name: len(x) for name, x in sources.items()})
 
 
 def _distances(name: str, x: Tensor) -> Tensor:
@@ -203,12 +200,12 @@ def _distances(name: str, x: Tensor) -> Tensor:
         raise ChiasmError(f"source '{name}' holds NaN, infinity or numbers too large to square; remove those samples")
     norms = gram.diagonal()
     squares = norms[:, None] + norms
-    apart = squares - gram - gram.T
-    return torch.where(apart > SAME * squares, apart, 0.0).sqrt().fill_diagonal_(0.0)
+    differences = squares - gram - gram.T
+    return torch.where(differences > SAME * squares, differences, 0.0).sqrt().fill_diagonal_(0.0)
 
 
 def _centred(name: str, x: Tensor) -> Tensor:
-    """Return the U-centred distances (n, n) with norm 1, or zero if there is nothing left after centring."""
+    """Return the U-centred distances (n, n) with norm 1, or zero if nothing is left after centring."""
     distances = _distances(name, x)
     n = len(distances)
     sums = distances.sum(1)
