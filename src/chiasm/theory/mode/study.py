@@ -12,6 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError
+from chiasm.theory.arguments import check_fields
 from chiasm.theory.mode.descent import ModeDescent, mode_descent
 from chiasm.theory.mode.examples import TASKS
 from chiasm.theory.mode.modes import Modes, half_rise, modes
@@ -70,7 +71,7 @@ class LinearModes(
     large_steps: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 0.9, 0.95, 1.05, 1.1, 1.2)
 
     def run(self, progress: Callable[[float], None] | None = None) -> ModesResult:
-        """Return what the study finds; `progress` hears the share done, in [0, 1].
+        """Run the study; `progress` is called with the share done, in [0, 1].
 
         Raises:
             ChiasmError: for a setting that cannot be.
@@ -79,17 +80,13 @@ class LinearModes(
         what.columns(self.watched)
         if self.watched == self.removed:
             raise ChiasmError(f"watched and removed are both source '{self.removed}'; watch another one")
-        for name, given, least in (("points", self.points, 2), ("windows", self.windows, 2), ("depth", self.depth, 2)):
-            if given < least:
-                raise ChiasmError(f"{name} is {given}; it must be {least} or more")
+        check_fields(self, "points windows depth", least=2)
+        check_fields(self, "depths", least=1)
+        check_fields(self, "end", above=0)
+        check_fields(self, "span", least=LEAST)
+        check_fields(self, "large_steps", above=0, empty=True)
         if not 1 <= self.output <= what.matrix.shape[0]:
-            raise ChiasmError(f"output is {self.output}; it must be one of 1 to {what.matrix.shape[0]}")
-        if not (self.end > 0 and self.span >= LEAST and np.isfinite([self.end, self.span]).all()):
-            raise ChiasmError(f"end is {self.end} and span {self.span}; give finite ones, above 0 and from {LEAST}")
-        if not all(np.isfinite(share) and share > 0 for share in self.large_steps):
-            raise ChiasmError(f"large_steps is {list(self.large_steps)}; give finite shares above 0, or none")
-        if not self.depths:
-            raise ChiasmError("depths is empty; give the depth of one plane at least, such as depths = [1, 2]")
+            raise ChiasmError(f"output = {self.output}; expected one of 1 to {what.matrix.shape[0]}")
         without = what.without(self.removed)
         if not without.matrix.any():
             raise ChiasmError(f"without source '{self.removed}' there is nothing to learn; remove another one")
@@ -137,7 +134,7 @@ class LinearModes(
 
 @dataclass(frozen=True)
 class ModesResult:
-    """What the study found.
+    """Result of the study.
 
     Attributes:
         settings: of the study.
@@ -177,15 +174,15 @@ class ModesResult:
             )
         ]
         curves = [
-            made.frame().select(pl.lit(name).alias("task"), pl.all())
-            for name, made in (("whole", self.whole), ("without", self.without))
+            learned.frame().select(pl.lit(name).alias("task"), pl.all())
+            for name, learned in (("whole", self.whole), ("without", self.without))
         ]
         lengths = [
             pl.DataFrame({"depth": [one.depth] * len(one.steps), "step": one.steps, "gap": one.gap, "left": one.left})
             for one in self.steps
         ]
-        made = {"results": pl.concat(planes), "modes": pl.concat(rises), "weights": pl.concat(curves)}
-        return made | ({"steps": pl.concat(lengths)} if lengths else {})
+        tables = {"results": pl.concat(planes), "modes": pl.concat(rises), "weights": pl.concat(curves)}
+        return tables | ({"steps": pl.concat(lengths)} if lengths else {})
 
     @property
     def change(self) -> Floats:

@@ -34,8 +34,7 @@ def drive(p: Floats, depth: Ints, gap: float) -> Floats:
     >>> drive(np.array([2.0]), np.array([3]), 0.0)
     array([4.])
     """
-    made: Floats = _root(p, gap) ** (depth - 1)
-    return made
+    return np.asarray(_root(p, gap) ** (depth - 1))
 
 
 def output(p: Floats, depth: Ints, gap: float) -> Floats:
@@ -57,8 +56,8 @@ def slope(p: Floats, depth: Ints, gap: float) -> Floats:
     """
     square = gap + p * p
     with np.errstate(divide="ignore", invalid="ignore"):
-        made = square ** (depth - 2.0) * (square + (depth - 1) * p * p)
-    return np.where(depth == 1, 1.0, np.where(square == 0, 0.0, made))
+        values = square ** (depth - 2.0) * (square + (depth - 1) * p * p)
+    return np.where(depth == 1, 1.0, np.where(square == 0, 0.0, values))
 
 
 def weight(out: Floats, depth: Ints, gap: float) -> Floats:
@@ -70,8 +69,7 @@ def weight(out: Floats, depth: Ints, gap: float) -> Floats:
     array([2.])
     """
     if not gap:
-        made: Floats = np.where(depth == 1, out, np.abs(out) ** (1.0 / depth))
-        return made
+        return np.where(depth == 1, out, np.abs(out) ** (1.0 / depth))
     size = np.abs(out)
     # K is convex in p > 0, and both K and K^(1/D) lie right of the root: Newton comes down without overshooting.
     p = np.minimum(size, size ** (1.0 / depth))
@@ -112,8 +110,7 @@ def weight_after(h: Floats, depth: Ints, gap: float) -> Floats:
 
 
 def _root(p: Floats, gap: float) -> Floats:
-    made: Floats = np.sqrt(gap + p * p) if gap else np.abs(p)
-    return made
+    return np.asarray(np.sqrt(gap + p * p) if gap else np.abs(p))
 
 
 def _by_depth(each: Callable[[Floats, int], Floats], x: Floats, depth: Ints) -> Floats:
@@ -123,34 +120,31 @@ def _by_depth(each: Callable[[Floats, int], Floats], x: Floats, depth: Ints) -> 
     if np.all(depth == first):
         return each(x, first)
     x, depth = np.broadcast_arrays(x, depth)
-    made = np.empty(x.shape)
+    values = np.empty(x.shape)
     for d in np.unique(depth):
-        here = depth == d
-        made[here] = each(x[here], int(d))
-    return made
+        same = depth == d
+        values[same] = each(x[same], int(d))
+    return values
 
 
 def _lesson_balanced(p: Floats, depth: int) -> Floats:
     if depth == 1:
         return p + 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        made: Floats = np.log(p) if depth == 2 else -(p ** (2.0 - depth)) / (depth - 2)
-    return made
+        return np.asarray(np.log(p) if depth == 2 else -(p ** (2.0 - depth)) / (depth - 2))
 
 
 def _after_balanced(h: Floats, depth: int) -> Floats:
     if depth == 1:
         return h + 0.0
-    made: Floats = np.exp(h) if depth == 2 else ((2 - depth) * h) ** (1.0 / (2 - depth))
-    return made
+    return np.asarray(np.exp(h) if depth == 2 else ((2 - depth) * h) ** (1.0 / (2 - depth)))
 
 
 def _lesson_wide(p: Floats, depth: int) -> Floats:
     if depth == 1:
         return p + 0.0
     if depth == 2:
-        made: Floats = np.arcsinh(p)
-        return made
+        return np.asarray(np.arcsinh(p))
     cosine = 1 / np.sqrt(1 + p * p)
     sine = p * cosine
     odd = depth % 2
@@ -164,8 +158,7 @@ def _after_wide(h: Floats, depth: int) -> Floats:
     if depth == 1:
         return h + 0.0
     if depth == 2:
-        made: Floats = np.sinh(h)
-        return made
+        return np.asarray(np.sinh(h))
     if depth == 3:
         return np.asarray(np.tan(h))
     if depth == 4:

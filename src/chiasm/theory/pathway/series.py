@@ -26,14 +26,7 @@ MOST = 5000
 
 
 def advance(
-    weight: Floats,
-    strength: Floats,
-    depth: Ints,
-    gap: float,
-    learns: Floats,
-    speaks: Floats,
-    owner: Ints,
-    time: Floats,
+    weight: Floats, strength: Floats, depth: Ints, gap: float, learns: Floats, speaks: Floats, owner: Ints, time: Floats
 ) -> Floats:
     """Follow dp_i/dt = learns_i q_i^(D-1) (s - K_i - sum over the others of speaks_j K_j).
 
@@ -61,7 +54,7 @@ def advance(
     >>> bool(abs(p[0, 0] ** 2 - 1 / (1 + 99 * np.exp(-6))) < 1e-12)
     True
     """
-    made = np.empty((len(weight), len(time)))
+    reached = np.empty((len(weight), len(time)))
     order = np.argsort(owner, kind="stable")
     owner, time = owner[order], time[order]
     bounds = np.searchsorted(owner, np.arange(weight.shape[1] + 1))
@@ -93,10 +86,10 @@ def advance(
         place[here] = np.arange(len(here))
         column = place[owner[asked]]
         ready = time[asked] <= arrived[column]
-        found, column = asked[ready], column[ready]
-        since, fall = time[found] - now[here[column]], speed[column]
+        column = column[ready]
+        since, fall = time[asked[ready]] - now[here[column]], speed[column]
         since = np.where(fall > 0, -np.expm1(-fall * since) / np.where(fall > 0, fall, 1.0), since)
-        made[:, order[found]] = _at(coefficients[:, :, column], since)
+        reached[:, order[asked[ready]]] = _at(coefficients[:, :, column], since)
         on = np.isfinite(arrived)
         asked, state, here = asked[~ready], _at(coefficients[:, :, on], step[on]), here[on]
         now[here] = arrived[on]
@@ -106,7 +99,7 @@ def advance(
                 "a pathway that is silenced some of the time for so long cannot be followed by gradient flow; end the "
                 "deficit sooner, or take its rate as 1"
             )
-    return made
+    return reached
 
 
 def series(p: Floats, strength: Floats, depth: Ints, gap: float, learns: Floats, speaks: Floats) -> Floats:
@@ -157,8 +150,7 @@ def _tail(P: Floats, p: Floats, strength: Floats, depth: Ints, gap: float, learn
 
 def _product(left: Floats, right: Floats, first: int, k: int) -> Floats:
     """The k-th coefficient of a product of two series, from the left one's first-th coefficient on."""
-    made: Floats = np.einsum("jng,jng->ng", left[first : k + 1], right[k - first :: -1])
-    return made
+    return np.asarray(np.einsum("jng,jng->ng", left[first : k + 1], right[k - first :: -1]))
 
 
 def _step(P: Floats, gap: float) -> Floats:
@@ -168,14 +160,13 @@ def _step(P: Floats, gap: float) -> Floats:
     # A weight of 0 does not move; a coefficient of 0 sets no limit.
     with np.errstate(divide="ignore", invalid="ignore"):
         last, before = (np.where(P[k] == 0, np.inf, (size / np.abs(P[k])) ** (1 / k)) for k in (order, order - 1))
-    made: Floats = np.minimum(last, before).min(0) * (TOLERANCE ** (1 / order))
-    return made
+    return np.asarray(np.minimum(last, before).min(0) * (TOLERANCE ** (1 / order)))
 
 
 def _at(P: Floats, step: Floats) -> Floats:
     """The value of series (order + 1, n, G) at steps (G,)."""
-    made: Floats = P[-1].copy()
+    value: Floats = P[-1].copy()
     for k in range(len(P) - 2, -1, -1):
-        made *= step
-        made += P[k]
-    return made
+        value *= step
+        value += P[k]
+    return value
