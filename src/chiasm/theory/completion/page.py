@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from chiasm.intervals import difference
 from chiasm.pictures.style import INK, MUTED, SOURCES, Panel, legend
 from chiasm.pictures.words import count, listed, number_between, percent
-from chiasm.theory.charts import Sweep, chart, key, mean_between, note, sweep
 from chiasm.theory.completion.plane import CompletionPlane
 from chiasm.theory.completion.study import CompletionResult
+from chiasm.theory.pages.charts import Sweep, chart, key, mean_between, note, sweep
 
 #: What a factorisation is shown before its final task, by the name of the switch.
 BEFORE = {

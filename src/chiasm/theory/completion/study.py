@@ -6,13 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
 import numpy as np
 
 from chiasm.errors import ChiasmError
 from chiasm.theory.arguments import check_fields
 from chiasm.theory.completion.plane import CompletionDraw, CompletionPlane, complete
 from chiasm.theory.completion.task import Bools, CompletionTask, Floats, block_mask, low_rank, random_mask, thin
+from chiasm.theory.study import TheoryStudy
 
 if TYPE_CHECKING:
     import polars as pl
@@ -55,9 +55,7 @@ class CompletionResult:
         return pl.concat(tables)
 
 
-class MatrixCompletion(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="matrix-completion"
-):
+class MatrixCompletion(TheoryStudy, frozen=True, kw_only=True, tag="matrix-completion"):
     """Settings of the study; the defaults are the shipped one. Times are in steps.
 
     The loss is half the mean squared error of the entries shown, so a step of 0.4 is one of 0.2 on the mean itself.

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
 import numpy as np
 
 from chiasm.errors import ChiasmError
@@ -17,6 +16,7 @@ from chiasm.theory.fusion.network import FusionLayers
 from chiasm.theory.fusion.plane import FusionPlane, fuse
 from chiasm.theory.fusion.problem import Floats, FusionProblem
 from chiasm.theory.fusion.steps import FusionSteps, fuse_by_steps
+from chiasm.theory.study import TheoryStudy
 
 if TYPE_CHECKING:
     import polars as pl
@@ -86,9 +86,7 @@ class FusionResult:
         return pl.concat(tables)
 
 
-class LinearFusion(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="linear-fusion"
-):
+class LinearFusion(TheoryStudy, frozen=True, kw_only=True, tag="linear-fusion"):
     """Settings of the study; the defaults are the shipped one. Times are in steps.
 
     Attributes:

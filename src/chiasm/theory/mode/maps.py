@@ -13,9 +13,9 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from chiasm.pictures.style import HEIGHT, INK, MUTED, SOURCES, WIDTH, Panel, canvas, legend
-from chiasm.theory.charts import DASHED, SEQUENCE, bare, chart, key
 from chiasm.theory.mode.recovery import Recovery
 from chiasm.theory.mode.study import HOWS, ModesResult
+from chiasm.theory.pages.charts import DASHED, SEQUENCE, bare, chart, key
 
 Floats = NDArray[np.float64]
 

@@ -22,10 +22,10 @@ from chiasm.pictures.style import (
     legend,
 )
 from chiasm.pictures.words import number
-from chiasm.theory.charts import DASHED, DOTTED, SEQUENCE, chart, key, log_axes, of_depth
 from chiasm.theory.mode.findings import WORDS, findings
 from chiasm.theory.mode.maps import left, maps, permanence
 from chiasm.theory.mode.study import ModesResult
+from chiasm.theory.pages.charts import DASHED, DOTTED, SEQUENCE, chart, key, log_axes, of_depth
 
 __all__ = ["findings", "panels"]
 

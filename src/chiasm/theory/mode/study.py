@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from chiasm.theory.mode.modes import Modes, half_rise, modes
 from chiasm.theory.mode.recovery import Recovery, recovery
 from chiasm.theory.mode.task import LinearTask, task
 from chiasm.theory.mode.windows import How
+from chiasm.theory.study import TheoryStudy
 
 Floats = NDArray[np.float64]
 #: The smallest side of a plane; on a smaller one windows lie closer together than figures can tell.
@@ -30,9 +30,7 @@ SETTLED = 200
 HOWS: tuple[How, ...] = ("silence", "unrelated")
 
 
-class LinearModes(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="linear-modes"
-):
+class LinearModes(TheoryStudy, frozen=True, kw_only=True, tag="linear-modes"):
     """Settings of the study.
 
     Times are in units of 1 / learning rate. Outputs and sources count from 1, as their numbers in the figures do.

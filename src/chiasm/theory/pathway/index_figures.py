@@ -27,7 +27,7 @@ from chiasm.pictures.style import (
     legend,
 )
 from chiasm.pictures.words import number
-from chiasm.theory.charts import DASHED, DOTTED, SEQUENCE, bare, chart, key
+from chiasm.theory.pages.charts import DASHED, DOTTED, SEQUENCE, bare, chart, key
 from chiasm.theory.pathway.allocation import settle_after
 from chiasm.theory.pathway.coordinates import Floats
 from chiasm.theory.pathway.deficit import KINDS, Kind

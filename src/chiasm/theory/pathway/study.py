@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import msgspec
 import numpy as np
 import torch
 
@@ -31,6 +30,7 @@ from chiasm.theory.pathway.result import (
     Portrait,
 )
 from chiasm.theory.pathway.window import PathwayWindow, pathway_window
+from chiasm.theory.study import TheoryStudy
 
 #: Steps at which matrices are tried; they cost a thousand times what the equations do.
 MATRIX_STEPS = 5
@@ -38,9 +38,7 @@ MATRIX_STEPS = 5
 BEYOND = 1.15
 
 
-class LinearPathways(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="linear-pathways"
-):
+class LinearPathways(TheoryStudy, frozen=True, kw_only=True, tag="linear-pathways"):
     """Settings of the study. Two pathways, of which the second is impaired; windows are [onset, onset + length).
 
     Attributes:

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from chiasm.pictures.style import BLUE, HEIGHT, INK, MUTED, SOURCES, VERMILLION, Panel, legend
 from chiasm.pictures.words import number
-from chiasm.theory.charts import chart, key, note
+from chiasm.theory.pages.charts import chart, key, note
 from chiasm.theory.pathway.coordinates import Floats
 from chiasm.theory.pathway.index_figures import ROW
 from chiasm.theory.pathway.result import PathwaysResult
