@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from chiasm.cli import main
+from chiasm.registry import load_plugin
 from chiasm.study.theories import load_theory, shipped_theories
 
 
@@ -29,6 +32,42 @@ def test_every_shipped_study_of_theory_can_be_read() -> None:
         kind, question, _ = load_theory(name)
         assert kind == name
         assert question.endswith("?")
+
+
+def test_importing_the_theories_draws_nothing() -> None:
+    code = "import sys, chiasm.study.theories as t; list(t.THEORIES); print('matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_theory_is_found_by_its_tag_and_draws_its_own_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chiasm.registry._PLUGINS", {})
+    (tmp_path / "powers.py").write_text(
+        "import sys\n"
+        "import polars as pl\n"
+        "from chiasm.theory.study import TheoryStudy\n"
+        "class Result(pl.DataFrame):\n"
+        "    def frame(self):\n"
+        "        return pl.DataFrame(self)\n"
+        "class Powers(TheoryStudy, frozen=True, kw_only=True, tag='powers'):\n"
+        "    most: int = 3\n"
+        "    def run(self, progress=None):\n"
+        "        return Result({'power': [2**k for k in range(self.most)]})\n"
+        "    def page(self):\n"
+        "        return sys.modules[__name__]\n"
+        "def findings(result):\n"
+        "    return [f'The largest is {result[\"power\"].max()}.']\n"
+        "def panels(result):\n"
+        "    return []\n"
+    )
+    load_plugin(str(tmp_path / "powers.py"))
+    (tmp_path / "mine.toml").write_text('kind = "powers"\nquestion = "How large?"\nmost = 5\n')
+    code, said = chiasm("theory", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "out"))
+    assert code == 0, said
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "The largest is 16." in page
+    assert "How large?" in page
+    assert pl.read_parquet(tmp_path / "out" / "results.parquet")["power"].to_list() == [1, 2, 4, 8, 16]
 
 
 def test_a_page_its_figures_and_its_tables(tmp_path: Path) -> None:

@@ -21,17 +21,11 @@ COLUMNS = ("arm", "run", "seed", "onset", "duration", "epoch", "final", "layer",
 
 @dataclass(frozen=True)
 class Comparison:
-    """A study's numbers, and the theory's.
+    """A study's numbers, and the theory's."""
 
-    Attributes:
-        results: as measured.
-        steps: by the theory of gradient descent with the study's learning rate.
-        flow: by the theory of gradient flow; of what the probe measures, only the ends of the runs.
-    """
-
-    results: Results
-    steps: Expected
-    flow: Expected
+    results: Results  # as measured
+    steps: Expected  # by the theory of gradient descent with the study's learning rate
+    flow: Expected  # by the theory of gradient flow; of what the probe measures, only the ends of the runs
 
     def table(self, theory: TrainingTheory = "steps") -> pl.DataFrame:
         """Return measured and predicted numbers; `prediction_table` says what the columns are."""

@@ -61,17 +61,13 @@ SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Expected:
-    """What the theory says of a study.
+    """What the theory says of a study."""
 
-    Attributes:
-        table: a row per run, epoch, layer or source ("" where none applies), and quantity, with the predicted value.
-        rsv: RSV of every output at the end of each run, by the name of the run, (outputs,).
-        left: by the name of each run of which the theory says nothing, why.
-    """
-
+    # a row per run, epoch, layer or source ("" where none applies), and quantity, with the predicted value
     table: pl.DataFrame
+    # RSV of every output at the end of each run, by the name of the run, (outputs,)
     rsv: Mapping[str, NDArray[np.float32]]
-    left: Mapping[str, str]
+    left: Mapping[str, str]  # by the name of each run of which the theory says nothing, why
 
 
 def expect(results: Results, theory: TrainingTheory = "steps", ends: bool = False) -> Expected:

@@ -142,7 +142,7 @@ def _values(result: CompletionResult, plane: CompletionPlane, at: tuple[int, int
             control = (at[0], asked.durations.index(0), at[2])
             axes.plot(plane.times + release, plane.values_path[control][:, r], color=colour, lw=1.0, ls=(0, (4, 3)))
     end = release + asked.after
-    truth = np.linalg.svd(result.draws[at[2]].final.truth, compute_uv=False)[: asked.top]
+    truth = result.truth_values(at[2])
     truth = truth[truth > 1e-9 * truth[0]]
     axes.plot([end * 1.02] * len(truth), truth, "<", color=INK, ms=5, clip_on=False)
     _mark_switch(axes, release)

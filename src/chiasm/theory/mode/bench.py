@@ -23,17 +23,11 @@ EXPONENTS = 16.0
 
 @dataclass(frozen=True)
 class Bench:
-    """Networks of one depth on the blocks that a source is part of.
+    """Networks of one depth on the blocks that a source is part of."""
 
-    Attributes:
-        learners: one for each block.
-        own: (inputs,) whether a column belongs to the source.
-        within: the error at which a network has learned.
-    """
-
-    learners: list[Learner]
-    own: NDArray[np.bool_]
-    within: float
+    learners: list[Learner]  # one for each block
+    own: NDArray[np.bool_]  # (inputs,) whether a column belongs to the source
+    within: float  # the error at which a network has learned
 
     def finish(self, scale: float) -> Floats:
         """When the weights of all inputs, and those of the other sources, are learned that lost nothing: (2,)."""

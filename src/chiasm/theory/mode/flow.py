@@ -44,19 +44,12 @@ ERROR = np.array([71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 /
 
 @dataclass(frozen=True)
 class FlowState:
-    """A stack of balanced networks of one depth and size.
+    """A stack of balanced networks of one depth and size."""
 
-    Attributes:
-        flat: (cells, numbers) all factors of a cell, one after the other, W_1 first.
-        shapes: (rows, columns) of each factor.
-        unit: the least singular value of any factor at the start, the unit of errors.
-        step: the length of step to try next.
-    """
-
-    flat: Floats
-    shapes: tuple[tuple[int, int], ...]
-    unit: float
-    step: float = 0.01
+    flat: Floats  # (cells, numbers) all factors of a cell, one after the other, W_1 first
+    shapes: tuple[tuple[int, int], ...]  # (rows, columns) of each factor
+    unit: float  # the least singular value of any factor at the start, the unit of errors
+    step: float = 0.01  # the length of step to try next
 
     @property
     def factors(self) -> list[Floats]:
@@ -93,12 +86,8 @@ def product(factors: list[Floats]) -> Floats:
 def balanced(left: Floats, strengths: Floats, right: Floats, depth: int, unit: float) -> FlowState:
     """Return the balanced networks whose products are left diag(strengths) right'.
 
-    Args:
-        left: (outputs, modes), orthonormal columns.
-        strengths: (cells, modes), above 0.
-        right: (inputs, modes), orthonormal columns.
-        depth: N >= 1.
-        unit: the least strength of the product that matters.
+    left (outputs, modes) and right (inputs, modes) have orthonormal columns, strengths (cells, modes) are above 0; unit
+    is the least strength of the product that matters.
     """
     cells, modes = strengths.shape
     root = strengths ** (1 / depth)
@@ -113,14 +102,10 @@ def balanced(left: Floats, strengths: Floats, right: Floats, depth: int, unit: f
 
 
 def advance(state: FlowState, target: Floats, present: NDArray[np.bool_], length: Floats) -> FlowState:
-    """Return the networks after a while of gradient flow.
+    """Return the networks after gradient flow for a length of time (cells,), in units of 1 / learning rate.
 
-    Args:
-        state: where they are.
-        target: (cells, outputs, inputs) what is learned; 0 in the columns of an input that says nothing.
-        present: (cells, inputs) whether an input is there at all; weights from one that is silent get no gradient of
-            their own.
-        length: (cells,) how long, in units of 1 / learning rate; each cell its own.
+    target (cells, outputs, inputs) is 0 in the columns of an input that is unrelated; weights from an input that is not
+    `present` (cells, inputs) get no gradient of their own.
 
     Raises:
         ChiasmError: where rates are so high that a flow cannot be followed.

@@ -17,31 +17,16 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Learner:
-    """A network of one depth on one block.
+    """A network of one depth on one block."""
 
-    Attributes:
-        matrix: (m, n), the block's part of the task.
-        block: its rows, columns and modes.
-        depth: N >= 1.
-        how: what an input shows while it is away.
-        start: (m, n), the product at time 0; None: every mode begins at the cell's scale.
-    """
-
-    matrix: Floats
-    block: ConnectedBlock
-    depth: int
-    how: How
-    start: Floats | None = None
+    matrix: Floats  # (m, n), the block's part of the task
+    block: ConnectedBlock  # its rows, columns and modes
+    depth: int  # N >= 1
+    how: How  # what an input shows while it is away
+    start: Floats | None = None  # (m, n), the product at time 0; None: every mode begins at the cell's scale
 
     def weights(self, scale: Floats, onset: Floats, release: Floats, times: Floats) -> Floats:
-        """Return (cells, times, m, n).
-
-        Args:
-            scale: (cells,) strengths of the modes at time 0, without a start.
-            onset: (cells, n) when an input goes; infinite: never.
-            release: (cells, n) when it comes back.
-            times: (times,) rising.
-        """
+        """Return (cells, times, m, n) weights at rising times, each input away from onset to release, (cells, n)."""
         if self.depth == 1:
             return self.shallow(scale, onset, release, times)
         moved = self._moved(onset, float(times[-1]))

@@ -132,26 +132,17 @@ class LinearModes(TheoryStudy, frozen=True, kw_only=True, tag="linear-modes"):
 
 @dataclass(frozen=True)
 class ModesResult:
-    """Result of the study.
+    """Result of the study."""
 
-    Attributes:
-        settings: of the study.
-        whole: depths 1 and `settings.depth`, nothing removed: weights (2, times, outputs, inputs).
-        without: the same for the task without the source, which begins in that task's own modes, as the paper has it.
-        away: (2, 2): silent from 0 until `settings.release`, or for ever; by depth; beginning as `whole` does.
-        half: (modes,) times to half of each mode of the whole task, deep.
-        half_without: (modes,) the same without the source.
-        planes: for each way to be away, one plane of windows a depth, cells in a row.
-        steps: depths 1 and `settings.depth`: descent with large steps beside flow; empty where none were asked for.
-    """
-
-    settings: LinearModes
-    whole: Modes
+    settings: LinearModes  # of the study
+    whole: Modes  # depths 1 and `settings.depth`, nothing removed: weights (2, times, outputs, inputs)
+    # the same for the task without the source, which begins in that task's own modes, as the paper has it
     without: Modes
-    away: Modes
-    half: Floats
-    half_without: Floats
-    planes: dict[How, tuple[Recovery, ...]]
+    away: Modes  # (2, 2): silent from 0 until `settings.release`, or for ever; by depth; beginning as `whole` does
+    half: Floats  # (modes,) times to half of each mode of the whole task, deep
+    half_without: Floats  # (modes,) the same without the source
+    planes: dict[How, tuple[Recovery, ...]]  # for each way to be away, one plane of windows a depth, cells in a row
+    # depths 1 and `settings.depth`: descent with large steps beside flow; empty where none were asked for
     steps: tuple[ModeDescent, ...] = ()
 
     def frame(self) -> dict[str, pl.DataFrame]:

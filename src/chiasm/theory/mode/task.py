@@ -17,21 +17,13 @@ Sources = Mapping[str, int | slice | Sequence[int]]
 
 @dataclass(frozen=True)
 class ConnectedBlock:
-    """Outputs and inputs that are tied to each other, and to nothing else.
+    """Outputs and inputs that are tied to each other, and to nothing else."""
 
-    Attributes:
-        rows: (m,) indices of its outputs.
-        columns: (n,) indices of its inputs.
-        left: (m, modes) singular vectors of the outputs.
-        values: (modes,) singular values above 0, falling.
-        right: (n, modes) singular vectors of the inputs.
-    """
-
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
-    left: Floats
-    values: Floats
-    right: Floats
+    rows: NDArray[np.intp]  # (m,) indices of its outputs
+    columns: NDArray[np.intp]  # (n,) indices of its inputs
+    left: Floats  # (m, modes) singular vectors of the outputs
+    values: Floats  # (modes,) singular values above 0, falling
+    right: Floats  # (n, modes) singular vectors of the inputs
 
     @property
     def place(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

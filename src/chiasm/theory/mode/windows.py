@@ -22,21 +22,13 @@ DEEPEST = 10**6
 
 @dataclass(frozen=True)
 class RemovalWindows:
-    """When each input is away, and the settings of each cell.
+    """When each input is away, and the settings of each cell."""
 
-    Attributes:
-        shape: of the cells, as onsets, releases, depths and scales broadcast.
-        onset: (cells, inputs), flattened over the shape; infinite for an input that never goes.
-        release: (cells, inputs); infinite for an input that never comes back.
-        depth: (cells,) numbers of weight matrices.
-        scale: (cells,) strengths of every mode at time 0.
-    """
-
-    shape: tuple[int, ...]
-    onset: Floats
-    release: Floats
-    depth: NDArray[np.int64]
-    scale: Floats
+    shape: tuple[int, ...]  # of the cells, as onsets, releases, depths and scales broadcast
+    onset: Floats  # (cells, inputs), flattened over the shape; infinite for an input that never goes
+    release: Floats  # (cells, inputs); infinite for an input that never comes back
+    depth: NDArray[np.int64]  # (cells,) numbers of weight matrices
+    scale: Floats  # (cells,) strengths of every mode at time 0
 
 
 def windows(
@@ -46,18 +38,10 @@ def windows(
     removed: Mapping[str, tuple[ArrayLike, ArrayLike]] | None,
     end: float,
 ) -> RemovalWindows:
-    """Return the windows of every cell.
-
-    Args:
-        task: its sources are known.
-        depth: whole numbers from 1 on.
-        scale: above 0.
-        removed: onset and release of each source that goes, in units of time.
-        end: the last time that is looked at.
+    """Return the windows of every cell: onset and release of each source that is removed, checked and broadcast.
 
     Raises:
-        ChiasmError: for an unknown source, a window that is not one or lies beyond the end, a depth that is not a whole
-            number from 1 on, a scale that is not above 0, or shapes that do not broadcast.
+        ChiasmError: an unknown source, a window beyond the end, or what `modes` refuses of depth and scale.
     """
     if not isinstance(removed or {}, Mapping):
         raise ChiasmError(f"removed is {removed!r}; expected a pair (onset, release) by source")

@@ -1,15 +1,12 @@
 """Coordinates of one mode in one deep pathway: its weight, its output, and the lesson that led there.
 
-A pathway of depth D carries a mode through D layers. One of them (the first) has the weight p, the other D - 1 have
-the weight q, and q^2 - p^2 never changes under gradient flow: it is 0 from a balanced start and 1 from a wide one. So p
-alone says where the pathway is:
+A pathway of depth D carries a mode through D layers: the first has the weight p, the other D - 1 have the weight q.
+Gradient flow conserves q^2 - p^2, which is 0 from a balanced start and 1 from a wide one, so p is all there is to know:
 
     output  K = p q^(D-1)          weight  dp/dt = q^(D-1) r          r: what is still to be learned (the residual)
 
-Dividing by q^(D-1) gives dH/dt = r with H = the integral of dp / q^(D-1). H is called the *lesson* here: it grows by
-the same amount in every pathway that learns from the same residual, whatever its depth. The difference of the lessons
-of two pathways is therefore conserved while both learn: p_a - p_b at depth 1, log(p_a / p_b) at depth 2 and
-(p_b^(2-D) - p_a^(2-D)) / (D - 2) beyond, from a balanced start.
+So dH/dt = r with H = the integral of dp / q^(D-1), called the *lesson* here: it grows by the same amount in every
+pathway that learns from the same residual, and the difference of two pathways' lessons is conserved while both learn.
 """
 
 from __future__ import annotations
@@ -85,14 +82,8 @@ def weight(out: Floats, depth: Ints, gap: float) -> Floats:
 def lesson(p: Floats, depth: Ints, gap: float) -> Floats:
     """Return the lesson H, the integral of dp / q^(D-1): the residual, summed over time, that leads to p.
 
-    Args:
-        p: weights, any shape; positive where the depth is above 1 and the start is balanced.
-        depth: layers, from 1; same shape or broadcast.
-        gap: 0 for a balanced start, 1 for a wide one.
-
-    Returns:
-        H, up to a constant of the depth: for a balanced start p, log p, -p^(2-D)/(D-2) at depth 1, 2, D; for a wide one
-        p, asinh p, atan p, ... (the integral of cos^(D-3), by its recursion), bounded from depth 3 on.
+    Up to a constant of the depth: for a balanced start (gap 0) p, log p, -p^(2-D)/(D-2) at depth 1, 2, D; for a wide
+    one (gap 1) p, asinh p, atan p, ... (the integral of cos^(D-3), by its recursion), bounded from depth 3 on.
 
     >>> lesson(np.array([1.0, 2.0]), np.array([3, 3]), 0.0)
     array([-1. , -0.5])

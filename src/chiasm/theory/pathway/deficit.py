@@ -48,21 +48,13 @@ class PathwayDeficit:
 
 @dataclass(frozen=True)
 class DeficitWindows:
-    """A system and its deficits, broadcast against each other and laid flat: C cells, m deficits.
+    """A system and its deficits, broadcast against each other and laid flat: C cells, m deficits."""
 
-    Attributes:
-        system: with the broadcast shape of cells.
-        deficits: in the order given.
-        onset: (m, C).
-        release: (m, C).
-        rate: (m, C).
-    """
-
-    system: Pathways
-    deficits: tuple[PathwayDeficit, ...]
-    onset: Floats
-    release: Floats
-    rate: Floats
+    system: Pathways  # with the broadcast shape of cells
+    deficits: tuple[PathwayDeficit, ...]  # in the order given
+    onset: Floats  # (m, C)
+    release: Floats  # (m, C)
+    rate: Floats  # (m, C)
 
     def gates(self, now: Floats | float) -> tuple[Floats, Floats]:
         """Return what is left in expectation at a time, (n, C) each: the share of gradient, and the share of output.

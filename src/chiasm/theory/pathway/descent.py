@@ -75,9 +75,8 @@ def pathway_descent(
     Raises:
         ChiasmError: a step that is not positive, a window or a time beyond the last step, and what `windows` raises.
 
-    Source:
-        Compared with a scalar loop; with `pathway_flow` as the step goes to 0. At depth 1 p_a - p_b and at depth 2
-        p_a / p_b are conserved at any step.
+    Source: Compared with a scalar loop; with `pathway_flow` as the step goes to 0. At depth 1 p_a - p_b and at depth 2
+    p_a / p_b are conserved at any step.
 
     >>> from chiasm.theory.pathway.pathways import pathways
     >>> early = pathway_descent(pathways(10.0, depth=2, weight=0.005), [PathwayDeficit(1, 0, 4)])

@@ -32,9 +32,8 @@ def sharpness(system: Pathways, outputs: Floats) -> Floats:
     Raises:
         ChiasmError: outputs for another number of pathways.
 
-    Source:
-        Half the squared residual has the Hessian g g^T there, g the gradient of the summed output; compared with the
-        Hessian that torch computes.
+    Source: Half the squared residual has the Hessian g g^T there, g the gradient of the summed output; compared with
+    the Hessian that torch computes.
 
     >>> from chiasm.theory.pathway.pathways import pathways
     >>> sharpness(pathways([2.0, 2.0], depth=4, output=0.01), np.array([[2.0, 0.0], [1.0, 1.0]])).round(3).tolist()

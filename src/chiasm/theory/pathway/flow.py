@@ -95,8 +95,7 @@ def dominance(outputs: Floats, first: int = 0, second: int = 1) -> Floats:
 def pathway_flow(system: Pathways, deficits: Sequence[PathwayDeficit] = (), times: ArrayLike = ()) -> PathwayFlow:
     """Follow gradient flow through deficits, and to its end.
 
-    Between the beginnings and ends of deficits the equations are autonomous: cells that stand at the same place of the
-    same flow share one trajectory, however many windows begin or end along it. After the last deficit the end is solved
+    Cells that stand at the same place of the same flow share one trajectory. After the last deficit the end is solved
     for (`settle`), not approached.
 
     Args:
@@ -104,16 +103,12 @@ def pathway_flow(system: Pathways, deficits: Sequence[PathwayDeficit] = (), time
         deficits: with windows in time; their shapes and the shape of the cells are broadcast against each other.
         times: (T,) times at which to report outputs, from 0.
 
-    Returns:
-        Outputs at those times, at the last release and in the end.
-
     Raises:
         ChiasmError: windows that make no sense (see `windows`), times before 0 or not finite, a deficit that never
             ends and silences some of the time only, for which there is no end to be solved for.
 
-    Source:
-        Relative error of outputs below 1e-9 against scipy.integrate.solve_ivp at rtol 1e-12; index tanh(lesson missed)
-        at depth 2.
+    Source: Relative error of outputs below 1e-9 against scipy.integrate.solve_ivp at rtol 1e-12; index tanh(lesson
+    missed) at depth 2.
 
     >>> from chiasm.theory.pathway.pathways import pathways
     >>> late = pathway_flow(pathways(3.873, depth=[2, 4], output=0.01), [PathwayDeficit(1, 4.0, 5.5, "silence")])

@@ -78,9 +78,8 @@ def matrix_descent(
         ChiasmError: what `pathway_descent` raises, a width below the number of modes, a mode or pathway that is not
             there.
 
-    Source:
-        Kleinman, Achille and Soatto, ICLR 2024: 15 by 8 hierarchy, width 100. Without jitter it follows
-        `pathway_descent` to rounding, beyond the edge of stability too.
+    Source: Kleinman, Achille and Soatto, ICLR 2024: 15 by 8 hierarchy, width 100. Without jitter it follows
+    `pathway_descent` to rounding, beyond the edge of stability too.
 
     >>> run = matrix_descent(2, [PathwayDeficit(1, 0, 100)], steps=300, width=8)
     >>> bool(abs(run.final.sum(-1)[0] - 15**0.5) < 1e-2), bool(run.index()[0] > 0.98)

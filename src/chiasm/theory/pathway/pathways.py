@@ -25,8 +25,7 @@ DEEPEST = 1000
 class Pathways:
     """Cells of n parallel deep linear pathways, each cell one mode that the pathways share.
 
-    The modes of a linear network with whitened inputs do not meet once the weights lie along them, so a network of
-    several modes is several cells.
+    Modes do not interact where weights lie along them, so a network of several modes is several cells.
 
     Attributes:
         strength: (*cells,) singular values s > 0 of the task: what the outputs of all pathways must add up to.
@@ -101,8 +100,7 @@ def pathways(
         ChiasmError: a depth below 1, a strength that is not positive, a start at or below 0 from which a balanced
             pathway of depth 2 or more could not move, a tuple of another length, anything that is not finite.
 
-    Source:
-        Shi, Shea-Brown and Buice, 2022, on parallel pathways; Kleinman, Achille and Soatto, ICLR 2024.
+    Source: Shi, Shea-Brown and Buice, 2022, on parallel pathways; Kleinman, Achille and Soatto, ICLR 2024.
 
     >>> pathways([3.873, 1.0], depth=(1, 3), output=0.001).start.round(3).tolist()
     [[0.001, 0.1], [0.001, 0.1]]

@@ -97,33 +97,19 @@ class LargeSteps:
 
 @dataclass(frozen=True)
 class PathwaysResult:
-    """Result of the study.
+    """Result of the study."""
 
-    Attributes:
-        settings: a `LinearPathways`.
-        strength: (modes,) distinct singular values of the target, strongest first.
-        sweep: index against onset.
-        window: under freezing, cells (depths, modes), times in steps.
-        ever: (depths,) index after silencing a pathway for ever long, ever late: the least that silencing leaves.
-        plane: index over onset and length.
-        doses: deficits that are on some of the time.
-        portrait: from a wide start.
-        lesion: with one mode missing.
-        matrices: matrices beside the equations.
-        large: one a depth.
-    """
-
-    settings: Any
-    strength: Floats
-    sweep: OnsetSweep
-    window: PathwayWindow
-    ever: Floats
-    plane: Plane
-    doses: Doses
-    portrait: Portrait
-    lesion: Lesion
-    matrices: Matrices
-    large: tuple[LargeSteps, ...]
+    settings: Any  # a `LinearPathways`
+    strength: Floats  # (modes,) distinct singular values of the target, strongest first
+    sweep: OnsetSweep  # index against onset
+    window: PathwayWindow  # under freezing, cells (depths, modes), times in steps
+    ever: Floats  # (depths,) index after silencing a pathway for ever long, ever late: the least that silencing leaves
+    plane: Plane  # index over onset and length
+    doses: Doses  # deficits that are on some of the time
+    portrait: Portrait  # from a wide start
+    lesion: Lesion  # with one mode missing
+    matrices: Matrices  # matrices beside the equations
+    large: tuple[LargeSteps, ...]  # one a depth
 
     def frame(self) -> dict[str, pl.DataFrame]:
         """Return tidy tables by name; "results" holds a row for each deficit, onset, depth and mode."""

@@ -1,9 +1,8 @@
 """Gradient flow of many cells of pathways at once, by Taylor series in time.
 
-The right side is made of products and powers only, so the Taylor coefficients of a trajectory follow from each other by
-the recursions of automatic differentiation. Every trajectory takes steps of its own length, chosen from its last
-coefficients (Jorba and Zou, 2005), and within a step the series gives the state at any time for nothing. The end of an
-approach to equilibrium, where a series would need a step for every few time constants, is exponential and solved for.
+Taylor coefficients follow from each other by the recursions of automatic differentiation. Every trajectory takes steps
+of its own length, chosen from its last coefficients (Jorba and Zou, 2005). The end of an approach to equilibrium, where
+a series would need a step for every few time constants, is exponential and solved for.
 """
 
 from __future__ import annotations
@@ -30,24 +29,13 @@ def advance(
 ) -> Floats:
     """Follow dp_i/dt = learns_i q_i^(D-1) (s - K_i - sum over the others of speaks_j K_j).
 
-    Args:
-        weight: (n, G) p at time 0, one column a trajectory.
-        strength: (G,).
-        depth: (n, G).
-        gap: q^2 - p^2, 0 or 1.
-        learns: (n, G) share of the gradient that a pathway gets.
-        speaks: (n, G) share of its output that the others see.
-        owner: (Q,) trajectory of each question, in [0, G).
-        time: (Q,) when it is asked, from 0.
-
-    Returns:
-        (n, Q) weights at the times asked for.
+    Each column of the weights p at time 0 (n, G) is a trajectory; strength is (G,), the other arrays are (n, G). The
+    weights (n, Q) are returned of the trajectories `owner` (Q,) at the times `time` (Q,).
 
     Raises:
         ChiasmError: where the flow is too stiff, or too fast, to follow.
 
-    Source:
-        Compared with scipy.integrate.solve_ivp at rtol 1e-12, and with closed forms at depth 1 and 2.
+    Source: Compared with scipy.integrate.solve_ivp at rtol 1e-12, and with closed forms at depth 1 and 2.
 
     >>> one = np.ones((1, 1))
     >>> p = advance(one * 0.1, np.ones(1), np.array([[2]]), 0.0, one, one, np.array([0]), np.array([3.0]))

@@ -75,8 +75,8 @@ def pathway_window(
     Raises:
         ChiasmError: a range that is not above 0, no level, and what `pathway_flow` raises.
 
-    Source:
-        At depth 2 in closed form: logistic growth before and during the deficit, index tanh(lesson missed) after it.
+    Source: At depth 2 in closed form: logistic growth before and during the deficit, index tanh(lesson missed) after
+    it.
 
     >>> from chiasm.theory.pathway.pathways import pathways
     >>> window = pathway_window(pathways(3.873, [2, 3, 4], output=0.01), 1.5, until=5.0)
