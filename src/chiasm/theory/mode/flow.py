@@ -183,7 +183,7 @@ def _integrate(state: FlowState, target: Floats, present: NDArray[np.bool_], len
     while done < 1:
         tried += 1
         taken = min(step, 1 - done)
-        # A step that is too long may overflow; it is told by its error, and tried again shorter.
+        # A step that is too long may overflow; its error shows it, and it is tried again shorter.
         for stage, weights in enumerate(WEIGHTS, 1):
             np.add(flat, (taken * weights @ rows[:stage]).reshape(flat.shape), out=moved)
             slope(there, target, pace, views[stage])
