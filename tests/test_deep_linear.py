@@ -24,10 +24,10 @@ from chiasm.networks.deep_linear import modes, strengths, target_matrix
 from chiasm.objectives import Squares
 from chiasm.pictures.style import Panel
 from chiasm.randomness import seeded_globals
-from chiasm.report.comparison.comparison import beside, findings, summary
+from chiasm.report.comparison.comparison import compare, findings, summary
 from chiasm.report.comparison.expected import expect
 from chiasm.report.comparison.panels import panels, prediction_table
-from chiasm.report.comparison.section import companion, section
+from chiasm.report.comparison.section import comparison_of, section
 from chiasm.study.plan import make_plan
 from chiasm.study.results import Results
 from chiasm.study.spec import Study, shipped
@@ -344,7 +344,7 @@ def test_the_theory_says_where_it_ends(changes: dict[str, Any], part: str, resul
         prediction_table(found)
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
-    told = section(companion(found), [])
+    told = section(comparison_of(found), [])
     assert part.split(",", maxsplit=1)[0] in told[0][2].replace("&#x27;", "'")
 
 
@@ -356,11 +356,11 @@ def test_runs_beyond_the_theory_are_left_out_and_counted(results: Results) -> No
 
 
 def test_another_network_has_no_section(tiny: Callable[..., Study], results: Results) -> None:
-    assert section(companion(Results(tiny(), results.table)), []) == []
+    assert section(comparison_of(Results(tiny(), results.table)), []) == []
 
 
 def test_panels_and_words_say_what_the_tables_say(results: Results) -> None:
-    made = beside(results)
+    made = compare(results)
     drawn = panels(made)
     assert [panel.name for panel in drawn] == ["theory-loss", "theory-alone", "theory-rsv", "theory-difference"]
     assert all(isinstance(panel, Panel) and panel.caption for panel in drawn)
@@ -388,7 +388,7 @@ def test_panels_and_words_say_what_the_tables_say(results: Results) -> None:
         ({"network": {"width": 7}}, "width = 7 is too narrow for the 8 modes"),
         ({"network": {"depth": 0}}, "network.depth = 0"),
         ({"network": {"scale": 0.0}}, "network.scale = 0.0"),
-        ({"network": {"scale": float("inf")}}, "finite numbers would do"),
+        ({"network": {"scale": float("inf")}}, "expected finite numbers"),
         ({"task": {"items": 0}}, "task.items = 0"),
         ({"task": {"sources": ["a", "a"]}}, "'a' is named twice"),
         ({"network": {"kind": "split_mlp", "target": "hierarchy"}}, "unknown key 'target'"),

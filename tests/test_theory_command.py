@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import io
+import subprocess
+import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from chiasm.cli import main
+from chiasm.registry import load_plugin
 from chiasm.study.theories import load_theory, shipped_theories
 
 
@@ -29,6 +32,42 @@ def test_every_shipped_study_of_theory_can_be_read() -> None:
         kind, question, _ = load_theory(name)
         assert kind == name
         assert question.endswith("?")
+
+
+def test_importing_the_theories_draws_nothing() -> None:
+    code = "import sys, chiasm.study.theories as t; list(t.THEORIES); print('matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_theory_is_found_by_its_tag_and_draws_its_own_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("chiasm.registry._PLUGINS", {})
+    (tmp_path / "powers.py").write_text(
+        "import sys\n"
+        "import polars as pl\n"
+        "from chiasm.theory.study import TheoryStudy\n"
+        "class Result(pl.DataFrame):\n"
+        "    def frame(self):\n"
+        "        return pl.DataFrame(self)\n"
+        "class Powers(TheoryStudy, frozen=True, kw_only=True, tag='powers'):\n"
+        "    most: int = 3\n"
+        "    def run(self, progress=None):\n"
+        "        return Result({'power': [2**k for k in range(self.most)]})\n"
+        "    def page(self):\n"
+        "        return sys.modules[__name__]\n"
+        "def findings(result):\n"
+        "    return [f'The largest is {result[\"power\"].max()}.']\n"
+        "def panels(result):\n"
+        "    return []\n"
+    )
+    load_plugin(str(tmp_path / "powers.py"))
+    (tmp_path / "mine.toml").write_text('kind = "powers"\nquestion = "How large?"\nmost = 5\n')
+    code, said = chiasm("theory", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "out"))
+    assert code == 0, said
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "The largest is 16." in page
+    assert "How large?" in page
+    assert pl.read_parquet(tmp_path / "out" / "results.parquet")["power"].to_list() == [1, 2, 4, 8, 16]
 
 
 def test_a_page_its_figures_and_its_tables(tmp_path: Path) -> None:
@@ -80,9 +119,9 @@ def test_what_cannot_be_drawn_leaves_no_file(tmp_path: Path, monkeypatch: pytest
         (("linear-modes", "--set", "matrix=[[nan, 1], [1, 1]]", "--set", "watched=2"), "holds nan at row 0"),
         (("linear-modes", "--set", "release=11"), "last time, 10"),
         (("linear-modes", "--set", "points=99999999999999999999"), "whole numbers up to 1000000000"),
-        (("linear-pathways", "--set", "step=-1"), "must be above 0"),
+        (("linear-pathways", "--set", "step=-1"), "step = -1; expected a finite number, above 0"),
         (("linear-pathways", "--set", "step=0.3"), "diverges at depth"),
-        (("linear-fusion", "--set", "depths=[0]"), "1 layer or more"),
+        (("linear-fusion", "--set", "depths=[0]"), "depths = 0; expected a finite number, 1 or more"),
         (("linear-fusion", "--set", "step=5"), "diverge at 1 layers"),
         (("matrix-completion", "--set", "durations=[]"), "durations is empty"),
         (("matrix-completion", "--set", "step=1e6", "--set", "after=50", "--set", "durations=[0]"), "diverge"),

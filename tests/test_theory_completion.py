@@ -262,9 +262,15 @@ def test_a_study_runs_reports_its_progress_and_tells_tidy_tables() -> None:
     result = tiny().run(told.append)
     assert told == sorted(told)
     assert told[-1] == 1
-    table = result.frame()
+    table, means = result.frame(), result.summary()
     assert table.shape[0] == 2 * 4 * 2 * 3
     chosen = table.filter(depth=2, switch="noise", duration=100)["error"].to_numpy()
+    (row,) = means.filter(depth=2, switch="noise", duration=100).to_dicts()
+    assert row["mean"] == pytest.approx(chosen.mean())
+    low, high = student.interval(0.95, 2, chosen.mean(), chosen.std(ddof=1) / 3**0.5)
+    assert (row["low"], row["high"]) == pytest.approx((low, high))
+    with pytest.raises(ChiasmError, match="level = 1"):
+        result.summary(1)
     np.testing.assert_allclose(chosen, result.planes[1].error[2, 1])
     names = [panel.name for panel in panels(result)]
     assert names == [

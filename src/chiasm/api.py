@@ -22,7 +22,7 @@ from chiasm.study.results import Results
 from chiasm.study.run import ROWS, run_study
 from chiasm.study.spec import Study
 from chiasm.study.theories import load_theory
-from chiasm.theory.page import check_folder, write_theory
+from chiasm.theory.pages.writing import check_folder, write_theory
 from chiasm.training import first_rank
 
 

@@ -102,6 +102,7 @@ class Registry(Generic[K]):
             for part in modules
             for value in vars(part).values()
             if isinstance(value, type) and issubclass(value, self.base) and value.__module__ == part.__name__
+            if value is not self.base  # msgspec gives every struct with a tag_field a tag
             if (tag := own_tag(value)) is not None
         }
 

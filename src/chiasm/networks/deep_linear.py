@@ -25,11 +25,11 @@ HIERARCHY: Rows = tuple(
 )
 #: Sensors below and tasks beside: sensor 3 serves tasks 1 and 5, tasks 3 and 4 share nothing with the others.
 TASKS_BY_SENSORS: Rows = (
-    (1, 0, 3, 1, 0, 0, 0, 0),
-    (1, 0, 0, 0, 1, 0, 0, 0),
-    (0, 1, 0, 0, 0, 1, 0, 0),
-    (0, 1, 0, 0, 0, 0, 1, 0),
-    (0, 0, 3, 0, 0, 0, 0, 1),
+    (1.0, 0.0, 3.0, 1.0, 0.0, 0.0, 0.0, 0.0),
+    (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0),
+    (0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0),
+    (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0),
+    (0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 1.0),
 )
 MATRICES = {"hierarchy": HIERARCHY, "tasks_by_sensors": TASKS_BY_SENSORS}
 
@@ -76,8 +76,8 @@ def modes(target: str | Rows) -> tuple[Tensor, Tensor, Tensor]:
     [3.873, 2.646, 1.732, 1.732, 1.0, 1.0, 1.0, 1.0]
     """
     u, s, vh = torch.linalg.svd(target_matrix(target), full_matrices=False)
-    there = s > 1e-10 * s[0]  # float64 leaves 1e-15 of a mode that is not there
-    return u[:, there], s[there], vh[there].T
+    kept = s > 1e-10 * s[0]  # float64 leaves 1e-15 of a mode of strength zero
+    return u[:, kept], s[kept], vh[kept].T
 
 
 # A leaf that works on the last axis alone and so takes any axes in front, which is how a stack knows nn.Identity.
@@ -103,8 +103,8 @@ class Distances(nn.Identity):
     def forward(self, output: Tensor) -> Tensor:
         """Map (..., outputs) to logits (..., classes)."""
         # Differences first: |y|^2 - 2yt + |t|^2 would lose a small error in the rounding of its large terms.
-        apart: Tensor = output.unsqueeze(-2) - self.answers
-        return apart.square().sum(-1) * -0.5
+        difference: Tensor = output.unsqueeze(-2) - self.answers
+        return difference.square().sum(-1) * -0.5
 
 
 class DeepLinear(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="deep_linear"):
@@ -149,10 +149,10 @@ class DeepLinear(Network, frozen=True, kw_only=True, forbid_unknown_fields=True,
     def __post_init__(self) -> None:
         rank = len(modes(self.target)[1])
         if not (isfinite(self.scale) and isfinite(self.spread)):
-            raise ChiasmError(f"scale = {self.scale} and spread = {self.spread}: finite numbers would do")
+            raise ChiasmError(f"scale = {self.scale} and spread = {self.spread}; expected finite numbers")
         if self.init == "balanced" and self.depth + self.shared > 1 and self.width < rank:
             raise ChiasmError(
-                f"width = {self.width} is too narrow for the {rank} modes of the target; {rank} or more would do, or "
+                f"width = {self.width} is too narrow for the {rank} modes of the target; expected {rank} or more, or "
                 "init = 'gaussian'"
             )
 
@@ -225,18 +225,18 @@ def strengths(network: FusionNetwork, target: str | Rows) -> dict[str, Tensor]:
     Returns:
         (modes,) float64 by source: the diagonal of u^T W v, where W is the product of the source's matrices.
 
-    >>> made = DeepLinear(scale=0.5).build((Source("a", (8,)), Source("b", (8,))), 16)
-    >>> [round(float(k), 6) for k in strengths(made, "hierarchy")["b"]][:2]
+    >>> network = DeepLinear(scale=0.5).build((Source("a", (8,)), Source("b", (8,))), 16)
+    >>> [round(float(k), 6) for k in strengths(network, "hierarchy")["b"]][:2]
     [0.5, 0.5]
     """
     u, _, v = modes(target)
-    found = {}
+    carried = {}
     for name, pathway in network.pathways.items():
         reached = v
         for layer in (*_matrices(pathway), *_matrices(network.trunk)):
             reached = layer.detach().double().cpu() @ reached
-        found[name] = (u * reached).sum(0)
-    return found
+        carried[name] = (u * reached).sum(0)
+    return carried
 
 
 def _chain(widths: Sequence[int], flatten: bool) -> nn.Sequential:

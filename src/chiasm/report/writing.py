@@ -7,9 +7,9 @@ from pathlib import Path
 from chiasm.errors import ChiasmError
 from chiasm.files import write_whole
 from chiasm.pictures.style import png, svg, theme
-from chiasm.report.comparison.comparison import Beside
+from chiasm.report.comparison.comparison import Comparison
 from chiasm.report.comparison.panels import panels as theory_panels
-from chiasm.report.comparison.section import companion, section, write_predictions
+from chiasm.report.comparison.section import comparison_of, section, write_predictions
 from chiasm.report.figures import figures, main_cells
 from chiasm.report.finding import Finding
 from chiasm.report.page import page
@@ -50,10 +50,10 @@ def write_report(results: Results, folder: str | Path) -> Path:
     outcomes = read_results(results)
     if not outcomes.cells:
         raise ChiasmError(f"study '{results.study.name}' has no results to report: its table is empty")
-    theory = companion(results)
+    theory = comparison_of(results)
     beside = pairings(results, outcomes)
     wanted = figures(results, outcomes) | {
-        "theory": theory_panels(theory) if isinstance(theory, Beside) else [],
+        "theory": theory_panels(theory) if isinstance(theory, Comparison) else [],
         "published": published_panels(results, outcomes, beside),
     }
     drawn = {}
@@ -70,7 +70,7 @@ def write_report(results: Results, folder: str | Path) -> Path:
         *published_section(results, outcomes, beside, drawn["published"]),
     ]
     html = page(results, outcomes, reading(outcomes), drawn, moving, command(results.study), extra)
-    if isinstance(theory, Beside):
+    if isinstance(theory, Comparison):
         write_predictions(theory, folder)
     path = folder / "report.html"
     write_whole(path, html.encode())

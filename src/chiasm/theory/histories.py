@@ -18,21 +18,13 @@ Batch = TypeVar("Batch")
 
 @dataclass(frozen=True)
 class Stretch:
-    """Steps during which no cell's deficit begins or ends, and no cell ends.
+    """Steps during which no cell's deficit begins or ends, and no cell ends."""
 
-    Attributes:
-        start: the first step.
-        stop: one past the last step.
-        parent: (rows,) the row of the previous stretch that each row continues; in the first stretch, the origin.
-        state: (rows,) 0 without a deficit, else the number of the deficit that is on.
-        row: (cells,) the row of each cell, -1 once it has ended.
-    """
-
-    start: int
-    stop: int
-    parent: Ints
-    state: Ints
-    row: Ints
+    start: int  # the first step
+    stop: int  # one past the last step
+    parent: Ints  # (rows,) the row of the previous stretch that each row continues; in the first stretch, the origin
+    state: Ints  # (rows,) 0 without a deficit, else the number of the deficit that is on
+    row: Ints  # (cells,) the row of each cell, -1 once it has ended
 
 
 def stretches(origin: Ints, onset: Ints, release: Ints, steps: Ints, deficit: Ints | int = 1) -> list[Stretch]:

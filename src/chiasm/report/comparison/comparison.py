@@ -1,4 +1,4 @@
-"""A study of linear pathways beside its theory, number by number."""
+"""A study of linear pathways against its theory, number by number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import polars as pl
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.pictures.words import count, number
-from chiasm.report.comparison.expected import Expected, Theory, expect
+from chiasm.report.comparison.expected import Expected, TrainingTheory, expect
 from chiasm.report.phrases import capital
 
 if TYPE_CHECKING:
@@ -20,56 +20,33 @@ COLUMNS = ("arm", "run", "seed", "onset", "duration", "epoch", "final", "layer",
 
 
 @dataclass(frozen=True)
-class Beside:
-    """A study's numbers beside the theory's.
+class Comparison:
+    """A study's numbers, and the theory's."""
 
-    Attributes:
-        results: as measured.
-        steps: the theory of gradient descent with the study's learning rate.
-        flow: the theory of gradient flow; of what the probe sees, only the ends of the runs.
-    """
+    results: Results  # as measured
+    steps: Expected  # by the theory of gradient descent with the study's learning rate
+    flow: Expected  # by the theory of gradient flow; of what the probe measures, only the ends of the runs
 
-    results: Results
-    steps: Expected
-    flow: Expected
-
-    def table(self, theory: Theory = "steps") -> pl.DataFrame:
-        """Return measured and predicted side by side; `prediction_table` says what the columns are."""
+    def table(self, theory: TrainingTheory = "steps") -> pl.DataFrame:
+        """Return measured and predicted numbers; `prediction_table` says what the columns are."""
         return _joined(self.results, self.steps if theory == "steps" else self.flow)
 
+    def losses(self, theory: TrainingTheory = "steps") -> pl.DataFrame:
+        """Return the rows of `table` that hold the training loss."""
+        return self.table(theory).filter(pl.col("quantity") == "train_loss")
 
-def beside(results: Results) -> Beside:
-    """Compute what the theory says of every run of a study.
+
+def compare(results: Results) -> Comparison:
+    """Compute what the theory predicts for every run of a study.
 
     Raises:
-        ChiasmError: the theory says nothing of any run; the sentence says why.
+        ChiasmError: the theory predicts no run; the sentence says why.
     """
-    return Beside(results, _expected(results), _expected(results, "flow", ends=True))
+    return Comparison(results, _expected(results), _expected(results, "flow", ends=True))
 
 
-def _expected(results: Results, theory: Theory = "steps", ends: bool = False) -> Expected:
-    made = expect(results, theory, ends)
-    if made.table.is_empty():
-        why = next(iter(made.left.values()), "it has no runs")
-        raise ChiasmError(f"study '{results.study.name}' cannot be predicted: {why}")
-    return made
-
-
-def _joined(results: Results, said: Expected) -> pl.DataFrame:
-    measured = results.frame().select(*COLUMNS, pl.col("value").alias("measured"))
-    measured = measured.with_columns(pl.col("layer", "source").fill_null(""))
-    joined = measured.join(said.table, on=KEYS, how="inner", maintain_order="left")
-    gap = (pl.col("measured") - pl.col("predicted")).alias("difference")
-    return joined.select(*COLUMNS, "measured", "predicted", gap)
-
-
-def applies(results: Results) -> bool:
-    """Return whether a study trains the network that the theory is of; quick, as nothing is computed."""
-    return results.study.sections.get("network", {}).get("kind") == "deep_linear"
-
-
-def prediction_table(results: Results, theory: Theory = "steps") -> pl.DataFrame:
-    """Return every recorded number that the theory can say, beside what it says.
+def prediction_table(results: Results, theory: TrainingTheory = "steps") -> pl.DataFrame:
+    """Return every recorded number that the theory predicts, with the prediction.
 
     Args:
         results: of a study with network.kind = "deep_linear", task.kind = "linear" and objective.kind = "squares".
@@ -79,60 +56,73 @@ def prediction_table(results: Results, theory: Theory = "steps") -> pl.DataFrame
         A row per run, epoch, layer or source ("" where none applies) and quantity: arm, run, seed, onset, duration,
         epoch, final, layer, source, quantity, measured, predicted, difference (measured - predicted). Quantities are
         train_loss in every epoch, and what the probe measures of the map from sources to outputs: accuracy and loss
-        with all sources and each alone, RSV and shares of the outputs' variance, usable bits, ranks. Runs of which the
-        theory says nothing are left out.
+        with all sources and each alone, RSV and shares of the outputs' variance, usable bits, ranks. Runs that the
+        theory does not predict are left out.
 
     Raises:
-        ChiasmError: the theory says nothing of any run, or is none of the two.
+        ChiasmError: the theory predicts no run, or is none of the two.
     """
     if theory not in ("steps", "flow"):
         raise unknown("theory", theory, ("steps", "flow"))
     return _joined(results, _expected(results, theory))
 
 
-def summary(made: Beside) -> pl.DataFrame:
-    """Return the largest differences by quantity, of the theory of gradient descent.
+def summary(comparison: Comparison) -> pl.DataFrame:
+    """Return the largest differences from the theory of gradient descent, by quantity.
 
     Returns:
         quantity, layer, source, numbers (how many), measured (largest, in size) and difference (largest, in size).
     """
-    rows = made.table().filter(pl.col("difference").is_finite())
+    rows = comparison.table().filter(pl.col("difference").is_finite())
     by = rows.group_by("quantity", "layer", "source", maintain_order=True)
     return by.agg(pl.len().alias("numbers"), pl.col("measured", "difference").abs().max())
 
 
-def findings(made: Beside) -> list[str]:
-    """Return in words how far measurement and theory are apart; every number comes from the tables."""
-    said = []
-    table, flow = made.table(), made.table("flow")
-    runs = table["run"].n_unique()
-    loss, loss_flow = (t.filter(pl.col("quantity") == "train_loss") for t in (table, flow))
-    top = float(loss["measured"].max())  # type: ignore[arg-type]
-    said.append(
-        f"Training loss, {count(loss.height, 'number')} of {count(runs, 'run')}, up to {number(top)}: the theory of "
-        f"gradient descent is off by {small(_most(loss))} at most, that of gradient flow by "
-        f"{small(_most(loss_flow))}."
-    )
-    shares = table.filter((pl.col("quantity") == "share_mean") & pl.col("final") & pl.col("difference").is_finite())
+def findings(comparison: Comparison) -> list[str]:
+    """Return how far measurement and theory are apart, one sentence each; every number comes from the tables."""
+    losses, table, flow = comparison.losses(), comparison.table(), comparison.table("flow")
+    top = float(losses["measured"].max())  # type: ignore[arg-type]
+    sentences = [
+        f"Training loss, {count(losses.height, 'number')} of {count(table['run'].n_unique(), 'run')}, up to "
+        f"{number(top)}: the theory of gradient descent is off by {small(_most(losses))} at most, that of gradient "
+        f"flow by {small(_most(comparison.losses('flow')))}."
+    ]
+    of_shares = (pl.col("quantity") == "share_mean") & pl.col("final")
+    shares = table.filter(of_shares & pl.col("difference").is_finite())
     if shares.height:
-        far = _most(flow.filter((pl.col("quantity") == "share_mean") & pl.col("final")))
-        said.append(
+        sentences.append(
             f"Share of the output that each source carries in the end: off by {small(_most(shares))} at most by "
-            f"gradient descent, by {small(far)} by gradient flow."
+            f"gradient descent, by {small(_most(flow.filter(of_shares)))} by gradient flow."
         )
-    if made.steps.left:
-        why = dict.fromkeys(made.steps.left.values())
-        said.append(f"{capital(count(len(made.steps.left), 'run'))} left out: {'; '.join(why)}.")
-    return said
-
-
-def _most(table: pl.DataFrame) -> float:
-    return float(table["difference"].abs().max())  # type: ignore[arg-type]
+    if left := comparison.steps.left:
+        why = dict.fromkeys(left.values())
+        sentences.append(f"{capital(count(len(left), 'run'))} left out: {'; '.join(why)}.")
+    return sentences
 
 
 def small(value: float) -> str:
-    """A small number in words: 3.2e-07 is "3.2·10⁻⁷", 0.012 is "0.012"."""
+    """Write a small number: 3.2e-07 is "3.2·10⁻⁷", 0.012 is "0.0120"."""
     if value >= 0.001 or value == 0:
         return number(value, 4)
     digits, power = f"{value:.1e}".split("e")
     return f"{digits}·10{str(int(power)).translate(str.maketrans('-0123456789', '⁻⁰¹²³⁴⁵⁶⁷⁸⁹'))}"
+
+
+def _expected(results: Results, theory: TrainingTheory = "steps", ends: bool = False) -> Expected:
+    expected = expect(results, theory, ends)
+    if expected.table.is_empty():
+        why = next(iter(expected.left.values()), "it has no runs")
+        raise ChiasmError(f"study '{results.study.name}' cannot be predicted: {why}")
+    return expected
+
+
+def _joined(results: Results, expected: Expected) -> pl.DataFrame:
+    measured = results.frame().select(*COLUMNS, pl.col("value").alias("measured"))
+    measured = measured.with_columns(pl.col("layer", "source").fill_null(""))
+    joined = measured.join(expected.table, on=KEYS, how="inner", maintain_order="left")
+    gap = (pl.col("measured") - pl.col("predicted")).alias("difference")
+    return joined.select(*COLUMNS, "measured", "predicted", gap)
+
+
+def _most(table: pl.DataFrame) -> float:
+    return float(table["difference"].abs().max())  # type: ignore[arg-type]

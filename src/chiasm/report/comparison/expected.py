@@ -1,12 +1,12 @@
-"""What the theory of linear pathways says that the bench will record, run by run.
+"""What the theory of linear pathways predicts that the bench will record, run by run.
 
 A mode of the target has one strength K = p^D in each pathway of D matrices, and no mode knows of another. In a step of
 gradient descent, or in the gradient flow that it follows, the weight p_j of every pathway j that learns moves by
 
-    (rate / items) p_j^(D-1) (s - sum of K over the pathways that are heard)
+    (rate / items) p_j^(D-1) (s - sum of K over the pathways that are not silent)
 
-A frozen pathway is heard but does not learn, a silent one does neither. The strengths give the map of each pathway, and
-the bench's own probe, shown these maps, says what it would have recorded.
+A frozen pathway counts but does not learn, a silent one does neither. The strengths give the map of each pathway, and
+the bench's own probe predicts from these maps what it records.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from chiasm.study.results import Results
 
 Floats = NDArray[np.float64]
-Theory = Literal["steps", "flow"]
+TrainingTheory = Literal["steps", "flow"]
 
 #: Measures that say something of the map from sources to outputs, whatever layers it is made of.
 OF_THE_MAP = ("outcome", "units", "usable", "rank")
@@ -61,20 +61,16 @@ SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Expected:
-    """What the theory says of a study.
+    """What the theory says of a study."""
 
-    Attributes:
-        table: a row per run, epoch, layer or source ("" where none applies), and quantity, with the predicted value.
-        rsv: RSV of every output at the end of each run, by the name of the run, (outputs,).
-        left: by the name of each run of which the theory says nothing, why.
-    """
-
+    # a row per run, epoch, layer or source ("" where none applies), and quantity, with the predicted value
     table: pl.DataFrame
+    # RSV of every output at the end of each run, by the name of the run, (outputs,)
     rsv: Mapping[str, NDArray[np.float32]]
-    left: Mapping[str, str]
+    left: Mapping[str, str]  # by the name of each run of which the theory says nothing, why
 
 
-def expect(results: Results, theory: Theory = "steps", ends: bool = False) -> Expected:
+def expect(results: Results, theory: TrainingTheory = "steps", ends: bool = False) -> Expected:
     """Predict what the bench recorded, from the initial weights and the timeline of each run alone.
 
     Args:
@@ -95,9 +91,9 @@ def expect(results: Results, theory: Theory = "steps", ends: bool = False) -> Ex
     tables = [pl.DataFrame(schema=SCHEMA)]
     rsv: dict[str, NDArray[np.float32]] = {}
     for runs in groups.values():
-        held = _trajectories(runs, theory)
-        tables.append(_train_loss(runs, held))
-        for frame, last in _looked(runs, held, ends):
+        outputs = _trajectories(runs, theory)
+        tables.append(_train_loss(runs, outputs))
+        for frame, last in _probed(runs, outputs, ends):
             tables.append(frame)
             rsv |= last
     return Expected(pl.concat(tables), rsv, left)
@@ -130,7 +126,7 @@ def beyond(settings: Settings, deficits: Iterable[Deficit]) -> str:
     return f"the theory knows of freeze and silence, not of {unknown[0]}" if unknown else ""
 
 
-def _trajectories(runs: Sequence[Run], theory: Theory) -> Floats:
+def _trajectories(runs: Sequence[Run], theory: TrainingTheory) -> Floats:
     """Follow all runs of one network at once: strengths K, (epochs + 1, runs, sources, modes)."""
     network = runs[0].cell.settings.network
     assert isinstance(network, DeepLinear)
@@ -142,18 +138,18 @@ def _descend(runs: Sequence[Run], begin: Floats, s: Floats, layers: int) -> Floa
     """Take the bench's own steps, whatever its clock."""
     depth = np.array(layers)
     p = weight(begin, depth, 0.0)
-    held = [begin]
-    for step, learns, heard in zip(*_schedule(runs), strict=True):
-        residual = s - (held[-1] * heard).sum(1, keepdims=True)
+    outputs = [begin]
+    for step, learns, speaks in zip(*_schedule(runs), strict=True):
+        residual = s - (outputs[-1] * speaks).sum(1, keepdims=True)
         p = p + step * drive(p, depth, 0.0) * residual * learns
-        held.append(output(p, depth, 0.0))
-    return np.stack(held)
+        outputs.append(output(p, depth, 0.0))
+    return np.stack(outputs)
 
 
 def _flow(runs: Sequence[Run], begin: Floats, s: Floats, layers: int) -> Floats:
     """Follow gradient flow, whose time is the sum of the steps; runs of equal rates share their times."""
     steps = _schedule(runs)[0][:, :, 0, 0]  # (epochs, runs)
-    held = np.empty((len(steps) + 1, *begin.shape))
+    outputs = np.empty((len(steps) + 1, *begin.shape))
     alike: dict[bytes, list[int]] = {}
     for r, run in enumerate(runs):
         last = run.cell.timeline.epochs
@@ -163,11 +159,9 @@ def _flow(runs: Sequence[Run], begin: Floats, s: Floats, layers: int) -> Floats:
         times = np.concatenate([[0.0], np.cumsum(steps[:, same[0]])])
         starts = tuple(begin[same].swapaxes(0, 1))  # (runs, modes) a source
         system = pathways(np.tile(s, (len(same), 1)), layers, output=starts, count=len(starts))
-        found = pathway_flow(
-            system, _windows([runs[r] for r in same], times), times
-        ).outputs  # (runs, modes, epochs, sources)
-        held[:, same] = found.transpose(2, 0, 3, 1)
-    return held
+        flow = pathway_flow(system, _windows([runs[r] for r in same], times), times)
+        outputs[:, same] = flow.outputs.transpose(2, 0, 3, 1)  # (runs, modes, epochs, sources)
+    return outputs
 
 
 def _windows(runs: Sequence[Run], times: Floats) -> list[PathwayDeficit]:
@@ -176,20 +170,20 @@ def _windows(runs: Sequence[Run], times: Floats) -> list[PathwayDeficit]:
     Of a run that has fewer, the window is empty.
     """
     names = [source.name for source in runs[0].path.root.about.sources]
-    found: dict[tuple[str, str], list[list[tuple[float, float]]]] = {}
+    windows: dict[tuple[str, str], list[list[tuple[float, float]]]] = {}
     for r, run in enumerate(runs):
         for leg in run.path.legs:
             for deficit in leg.deficits:
                 for source in deficit.touches:
-                    rows = found.setdefault((source, deficit.tag), [[] for _ in runs])
+                    rows = windows.setdefault((source, deficit.tag), [[] for _ in runs])
                     rows[r].append((float(times[leg.start]), float(times[leg.stop])))
-    made = []
-    for (source, kind), rows in found.items():
+    deficits = []
+    for (source, kind), rows in windows.items():
         for k in range(max(map(len, rows))):
             ends = np.array([row[k] if k < len(row) else (0.0, 0.0) for row in rows])
             named: Literal["freeze", "silence"] = "freeze" if kind == Freeze.tag else "silence"
-            made.append(PathwayDeficit(names.index(source), ends[:, :1], ends[:, 1:], named))
-    return made
+            deficits.append(PathwayDeficit(names.index(source), ends[:, :1], ends[:, 1:], named))
+    return deficits
 
 
 def _begin(runs: Sequence[Run], network: DeepLinear) -> Floats:
@@ -199,14 +193,14 @@ def _begin(runs: Sequence[Run], network: DeepLinear) -> Floats:
         if run.seed not in drawn:
             about = run.path.root.about
             with seeded_globals(run.seed, "init"):
-                made = network.build(about.sources, len(about.classes))
-            found = strengths(made, network.target)
-            drawn[run.seed] = np.stack([found[source.name].numpy() for source in about.sources])
+                built = network.build(about.sources, len(about.classes))
+            carried = strengths(built, network.target)
+            drawn[run.seed] = np.stack([carried[source.name].numpy() for source in about.sources])
     return np.stack([drawn[run.seed] for run in runs])
 
 
 def _schedule(runs: Sequence[Run]) -> tuple[Floats, Floats, Floats]:
-    """Return the step of each epoch, (epochs, runs, 1, 1), and which sources learn and are heard, 0 or 1.
+    """Return the step of each epoch, (epochs, runs, 1, 1), and which sources learn and count, 0 or 1.
 
     Of a run that has ended the step is 0. The last two are (epochs, runs, sources, 1).
     """
@@ -215,7 +209,7 @@ def _schedule(runs: Sequence[Run]) -> tuple[Floats, Floats, Floats]:
     epochs = max(run.cell.timeline.epochs for run in runs)
     rates = np.zeros((epochs, len(runs), 1, 1))
     learns = np.ones((epochs, len(runs), len(names), 1))
-    heard = np.ones_like(learns)
+    speaks = np.ones_like(learns)
     items = about.sources[0].shape[0]
     for r, run in enumerate(runs):
         for leg in run.path.legs:
@@ -225,18 +219,18 @@ def _schedule(runs: Sequence[Run]) -> tuple[Floats, Floats, Floats]:
                 place = [names.index(name) for name in deficit.touches]
                 learns[leg.start : leg.stop, r, place] = 0
                 if isinstance(deficit, Silence):
-                    heard[leg.start : leg.stop, r, place] = 0
-    return rates, learns, heard
+                    speaks[leg.start : leg.stop, r, place] = 0
+    return rates, learns, speaks
 
 
-def _train_loss(runs: Sequence[Run], held: Floats) -> pl.DataFrame:
-    """Say what the loss of each epoch is before its step, on the sources that are heard in it."""
+def _train_loss(runs: Sequence[Run], outputs: Floats) -> pl.DataFrame:
+    """Predict the loss of each epoch before its step, on the sources that count in it."""
     network = runs[0].cell.settings.network
     assert isinstance(network, DeepLinear)
     s = modes(network.target)[1].numpy()
     items = target_matrix(network.target).shape[1]
-    _, _, heard = _schedule(runs)
-    missing = s - (held[:-1] * heard).sum(2)  # (epochs, runs, modes)
+    _, _, speaks = _schedule(runs)
+    missing = s - (outputs[:-1] * speaks).sum(2)  # (epochs, runs, modes)
     losses = (missing**2).sum(2) / (2 * items)
     parts = []
     for r, run in enumerate(runs):
@@ -245,10 +239,10 @@ def _train_loss(runs: Sequence[Run], held: Floats) -> pl.DataFrame:
     return pl.concat(parts)
 
 
-def _looked(
-    runs: Sequence[Run], held: Floats, only_ends: bool
+def _probed(
+    runs: Sequence[Run], outputs: Floats, only_ends: bool
 ) -> Iterable[tuple[pl.DataFrame, dict[str, NDArray[np.float32]]]]:
-    """Show the probe the maps that the theory says, at the epochs at which it looked."""
+    """Probe the maps that the theory predicts, at the epochs at which the study was probed."""
     settings = runs[0].cell.settings
     network, probe, about = settings.network, settings.probe, runs[0].path.root.about
     assert isinstance(network, DeepLinear)
@@ -272,7 +266,7 @@ def _looked(
     for shared in _in_parts(list(places.values())):
         some = [same[0] for same in shared]
         index = np.array([*some, some[0]]).T  # one row more, as a stack has two or more
-        maps = np.einsum("om,rsm,im->sroi", u, held[index[1], index[0]], v)  # (sources, rows, outputs, items)
+        maps = np.einsum("om,rsm,im->sroi", u, outputs[index[1], index[0]], v)  # (sources, rows, outputs, items)
         weights: dict[str, Tensor] = {
             f"pathways.{source.name}.1.weight": torch.from_numpy(one).float()
             for source, one in zip(about.sources, maps, strict=True)
@@ -284,8 +278,8 @@ def _looked(
         for same, one in zip(shared, seen, strict=True):
             for r, epoch in same:
                 for quantity, layer, source, value in one.numbers:
-                    told = (runs[r].name, epoch, layer or "", source or "", quantity, value)
-                    for name, entry in zip(SCHEMA, told, strict=True):
+                    entries = (runs[r].name, epoch, layer or "", source or "", quantity, value)
+                    for name, entry in zip(SCHEMA, entries, strict=True):
                         rows[name].append(entry)
                 if epoch == runs[r].cell.timeline.epochs and one.units:
                     ends[runs[r].name] = next(iter(one.units.values()))["rsv"]
@@ -297,7 +291,7 @@ def _in_parts(places: Sequence[list[tuple[int, int]]]) -> Iterable[Sequence[list
 
 
 def _frame(run: str, epochs: range, layer: str, source: str, quantity: str, values: Sequence[float]) -> pl.DataFrame:
-    told: dict[str, Any] = {"epoch": list(epochs), "predicted": list(values)}
-    frame = pl.DataFrame(told, schema={"epoch": pl.Int64, "predicted": pl.Float64})
+    numbers: dict[str, Any] = {"epoch": list(epochs), "predicted": list(values)}
+    frame = pl.DataFrame(numbers, schema={"epoch": pl.Int64, "predicted": pl.Float64})
     fixed = {"run": run, "layer": layer, "source": source, "quantity": quantity}
     return frame.with_columns(pl.lit(value).alias(name) for name, value in fixed.items()).select(list(SCHEMA))

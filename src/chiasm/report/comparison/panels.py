@@ -1,14 +1,14 @@
-"""Theory beside measurement: what a study of linear pathways recorded, over what was computed beforehand."""
+"""Figures that compare a study of linear pathways with what was computed beforehand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
-from matplotlib.lines import Line2D
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from chiasm.pictures.style import (
@@ -23,17 +23,15 @@ from chiasm.pictures.style import (
     SOURCES,
     VERMILLION,
     Panel,
-    axes_on,
-    canvas,
     legend,
     rules,
     shorten,
     theme,
 )
 from chiasm.pictures.words import count
-from chiasm.report.comparison.comparison import Beside, beside, prediction_table
-from chiasm.report.comparison.expected import Theory
+from chiasm.report.comparison.comparison import Comparison, compare, prediction_table
 from chiasm.report.phrases import capital
+from chiasm.theory.pages.charts import chart, key
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
@@ -49,188 +47,161 @@ MOST = 5
 DOTS = 28
 
 
-def panels(results: Results | Beside) -> list[Panel]:
+def panels(results: Results | Comparison) -> list[Panel]:
     """Draw theory and measurement: loss through training, shares against onset, RSV of units, the differences.
 
     Args:
-        results: of a study that the theory says something of, or what `beside` made of it.
+        results: of a study that the theory predicts, or what `compare` returned for it.
 
     Raises:
-        ChiasmError: the theory says nothing of any run.
+        ChiasmError: the theory predicts no run.
     """
-    made = results if isinstance(results, Beside) else beside(results)
+    comparison = results if isinstance(results, Comparison) else compare(results)
     with theme():
-        return [_losses(made), *_alone(made), *_shares(made), *_units(made), _differences(made)]
+        parts = (_losses, _alone, _shares, _units, _differences)
+        return [panel for draw in parts for panel in draw(comparison)]
 
 
-def _losses(made: Beside) -> Panel:
-    """Training loss of one seed of a run of each arm, as shown to it."""
-    loss = made.table().filter(pl.col("quantity") == "train_loss")
-    flow = made.table("flow").filter(pl.col("quantity") == "train_loss")
-    names = _chosen(made)
-    figure = canvas(HEIGHT + 0.2 * (len(names) + 1))
-    axes = axes_on(figure, bottom=0.56 + 0.22 * (len(names) + 1))
+def _losses(comparison: Comparison) -> Iterator[Panel]:
+    """Draw the training loss of one seed of a run of each arm, on the sources that it trains with."""
+    loss, flow, drawn = comparison.losses(), comparison.losses("flow"), _chosen(comparison)
+    figure, axes = _axes("Loss through training", "epoch", "training loss (squared error / 2)", len(drawn) + 1)
     handles = []
-    for i, (name, label) in enumerate(names.items()):
+    for i, (name, label) in enumerate(drawn.items()):
         colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
         rows, other = loss.filter(pl.col("run") == name), flow.filter(pl.col("run") == name)
+        some = rows.gather_every(max(1, rows.height // DOTS), offset=i * rows.height // (DOTS * len(drawn)))
         axes.plot(rows["epoch"], rows["predicted"], "-", color=colour, linewidth=1.4, zorder=2)
         axes.plot(other["epoch"], other["predicted"], linestyle=(0, (1, 1.6)), color=colour, linewidth=1.1, zorder=1)
-        some = rows.gather_every(max(1, rows.height // DOTS), offset=i * rows.height // (DOTS * len(names)))
-        _dots(axes, some["epoch"].to_list(), some["measured"].to_list(), colour, marker)
-        handles.append(Line2D([], [], color=colour, marker=marker, ms=4, mfc="none", label=shorten(label, 46)))
-    handles.append(Line2D([], [], color=MUTED, linestyle=(0, (1, 1.6)), label="dotted: gradient flow"))
+        _dots(axes, some, "epoch", colour, marker)
+        handles.append(key(shorten(label, 46), colour, marker=marker, ms=4, mfc="none"))
+    handles.append(key("dotted: gradient flow", MUTED, (0, (1, 1.6))))
     axes.set_ylim(bottom=0)
-    _finish(axes, "Loss through training", "epoch", "training loss (squared error / 2)")
     legend(figure, handles)
-    return Panel(
+    yield Panel(
         "theory-loss",
         figure,
         "Symbols: measured, on what the network is shown in that epoch, seed "
-        f"{_first_seed(made)}. Lines: computed from the initial weights alone.",
+        f"{_first_seed(comparison)}. Lines: computed from the initial weights alone.",
     )
 
 
-def _alone(made: Beside) -> Iterator[Panel]:
-    """The probe's loss with all sources and with each alone, for the first run that is drawn through training."""
-    run, label = next(iter(_chosen(made).items()))
-    table = made.table()
-    rows = table.filter((pl.col("quantity") == "loss") & (pl.col("run") == run))
-    heard = rows["source"].unique(maintain_order=True).to_list()
-    if not heard:
+def _alone(comparison: Comparison) -> Iterator[Panel]:
+    """Draw the probe's loss with all sources and with each alone, for the first run drawn through training."""
+    run, label = next(iter(_chosen(comparison).items()))
+    rows = comparison.table().filter((pl.col("quantity") == "loss") & (pl.col("run") == run))
+    sources = rows["source"].unique(maintain_order=True).to_list()
+    if not sources:
         return
-    figure = canvas(HEIGHT + 0.2 * len(heard))
-    axes = axes_on(figure, bottom=0.56 + 0.22 * len(heard))
+    figure, axes = _axes("Each source alone", "epoch", "test loss (nats)", len(sources))
     handles = []
-    for i, source in enumerate(heard):
+    for i, source in enumerate(sources):
         colour = INK if source == "all" else SOURCES[(i - 1) % len(SOURCES)]
-        own = rows.filter(pl.col("source") == source)
-        marker = MARKERS[i % len(MARKERS)]
+        own, marker = rows.filter(pl.col("source") == source), MARKERS[i % len(MARKERS)]
         axes.plot(own["epoch"], own["predicted"], "-", color=colour, linewidth=1.4, zorder=2)
-        _dots(axes, own["epoch"].to_list(), own["measured"].to_list(), colour, marker)
+        _dots(axes, own, "epoch", colour, marker)
         words = "all sources" if source == "all" else f"{source} alone"
-        handles.append(Line2D([], [], color=colour, marker=marker, ms=4, mfc="none", label=words))
+        handles.append(key(words, colour, marker=marker, ms=4, mfc="none"))
     axes.set_ylim(bottom=0)
-    _finish(axes, "Each source alone", "epoch", "test loss (nats)")
     legend(figure, handles)
     yield Panel(
         "theory-alone",
         figure,
-        f"{capital(label)}; seed {_first_seed(made)}. Symbols: cross-entropy measured by the probe, the other sources "
-        "at rest. Lines: computed from the initial weights alone.",
+        f"{capital(label)}; seed {_first_seed(comparison)}. Symbols: cross-entropy measured by the probe, the other "
+        "sources at rest. Lines: computed from the initial weights alone.",
     )
 
 
-def _shares(made: Beside) -> Iterator[Panel]:
-    """How much of the output's variance the first source carries in the end, against onset and against length."""
-    layer = _layer(made)
-    ends = made.table().filter((pl.col("quantity") == "share_mean") & pl.col("final") & (pl.col("layer") == layer))
+def _shares(comparison: Comparison) -> Iterator[Panel]:
+    """Draw the share of the output's variance that the first source carries in the end, against onset and length."""
+    of_layer = (pl.col("quantity") == "share_mean") & pl.col("final") & (pl.col("layer") == _layer(comparison))
+    ends = comparison.table().filter(of_layer)
     if ends.is_empty():
         return
     source = ends["source"][0]
     ends = ends.filter(pl.col("source") == source)
-    for role, x, xlabel in (("onset", "onset", "onset of the deficit (epoch)"),
-                            ("duration", "duration", "length of the deficit (epochs)")):  # fmt: skip
-        arms = [arm for arm in made.results.study.arms if arm.role == role]
-        drawn = [(a, rows) for a in arms if (rows := _ordered(ends, a.name, x))[x].n_unique() > 1][:MOST]
+    for x, xlabel in (("onset", "onset of the deficit (epoch)"), ("duration", "length of the deficit (epochs)")):
+        arms = [(arm, _ordered(ends, arm.name, x)) for arm in comparison.results.study.arms if arm.role == x]
+        drawn = [(arm, rows) for arm, rows in arms if rows[x].n_unique() > 1][:MOST]
         if not drawn:
             continue
-        figure = canvas(HEIGHT + 0.2 * len(drawn))
-        axes = axes_on(figure, bottom=0.56 + 0.22 * len(drawn))
+        title, ylabel = f"What source {source} carries in the end", f"share of {source} in the output's variance"
+        figure, axes = _axes(title, xlabel, ylabel, len(drawn))
         handles = []
         for i, (arm, rows) in enumerate(drawn):
-            colour, marker = COLOURS[i], MARKERS[i]
             for _, own in rows.group_by("seed", maintain_order=True):
-                axes.plot(own[x], own["predicted"], "-", color=colour, linewidth=1, alpha=0.8, zorder=2)
-                _dots(axes, own[x].to_list(), own["measured"].to_list(), colour, marker)
-            label = shorten(arm.title or arm.name, 48)
-            handles.append(Line2D([], [], color=colour, marker=marker, ms=4, mfc="none", label=label))
+                axes.plot(own[x], own["predicted"], "-", color=COLOURS[i], linewidth=1, alpha=0.8, zorder=2)
+                _dots(axes, own, x, COLOURS[i], MARKERS[i])
+            handles.append(key(shorten(arm.title or arm.name, 48), COLOURS[i], marker=MARKERS[i], ms=4, mfc="none"))
         axes.axhline(0.5, color=MUTED, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
         axes.set_ylim(-0.02, 1.02)
-        _finish(axes, f"What source {source} carries in the end", xlabel, f"share of {source} in the output's variance")
         legend(figure, handles)
         yield Panel(
-            f"theory-share-{role}",
+            f"theory-share-{x}",
             figure,
             "A symbol a seed: measured by the probe after the last epoch, mean over outputs. Lines: computed, a line a "
             "seed, which differ in how strong each mode began. Dashed: both sources alike.",
         )
 
 
-def _units(made: Beside) -> Iterator[Panel]:
-    """RSV of every output at the end of every run, measured against computed."""
-    layer = _layer(made)
-    if layer not in made.results.layers or not made.steps.rsv:
+def _units(comparison: Comparison) -> Iterator[Panel]:
+    """Draw the RSV of every output at the end of every run, measured against computed."""
+    layer = _layer(comparison)
+    if layer not in comparison.results.layers or not comparison.steps.rsv:
         return
-    units = made.results.units(layer)
-    figure = canvas(WIDE)
-    axes = axes_on(figure)
+    units = comparison.results.units(layer)
+    words = f"RSV (+1: {units.sources[0]} only)"
+    figure, axes = _axes("RSV of every output", f"computed {words}", f"measured {words}", height=HEIGHT + 0.4)
     axes.plot([-1, 1], [-1, 1], "-", color=MUTED, linewidth=1, zorder=1)
-    found = [(units.rsv[units.at(run)], rsv) for run, rsv in made.steps.rsv.items()]
-    measured, computed = (np.concatenate(part) for part in zip(*found, strict=True))
+    pairs = [(units.rsv[units.at(run)], rsv) for run, rsv in comparison.steps.rsv.items()]
+    measured, computed = (np.concatenate(part) for part in zip(*pairs, strict=True))
     axes.plot(computed, measured, "o", ms=3, mfc="none", mec=INK, mew=0.6, alpha=0.5, zorder=2)
     axes.set_xlim(-1.05, 1.05)
     axes.set_ylim(-1.05, 1.05)
-    first = units.sources[0]
-    _finish(axes, "RSV of every output", f"computed RSV (+1: {first} only)", f"measured RSV (+1: {first} only)")
     rules(axes, "x")
-    yield Panel(
-        "theory-rsv",
-        figure,
-        f"Every output of {count(len(found), 'run')} after the last epoch; on the line both agree.",
-    )
+    caption = f"Every output of {count(len(pairs), 'run')} after the last epoch; on the line both agree."
+    yield Panel("theory-rsv", figure, caption)
 
 
-def _differences(made: Beside) -> Panel:
-    """The largest difference of the training loss at each epoch, on a logarithmic scale."""
-    figure = canvas(HEIGHT + 0.4)
-    axes = axes_on(figure, left=0.76, bottom=0.56 + 0.44)
-    handles = []
-    looks: Sequence[tuple[Theory, str, str]] = (("flow", ORANGE, "gradient flow"), ("steps", INK, "gradient descent"))
-    for theory, colour, label in looks:
-        rows = made.table(theory).filter(pl.col("quantity") == "train_loss")
+def _differences(comparison: Comparison) -> Iterator[Panel]:
+    """Draw the largest difference of the training loss at each epoch, on a logarithmic scale."""
+    ylabel = "largest |difference| of training loss"
+    figure, axes = chart("Measured less computed", "epoch", ylabel, height=HEIGHT + 0.4, bottom=0.56 + 0.44)
+    for rows, colour in ((comparison.losses("flow"), ORANGE), (comparison.losses(), INK)):
         worst = rows.group_by("epoch").agg(pl.col("difference").abs().max()).sort("epoch")
         axes.plot(worst["epoch"], np.maximum(worst["difference"], FLOOR), "-", color=colour, linewidth=1.3)
-        handles.append(Line2D([], [], color=colour, label=f"theory of {label}"))
     axes.set_yscale("log")
-    rules(axes)
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
-    axes.set_title("Measured less computed", x=0, y=1)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("largest |difference| of training loss")
-    legend(figure, handles)
-    return Panel(
+    legend(figure, [key("theory of gradient flow", ORANGE), key("theory of gradient descent", INK)])
+    yield Panel(
         "theory-difference",
         figure,
-        f"The largest over {count(len(made.steps.table['run'].unique()), 'run')} at each epoch. The bench trains in "
-        "float32, which keeps seven digits.",
+        f"The largest over {count(len(comparison.steps.table['run'].unique()), 'run')} at each epoch. The bench trains "
+        "in float32, which keeps seven digits.",
     )
 
 
-WIDE = HEIGHT + 0.4
-
-
-def _chosen(made: Beside) -> dict[str, str]:
-    """Pick the run of each arm that is drawn through training: of its first seed, the one with the middle onset."""
-    known = made.table().filter(pl.col("quantity") == "train_loss").unique("run", maintain_order=True)
-    seed = _first_seed(made)
+def _chosen(comparison: Comparison) -> dict[str, str]:
+    """Choose the run of each arm that is drawn through training: of its first seed, the one with the middle onset."""
+    runs = comparison.losses().unique("run", maintain_order=True)
+    runs = runs.filter(pl.col("seed") == _first_seed(comparison)).sort("onset", "duration")
+    timelines = comparison.results.frame()
     names: dict[str, str] = {}
-    for arm in made.results.study.arms:
-        runs = known.filter((pl.col("arm") == arm.name) & (pl.col("seed") == seed)).sort("onset", "duration")
-        if runs.height and len(names) < MOST:
-            name = runs["run"][(runs.height - 1) // 2]
-            timeline = made.results.frame().filter(pl.col("run") == name)["timeline"][0]
-            names[name] = f"{arm.name}: {timeline}"
+    for arm in comparison.results.study.arms:
+        own = runs.filter(pl.col("arm") == arm.name)
+        if own.height and len(names) < MOST:
+            name = own["run"][(own.height - 1) // 2]
+            names[name] = f"{arm.name}: {timelines.filter(pl.col('run') == name)['timeline'][0]}"
     return names
 
 
-def _first_seed(made: Beside) -> int:
-    return int(made.table()["seed"].min())  # type: ignore[arg-type]
+def _first_seed(comparison: Comparison) -> int:
+    return int(comparison.table()["seed"].min())  # type: ignore[arg-type]
 
 
-def _layer(made: Beside) -> str:
-    """The first layer that was measured and predicted; "" where there is none."""
-    layers = made.steps.table.filter(pl.col("quantity") == "share_mean")["layer"]
+def _layer(comparison: Comparison) -> str:
+    """Return the first layer that was measured and predicted; "" where there is none."""
+    layers = comparison.steps.table.filter(pl.col("quantity") == "share_mean")["layer"]
     return str(layers[0]) if len(layers) else ""
 
 
@@ -238,14 +209,12 @@ def _ordered(ends: pl.DataFrame, arm: str, x: str) -> pl.DataFrame:
     return ends.filter((pl.col("arm") == arm) & pl.col(x).is_not_null()).sort("seed", x)
 
 
-def _dots(axes: Axes, x: Sequence[float], y: Sequence[float], colour: str, marker: str) -> None:
-    axes.plot(x, y, marker, ms=4, mfc="none", mec=colour, mew=0.9, zorder=3)
+def _dots(axes: Axes, rows: pl.DataFrame, x: str, colour: str, marker: str) -> None:
+    axes.plot(rows[x].to_list(), rows["measured"].to_list(), marker, ms=4, mfc="none", mec=colour, mew=0.9, zorder=3)
 
 
-def _finish(axes: Axes, title: str, xlabel: str, ylabel: str) -> None:
+def _axes(title: str, xlabel: str, ylabel: str, rows: int = 0, height: float = HEIGHT) -> tuple[Figure, Axes]:
+    figure, axes = chart(title, xlabel, ylabel, rows, height=height, left=0.62)
     axes.xaxis.set_major_locator(MaxNLocator(7, steps=[1, 2, 2.5, 5, 10]))
     axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
-    rules(axes)
-    axes.set_title(title, x=0, y=1)
-    axes.set_xlabel(xlabel)
-    axes.set_ylabel(ylabel)
+    return figure, axes

@@ -26,17 +26,10 @@ REAL = torch.float64
 
 
 def draw_layers(size: int, depth: int, scale: float, seed: int, init: str) -> list[Tensor]:
-    """Draw the layers of one factorisation.
+    """Draw the layers of one factorisation: `depth` tensors (n, n), the first layer first, float64.
 
-    Args:
-        size: side n.
-        depth: layers D.
-        scale: of their product: a "gaussian" layer has entries of standard deviation scale^(1/D) / sqrt(n).
-        seed: of the draw.
-        init: "gaussian", or "balanced": the product of one Gaussian matrix of that scale, shared equally by all layers.
-
-    Returns:
-        D tensors (n, n), the first layer first, float64.
+    Entries of a "gaussian" layer have the standard deviation scale^(1/D) / sqrt(n); "balanced" layers share the product
+    of one Gaussian matrix of that scale equally.
     """
     if init == "balanced":
         start = torch.randn(size, size, generator=generator(seed, "completion balanced"), dtype=REAL)

@@ -12,9 +12,9 @@ from matplotlib.figure import Figure
 from chiasm.intervals import difference
 from chiasm.pictures.style import INK, MUTED, SOURCES, Panel, legend
 from chiasm.pictures.words import count, listed, number_between, percent
-from chiasm.theory.charts import Sweep, chart, key, mean_between, note, sweep
 from chiasm.theory.completion.plane import CompletionPlane
 from chiasm.theory.completion.study import CompletionResult
+from chiasm.theory.pages.charts import Sweep, chart, key, mean_between, note, sweep
 
 #: What a factorisation is shown before its final task, by the name of the switch.
 BEFORE = {
@@ -142,7 +142,7 @@ def _values(result: CompletionResult, plane: CompletionPlane, at: tuple[int, int
             control = (at[0], asked.durations.index(0), at[2])
             axes.plot(plane.times + release, plane.values_path[control][:, r], color=colour, lw=1.0, ls=(0, (4, 3)))
     end = release + asked.after
-    truth = np.linalg.svd(result.draws[at[2]].final.truth, compute_uv=False)[: asked.top]
+    truth = result.truth_values(at[2])
     truth = truth[truth > 1e-9 * truth[0]]
     axes.plot([end * 1.02] * len(truth), truth, "<", color=INK, ms=5, clip_on=False)
     _mark_switch(axes, release)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Literal
 
-import msgspec
 import numpy as np
 
 from chiasm.errors import ChiasmError
 from chiasm.theory.arguments import check_fields
 from chiasm.theory.completion.plane import CompletionDraw, CompletionPlane, complete
 from chiasm.theory.completion.task import Bools, CompletionTask, Floats, block_mask, low_rank, random_mask, thin
+from chiasm.theory.study import TheoryStudy
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,17 +23,11 @@ Switch = Literal["matrix", "observations", "noise", "pattern"]
 
 @dataclass(frozen=True)
 class CompletionResult:
-    """Result of the study. Cells of a plane are (switches, durations, seeds).
+    """Result of the study. Cells of a plane are (switches, durations, seeds)."""
 
-    Attributes:
-        settings: of the study.
-        draws: tasks, one a seed.
-        planes: one a depth.
-    """
-
-    settings: MatrixCompletion
-    draws: tuple[CompletionDraw, ...]
-    planes: tuple[CompletionPlane, ...]
+    settings: MatrixCompletion  # of the study
+    draws: tuple[CompletionDraw, ...]  # tasks, one a seed
+    planes: tuple[CompletionPlane, ...]  # one a depth
 
     def truth_values(self, seed: int) -> Floats:
         """Return the largest singular values of the final matrix of a seed, as many as are recorded."""
@@ -54,10 +49,30 @@ class CompletionResult:
             tables.append(pl.DataFrame(columns))
         return pl.concat(tables)
 
+    def summary(self, level: float = 0.95) -> pl.DataFrame:
+        """Return a table of means over seeds with intervals of Student's t: depth, switch, duration, mean, low, high.
 
-class MatrixCompletion(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="matrix-completion"
-):
+        The ends of the interval are NaN with one seed; a level outside (0, 1) is a ChiasmError.
+        """
+        import polars as pl
+        from scipy.special import stdtrit
+
+        if not 0 < level < 1:
+            raise ChiasmError(f"level = {level}; expected a level inside (0, 1)")
+        seeds, rows = self.settings.seeds, []
+        for plane in self.planes:
+            mean, half = plane.error.mean(-1), np.full(plane.error.shape[:-1], np.nan)
+            if seeds > 1:
+                half = float(stdtrit(seeds - 1, (1 + level) / 2)) * plane.error.std(-1, ddof=1) / seeds**0.5
+            for (i, switch), (j, duration) in product(
+                enumerate(self.settings.switches), enumerate(self.settings.durations)
+            ):
+                ends = (float(end[i, j]) for end in (mean, mean - half, mean + half))
+                rows.append((plane.depth, switch, duration, *ends))
+        return pl.DataFrame(rows, ["depth", "switch", "duration", "mean", "low", "high"], orient="row")
+
+
+class MatrixCompletion(TheoryStudy, frozen=True, kw_only=True, tag="matrix-completion"):
     """Settings of the study; the defaults are the shipped one. Times are in steps.
 
     The loss is half the mean squared error of the entries shown, so a step of 0.4 is one of 0.2 on the mean itself.

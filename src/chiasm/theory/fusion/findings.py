@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from chiasm.pictures.words import count, listed, number, percent
-from chiasm.theory.charts import mean_between
 from chiasm.theory.fusion.landscape import Landscape
 from chiasm.theory.fusion.study import FusionResult
+from chiasm.theory.pages.charts import mean_between
 
 
 def findings(result: FusionResult) -> list[str]:

@@ -1,8 +1,7 @@
 """Why depth makes a loss permanent: the energy of two fused pathways under weight decay, in closed form.
 
-Of all ways to write w as a product of p weights, equal ones have the least squares: half the sum of squares is at least
-p/2 |w|^(2/p), and for matrices the same holds with singular values (a Schatten-2/p penalty). So p layers with L2 decay
-minimise, as a function of their product,
+The least half sum of squares of p weights with product w is p/2 |w|^(2/p), and for matrices the same holds with
+singular values (a Schatten-2/p penalty). So p layers with L2 decay minimise, as a function of their product,
 
     E(w_a, w_b) = loss(w_a, w_b) + decay p/2 (|w_a|^(2/p) + |w_b|^(2/p))
 
@@ -44,22 +43,15 @@ def penalty(w: ArrayLike, depth: int) -> Floats:
 
 @dataclass(frozen=True)
 class Rest:
-    """A point at which gradient flow rests.
+    """A point at which gradient flow rests."""
 
-    Attributes:
-        name: "fused": both sources count, a minimum. "lost": source b does not count. "saddle": both count, not a
-            minimum.
-        w_a: the weight of source a, a multiple of the identity.
-        w_b: of source b.
-        energy: of one feature, penalty included.
-        stable: whether flow comes back to it after a small push; taken in the space of the layers.
-    """
-
+    # "fused": both sources count, a minimum. "lost": source b does not count. "saddle": both count, not a
+    # minimum.
     name: Literal["fused", "lost", "saddle"]
-    w_a: float
-    w_b: float
-    energy: float
-    stable: bool
+    w_a: float  # the weight of source a, a multiple of the identity
+    w_b: float  # of source b
+    energy: float  # of one feature, penalty included
+    stable: bool  # whether flow comes back to it after a small push; taken in the space of the layers
 
 
 @dataclass(frozen=True)

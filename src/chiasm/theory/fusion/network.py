@@ -87,34 +87,21 @@ class Rows:
     """
 
     def __init__(
-        self,
-        layers: FusionLayers,
-        weights: Sequence[Tensor],
-        seconds: Tensor,
-        target: Tensor,
-        decay: Tensor,
+        self, layers: FusionLayers, weights: Sequence[Tensor], seconds: Tensor, target: Tensor, decay: Tensor,
         step: Tensor,
-    ) -> None:
-        """Create rows.
+    ) -> None:  # fmt: skip
+        """Create rows from weights, a tensor (2 or 1, rows, outputs, inputs) a layer, changed in place.
 
-        Args:
-            layers: what the weights belong to.
-            weights: a tensor a layer, (2 or 1, rows, outputs, inputs); changed in place.
-            seconds: (rows, 2, 2) second moments of the sources.
-            target: (rows, 2) their moments with the target.
-            decay: (rows,) weight decay.
-            step: (rows,) how far `descend` and `flow` go, in units of time.
+        The second moments of the sources are (rows, 2, 2), their moments with the target (rows, 2), weight decay and
+        the length of a step (rows,).
         """
         self.layers, self.weights = layers, list(weights)
         self.features = self.weights[0].shape[3]
         square = (2, len(decay), self.features, self.features)
         turned = torch.diagonal(seconds, dim1=1, dim2=2), seconds[:, 0, 1:].expand(-1, 2), target
         own, cross, aim = ((-step * m.T).reshape(2, -1, 1, 1).expand(square) for m in turned)
-        self.own, self.cross, self.aim = (
-            own.contiguous(),
-            cross.contiguous(),
-            -aim * torch.eye(self.features, dtype=REAL),
-        )
+        self.own, self.cross = own.contiguous(), cross.contiguous()
+        self.aim = -aim * torch.eye(self.features, dtype=REAL)
         kept = 1 - step * decay
         self.kept: Tensor | float = kept[:, None, None]
         if bool((kept == kept[0]).all()):

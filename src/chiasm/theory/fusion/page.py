@@ -9,12 +9,12 @@ from matplotlib.figure import Figure
 
 from chiasm.pictures.style import INK, MARKERS, MUTED, SOURCES, Panel, dodge, legend
 from chiasm.pictures.words import number
-from chiasm.theory.charts import Sweep, chart, key, log_axes, note, of_depth, sweep
 from chiasm.theory.fusion.findings import findings
 from chiasm.theory.fusion.landscape import Landscape, penalty
 from chiasm.theory.fusion.plane import FusionPlane
 from chiasm.theory.fusion.problem import Floats, FusionProblem
 from chiasm.theory.fusion.study import FusionResult
+from chiasm.theory.pages.charts import Sweep, chart, key, log_axes, note, of_depth, sweep
 
 __all__ = ["findings", "panels"]
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
-import msgspec
 import numpy as np
 
 from chiasm.errors import ChiasmError
@@ -17,6 +16,7 @@ from chiasm.theory.fusion.network import FusionLayers
 from chiasm.theory.fusion.plane import FusionPlane, fuse
 from chiasm.theory.fusion.problem import Floats, FusionProblem
 from chiasm.theory.fusion.steps import FusionSteps, fuse_by_steps
+from chiasm.theory.study import TheoryStudy
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,32 +24,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FusionResult:
-    """Result of the study. Cells of a plane are (timelines, seeds).
+    """Result of the study. Cells of a plane are (timelines, seeds)."""
 
-    Attributes:
-        settings: of the study.
-        depths: a plane a depth: the durations from step 0, then the onsets of one duration.
-        shared: the same timelines for networks with shared layers.
-        lasting: a plane a depth, control and the longest deficit, with a very long time after it.
-        free: the durations without weight decay, a plane a depth.
-        redundant: depth 1 and sources without noise; cells (decay 0 and the study's, control and deficit, seeds).
-        late: a plane a depth, a deficit of a network long fused, a little shorter and longer than the landscape allows;
-            only depths at which it sets a limit.
-        landscapes: one a depth, in closed form.
-        steps: descent with large steps beside flow, one a depth.
-        swinging: cells (steps, seeds): after the onset sweep's deficit, from step 0, with steps so large that descent
-            does not rest in the lost state; None where none were asked for.
-    """
-
-    settings: LinearFusion
-    depths: tuple[FusionPlane, ...]
-    shared: tuple[FusionPlane, ...]
-    lasting: tuple[FusionPlane, ...]
-    free: tuple[FusionPlane, ...]
+    settings: LinearFusion  # of the study
+    depths: tuple[FusionPlane, ...]  # a plane a depth: the durations from step 0, then the onsets of one duration
+    shared: tuple[FusionPlane, ...]  # the same timelines for networks with shared layers
+    lasting: tuple[FusionPlane, ...]  # a plane a depth, control and the longest deficit, with a very long time after it
+    free: tuple[FusionPlane, ...]  # the durations without weight decay, a plane a depth
+    # depth 1 and sources without noise; cells (decay 0 and the study's, control and deficit, seeds)
     redundant: FusionPlane
+    # a plane a depth, a deficit of a network long fused, a little shorter and longer than the landscape allows;
+    # only depths at which it sets a limit
     late: tuple[FusionPlane, ...]
-    landscapes: tuple[Landscape, ...]
-    steps: tuple[FusionSteps, ...]
+    landscapes: tuple[Landscape, ...]  # one a depth, in closed form
+    steps: tuple[FusionSteps, ...]  # descent with large steps beside flow, one a depth
+    # cells (steps, seeds): after the onset sweep's deficit, from step 0, with steps so large that descent does
+    # not rest in the lost state; None where none were asked for
     swinging: FusionPlane | None
 
     def kept_features(self) -> Floats:
@@ -86,9 +76,7 @@ class FusionResult:
         return pl.concat(tables)
 
 
-class LinearFusion(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="linear-fusion"
-):
+class LinearFusion(TheoryStudy, frozen=True, kw_only=True, tag="linear-fusion"):
     """Settings of the study; the defaults are the shipped one. Times are in steps.
 
     Attributes:

@@ -23,17 +23,11 @@ EXPONENTS = 16.0
 
 @dataclass(frozen=True)
 class Bench:
-    """Networks of one depth on the blocks that a source is part of.
+    """Networks of one depth on the blocks that a source is part of."""
 
-    Attributes:
-        learners: one for each block.
-        own: (inputs,) whether a column belongs to the source.
-        within: the error at which a network has learned.
-    """
-
-    learners: list[Learner]
-    own: NDArray[np.bool_]
-    within: float
+    learners: list[Learner]  # one for each block
+    own: NDArray[np.bool_]  # (inputs,) whether a column belongs to the source
+    within: float  # the error at which a network has learned
 
     def finish(self, scale: float) -> Floats:
         """When the weights of all inputs, and those of the other sources, are learned that lost nothing: (2,)."""
@@ -46,7 +40,7 @@ class Bench:
             for learner in self.learners
             for s in learner.block.values
         ]
-        made = []
+        finishes = []
         for which in range(2):
             low, high = 0.0, float(max(ends))
             for _ in range(3):
@@ -56,8 +50,8 @@ class Bench:
                 if not len(above):
                     break
                 low, high = times[above[-1]], times[min(above[-1] + 1, GRID - 1)]
-            made.append(low)
-        return np.array(made)
+            finishes.append(low)
+        return np.array(finishes)
 
     def settled(self, finish: float) -> float:
         """How long after a release networks are looked at, where nobody says."""
@@ -74,53 +68,51 @@ class Bench:
         shares = np.linspace(0, 1, LOOKS + 1)
         during = onset[:, None] + (release - onset)[:, None] * shares
         times = np.concatenate([during, release[:, None] + since], 1)
-        found, truth = [], []
-        for learner in self.learners:
-            found.append(self._course(learner, onset, release, scale, times))
-            truth.append(learner.undisturbed(scale, times))
-        errors = self._errors(found)
+        impaired = [self._weights(learner, onset, release, scale, times) for learner in self.learners]
+        control = [learner.undisturbed(scale, times) for learner in self.learners]
+        errors = self._errors(impaired)
         learned, usual = (
             np.stack([crossing(times, error, self.within) for error in each], 1)
-            for each in (errors, self._errors(truth))
+            for each in (errors, self._errors(control))
         )
-        apart = [np.abs(a - b) for a, b in zip(found, truth, strict=True)]
+        gaps = [np.abs(a - b) for a, b in zip(impaired, control, strict=True)]
         others = np.zeros(len(onset))
-        for learner, gap in zip(self.learners, apart, strict=True):
-            rest = gap[..., ~self.own[learner.block.columns]]
-            others = np.maximum(others, rest.max((1, 2, 3), initial=0.0))
-        difference = np.max([gap.max((2, 3)) for gap in apart], 0)[:, LOOKS + 1 :]
+        for learner, gap in zip(self.learners, gaps, strict=True):
+            staying = gap[..., ~self.own[learner.block.columns]]
+            others = np.maximum(others, staying.max((1, 2, 3), initial=0.0))
+        difference = np.max([gap.max((2, 3)) for gap in gaps], 0)[:, LOOKS + 1 :]
         return learned, usual, others, difference, errors[0][:, LOOKS + 1 :]
 
-    def _course(self, learner: Learner, onset: Floats, release: Floats, scale: Floats, times: Floats) -> Floats:
+    def _weights(self, learner: Learner, onset: Floats, release: Floats, scale: Floats, times: Floats) -> Floats:
         away = np.broadcast_to(self.own[learner.block.columns], (len(onset), len(learner.block.columns)))
         if learner.depth == 1:
             first, last = (np.where(away, one[:, None], np.inf) for one in (onset, release))
             return learner.shallow(scale, first, last, times)
         state = learner.arrived(scale, onset)
-        made = np.empty((*times.shape, *learner.matrix.shape))
-        made[:, 0] = state.product
-        lost, whole = learner.target(away), learner.target(np.zeros_like(away))
+        weights = np.empty((*times.shape, *learner.matrix.shape))
+        weights[:, 0] = state.product
+        impaired, clean = learner.target(away), learner.target(np.zeros_like(away))
         for k in range(1, times.shape[1]):
-            target, present = lost if k <= LOOKS else whole
+            target, present = impaired if k <= LOOKS else clean
             state = advance(state, target, present, times[:, k] - times[:, k - 1])
-            made[:, k] = state.product
-        return made
+            weights[:, k] = state.product
+        return weights
 
     def _norms(self) -> Floats:
         squares = [(learner.matrix**2).sum(0) for learner in self.learners]
-        rest = [square[~self.own[one.block.columns]] for square, one in zip(squares, self.learners, strict=True)]
-        return np.sqrt([sum(square.sum() for square in each) for each in (squares, rest)])
+        others = [square[~self.own[one.block.columns]] for square, one in zip(squares, self.learners, strict=True)]
+        return np.sqrt([sum(square.sum() for square in each) for each in (squares, others)])
 
     def _errors(self, weights: list[Floats]) -> tuple[Floats, Floats]:
-        """The error of all inputs and of the other sources', (cells, times) each."""
-        everything = np.zeros(weights[0].shape[:2])
-        rest = np.zeros_like(everything)
-        for learner, made in zip(self.learners, weights, strict=True):
-            squares = ((made - learner.matrix) ** 2).sum(2)
-            everything += squares.sum(2)
-            rest += squares[..., ~self.own[learner.block.columns]].sum(2)
-        norm, others = self._norms()
-        return np.sqrt(everything) / norm, np.sqrt(rest) / (others or 1.0)
+        """Return the error of all inputs and that of the other sources', (cells, times) each."""
+        total = np.zeros(weights[0].shape[:2])
+        others = np.zeros_like(total)
+        for learner, one in zip(self.learners, weights, strict=True):
+            squares = ((one - learner.matrix) ** 2).sum(2)
+            total += squares.sum(2)
+            others += squares[..., ~self.own[learner.block.columns]].sum(2)
+        norm, norm_others = self._norms()
+        return np.sqrt(total) / norm, np.sqrt(others) / (norm_others or 1.0)
 
 
 def crossing(times: Floats, error: Floats, within: float) -> Floats:
@@ -134,15 +126,15 @@ def crossing(times: Floats, error: Floats, within: float) -> Floats:
     >>> crossing(np.array([[0.0, 1.0, 2.0]]), np.array([[1.0, 0.4, 0.1]]), 0.2)
     array([1.5])
     """
-    made = np.full(len(times), np.nan)
+    crossed = np.full(len(times), np.nan)
     for cell, above in enumerate(error > within):
         late = np.flatnonzero(above)
         if len(late):
             k = late[-1]
             if k + 1 == len(above):
-                made[cell] = np.inf
+                crossed[cell] = np.inf
                 continue
             low, high = np.log(np.maximum(error[cell, k : k + 2], 1e-300))
             share = (low - np.log(within)) / (low - high)
-            made[cell] = times[cell, k] + share * (times[cell, k + 1] - times[cell, k])
-    return made
+            crossed[cell] = times[cell, k] + share * (times[cell, k + 1] - times[cell, k])
+    return crossed

@@ -7,10 +7,13 @@ N = 1 and 2, a hypergeometric function beyond.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError
+from chiasm.theory.arguments import broadcast, check, check_int
 
 Floats = NDArray[np.float64]
 
@@ -49,20 +52,20 @@ def strength(mode: ArrayLike, scale: ArrayLike, depth: int, times: ArrayLike) ->
     if depth == 1:
         return np.asarray(s + (start - s) * np.exp(-t))
     power = 2 - 2 / depth
-    made = np.empty(s.shape)
+    learned = np.empty(s.shape)
     # Without strength, da/dt = -N a^(c + 1).
     none = s == 0
-    made[none] = start[none] / (1 + depth * power * start[none] ** power * t[none]) ** (1 / power)
+    learned[none] = start[none] / (1 + depth * power * start[none] ** power * t[none]) ** (1 / power)
     rate = depth * s**power * t
     for rises in (True, False):
         part = ~none & ((start < s) if rises else (start > s))
         if part.any():
             z = start[part] / s[part] if rises else s[part] / start[part]
             share = _sigmoid(_later(np.log(z) - np.log1p(-z), rate[part], depth, rises))
-            made[part] = s[part] * share if rises else s[part] / share
+            learned[part] = s[part] * share if rises else s[part] / share
     still = start == s
-    made[still] = s[still]
-    return made
+    learned[still] = s[still]
+    return learned
 
 
 def rise(mode: ArrayLike, scale: ArrayLike, depth: int, share: float = 0.5) -> Floats:
@@ -87,7 +90,7 @@ def rise(mode: ArrayLike, scale: ArrayLike, depth: int, share: float = 0.5) -> F
     """
     s, start = _checked(depth, mode=mode, scale=scale)
     if (s == 0).any() or not 0 < share < 1:
-        raise ChiasmError(f"share = {share} of modes of {_ends(s)}: a share inside (0, 1) of modes above 0 would do")
+        raise ChiasmError(f"share = {share} of modes from {s.min():g}; expected a share inside (0, 1) of modes above 0")
     z = np.minimum(start / s, share)
     if depth == 1:
         return np.asarray(np.log((1 - z) / (1 - share)))
@@ -95,26 +98,14 @@ def rise(mode: ArrayLike, scale: ArrayLike, depth: int, share: float = 0.5) -> F
     return np.asarray((_clock(ends[1], depth, True) - _clock(ends[0], depth, True)) / (depth * s ** (2 - 2 / depth)))
 
 
-def _checked(depth: int, **given: ArrayLike) -> list[Floats]:
-    """The numbers asked for, broadcast; times and modes from 0, scales above it."""
-    if not (isinstance(depth, int | np.integer) and depth >= 1):
-        raise ChiasmError(f"depth = {depth!r}: a whole number of weight matrices, 1 or more, would do")
-    try:
-        made = np.broadcast_arrays(*(np.asarray(value, np.float64) for value in given.values()))
-    except (TypeError, ValueError):
-        raise ChiasmError(f"{', '.join(given)}: numbers or arrays of shapes that broadcast would do") from None
-    for name, values in zip(given, made, strict=True):
-        # Beyond LARGEST powers of the numbers overflow.
-        most = np.isfinite(values) if name == "times" else values <= LARGEST
-        if not (most & ((values > 0) if name == "scale" else (values >= 0))).all():
-            least = "above 0" if name == "scale" else "0 or more"
-            raise ChiasmError(f"{name} = {_ends(values)}: finite numbers, {least} and up to {LARGEST:g}, would do")
-    return list(made)
-
-
-def _ends(values: Floats) -> str:
-    low, high = float(values.min(initial=np.inf)), float(values.max(initial=-np.inf))
-    return f"{low:g}" if low == high or np.isnan(low) else f"{low:g} to {high:g}"
+def _checked(depth: int, **values: ArrayLike) -> list[Floats]:
+    """Return the numbers, broadcast: times and modes from 0, scales above it."""
+    check_int("depth", depth)
+    # Beyond LARGEST powers of the numbers overflow.
+    limits: dict[str, dict[str, Any]] = {
+        "mode": {"least": 0, "most": LARGEST}, "scale": {"above": 0, "most": LARGEST}, "times": {"least": 0},
+    }  # fmt: skip
+    return broadcast(**{name: check(name, value, **limits[name]) for name, value in values.items()})
 
 
 def _sigmoid(logit: Floats) -> Floats:
@@ -122,37 +113,37 @@ def _sigmoid(logit: Floats) -> Floats:
 
 
 def _clock(logit: Floats, depth: int, rises: bool) -> Floats:
-    """N s^c t as a function of the logit of z = a / s where a rises, of u = s / a where it falls."""
+    """Return N s^c t as a function of the logit of z = a / s where a rises, of u = s / a where it falls."""
     c = 2 - 2 / depth
     near = np.minimum(logit, FAR)
     z = _sigmoid(near)
     if depth == 2:
         return np.asarray(logit if rises else np.logaddexp(0, logit))
     # 1 / (z^c (1 - z)) = z^-c + z^(1 - c) / (1 - z): an elementary part, and a Gauss function.
-    made = z ** (1 - c) / (1 - c) + _beta(near, 2 - c) if rises else _beta(near, c)
-    return np.asarray(made + (logit - near))
+    integral = z ** (1 - c) / (1 - c) + _beta(near, 2 - c) if rises else _beta(near, c)
+    return np.asarray(integral + (logit - near))
 
 
 def _beta(logit: Floats, b: float) -> Floats:
-    """The integral of z^(b - 1) / (1 - z) from 0: z^b / b times 2F1(1, b; 1 + b; z)."""
+    """Return the integral of z^(b - 1) / (1 - z) from 0: z^b / b times 2F1(1, b; 1 + b; z)."""
     from scipy.special import digamma, hyp2f1
 
     z, rest = np.atleast_1d(_sigmoid(logit)), np.atleast_1d(_sigmoid(-logit))
-    made = np.empty(z.shape)
+    integral = np.empty(z.shape)
     far = z < NEAR_ONE
-    made[far] = z[far] ** b / b * hyp2f1(1, b, 1 + b, z[far])
+    integral[far] = z[far] ** b / b * hyp2f1(1, b, 1 + b, z[far])
     # Abramowitz & Stegun 15.3.10, with a = 1.
     x, log = rest[~far], np.log(rest[~far])
     term, total = np.ones_like(x), np.zeros_like(x)
     for n in range(TERMS):
         total += term * (digamma(n + 1) - digamma(b + n) - log)
         term = term * x * (b + n) / (n + 1)
-    made[~far] = z[~far] ** b * total
-    return made.reshape(np.shape(logit))
+    integral[~far] = z[~far] ** b * total
+    return integral.reshape(np.shape(logit))
 
 
 def _later(logit: Floats, passed: Floats, depth: int, rises: bool) -> Floats:
-    """The logit after N s^c t has grown by `passed`."""
+    """Return the logit after N s^c t has grown by `passed`."""
     if depth == 2 and rises:
         return np.asarray(logit + passed)
     c = 2 - 2 / depth

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError
-from chiasm.theory.mode.flow import balanced, parts, slope
+from chiasm.theory.arguments import check
+from chiasm.theory.mode.flow import balanced, parts, product, slope
 from chiasm.theory.mode.modes import modes
 from chiasm.theory.mode.task import LinearTask, Sources, task
-from chiasm.theory.mode.windows import How, manner, windows
+from chiasm.theory.mode.windows import How, checked_how, windows
 
 Floats = NDArray[np.float64]
 
@@ -87,12 +88,12 @@ def mode_descent(
     Source: the sharpness is depth s^(2 - 2 / depth), s the strongest mode; tested against plain matrices and autograd's
     Hessian, and against `modes`, from which it differs in proportion to the step.
 
-    >>> made = mode_descent([[2.0, 0.0], [0.0, 1.0]], steps=[0.01, 0.4, 0.6], end=20.0)
-    >>> made.left.tolist(), made.edge
+    >>> descent = mode_descent([[2.0, 0.0], [0.0, 1.0]], steps=[0.01, 0.4, 0.6], end=20.0)
+    >>> descent.left.tolist(), descent.edge
     ([False, False, True], 0.5)
     """
     what = matrix if isinstance(matrix, LinearTask) else task(matrix, sources)
-    each, away = _lengths(steps, end), manner(how)
+    each, away = _lengths(steps, end), checked_how(how)
     window = windows(what, depth, scale, removed, end)
     if window.shape or looks < 2:
         raise ChiasmError("depth, scale, onset and release are one number each here, and looks are 2 or more")
@@ -103,14 +104,14 @@ def mode_descent(
     flat, moved = state.flat.copy(), np.empty_like(state.flat)
     at, push = parts(flat, state.shapes), parts(moved, state.shapes)
     when = [np.unique(np.rint(np.linspace(0, last, looks)).astype(np.int64)) for last in count.tolist()]
-    found = [np.empty((len(one), *what.matrix.shape)) for one in when]
+    weights = [np.empty((len(one), *what.matrix.shape)) for one in when]
     place = [0] * len(each)
-    # What diverges is told by its numbers.
+    # Cells that diverge overflow.
     with np.errstate(over="ignore", invalid="ignore"):
         for k in range(int(count.max()) + 1):
             for cell, one in enumerate(when):
                 if place[cell] < len(one) and one[place[cell]] == k:
-                    found[cell][place[cell]] = _product([factor[cell] for factor in at])
+                    weights[cell][place[cell]] = product([factor[cell] for factor in at])
                     place[cell] += 1
             gone = (begin <= k) & (k < back)
             silent = gone if away == "silence" else np.zeros_like(gone)
@@ -132,35 +133,24 @@ def mode_descent(
     ]  # fmt: skip
     largest, strongest = float(np.abs(what.matrix).max()), float(values[0])
     with np.errstate(invalid="ignore", over="ignore"):
-        gap = np.array([np.abs(a - b).max() for a, b in zip(found, flows, strict=True)]) / largest
+        gap = np.array([np.abs(a - b).max() for a, b in zip(weights, flows, strict=True)]) / largest
     return ModeDescent(
-        what, int(depth), each, each * count, np.stack([one[-1] for one in found]),
+        what, int(depth), each, each * count, np.stack([one[-1] for one in weights]),
         np.stack([one[-1] for one in flows]), np.where(np.isfinite(gap), gap, np.inf),
         2 / (int(depth) * strongest ** (2 - 2 / int(depth))),
     )  # fmt: skip
 
 
 def _lengths(steps: ArrayLike, end: float) -> Floats:
-    if not (np.isfinite(end) and end > 0):
-        raise ChiasmError(f"end is {end}; it must be finite and above 0")
-    try:
-        made = np.asarray(steps, np.float64)
-    except (TypeError, ValueError):
-        raise ChiasmError(f"steps are {steps!r}; they must be a row of numbers") from None
-    if made.ndim != 1 or not len(made) or not ((made > 0) & (made <= end)).all():
-        raise ChiasmError(f"steps are {made.tolist()}; give one or more, above 0 and at most the end, {end:g}")
-    if end / made.min() > MOST:
-        raise ChiasmError(f"steps of {made.min():g} until {end:g} are more than {MOST}; give longer ones")
-    return made
+    check("end", end, above=0)
+    lengths = check("steps", steps, above=0, most=end)
+    if lengths.ndim != 1 or not len(lengths):
+        raise ChiasmError(f"steps has shape {lengths.shape}; expected a row of one number or more")
+    if end / lengths.min() > MOST:
+        raise ChiasmError(f"steps of {lengths.min():g} until {end:g} are more than {MOST}; give longer ones")
+    return lengths
 
 
 def _whole(time: Floats, each: Floats) -> Floats:
-    """Times by input as whole numbers of steps, (S, inputs); infinity stays."""
+    """Return times by input as whole numbers of steps, (S, inputs); infinity stays."""
     return np.asarray(np.rint(time / each[:, None]))
-
-
-def _product(factors: list[Floats]) -> Floats:
-    made, *rest = factors
-    for factor in rest:
-        made = factor @ made
-    return made

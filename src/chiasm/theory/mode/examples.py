@@ -5,17 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from chiasm.networks.deep_linear import TASKS_BY_SENSORS
+
 Floats = NDArray[np.float64]
 
 #: Outputs by sources of Kleinman, Achille, Soatto 2023 (arXiv:2210.04643), figure 2: outputs 1, 2 and 5 lean on each
 #: other's sources, 3 and 4 only on their own; source 3 says most. Singular values 4.421, 1.732, 1.567, 1, 1.
-TASKS = (
-    (1.0, 0.0, 3.0, 1.0, 0.0, 0.0, 0.0, 0.0),
-    (1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0),
-    (0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0),
-    (0.0, 1.0, 0.0, 0.0, 0.0, 0.0, 1.0, 0.0),
-    (0.0, 0.0, 3.0, 0.0, 0.0, 0.0, 0.0, 1.0),
-)
+TASKS = TASKS_BY_SENSORS
 
 #: Properties by classes of the code of the same paper: two that classes share, four of their own. Singular values
 #: 1.732, 1.732, 1, 1; without the third property 1.732, 1.618, 1, 0.618.
@@ -46,5 +42,5 @@ def hierarchy(signed: bool = False) -> Floats:
     contrasts = np.array([[1, 1, -1, -1], [1, 0, 0, -1], [0, 1, -1, 0]], np.float64)
     # For a contrast and against it, the outer pairs of rows being each other's opposite.
     both = np.vstack([np.ones(4), contrasts[0], -contrasts[0], contrasts[1:], -contrasts[:0:-1]])
-    made = both if signed else plain
-    return np.asarray(made / np.linalg.norm(made, axis=1, keepdims=True))
+    rows = both if signed else plain
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True))

@@ -43,20 +43,13 @@ ERROR = np.array([71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 /
 
 
 @dataclass(frozen=True)
-class State:
-    """A stack of balanced networks of one depth and size.
+class FlowState:
+    """A stack of balanced networks of one depth and size."""
 
-    Attributes:
-        flat: (cells, numbers) all factors of a cell, one after the other, W_1 first.
-        shapes: (rows, columns) of each factor.
-        unit: the least singular value of any factor at the start, which errors are held against.
-        step: the length of step to try next.
-    """
-
-    flat: Floats
-    shapes: tuple[tuple[int, int], ...]
-    unit: float
-    step: float = 0.01
+    flat: Floats  # (cells, numbers) all factors of a cell, one after the other, W_1 first
+    shapes: tuple[tuple[int, int], ...]  # (rows, columns) of each factor
+    unit: float  # the least singular value of any factor at the start, the unit of errors
+    step: float = 0.01  # the length of step to try next
 
     @property
     def factors(self) -> list[Floats]:
@@ -66,14 +59,11 @@ class State:
     @property
     def product(self) -> Floats:
         """W, (cells, outputs, inputs)."""
-        made, *rest = self.factors
-        for factor in rest:
-            made = factor @ made
-        return made
+        return product(self.factors)
 
-    def taken(self, cells: NDArray[np.intp]) -> State:
+    def taken(self, cells: NDArray[np.intp]) -> FlowState:
         """Return some of the cells."""
-        return State(self.flat[cells], self.shapes, self.unit, self.step)
+        return FlowState(self.flat[cells], self.shapes, self.unit, self.step)
 
 
 def parts(flat: Floats, shapes: tuple[tuple[int, int], ...]) -> list[Floats]:
@@ -85,15 +75,19 @@ def parts(flat: Floats, shapes: tuple[tuple[int, int], ...]) -> list[Floats]:
     ]
 
 
-def balanced(left: Floats, strengths: Floats, right: Floats, depth: int, unit: float) -> State:
+def product(factors: list[Floats]) -> Floats:
+    """Return the product of factors (cells, rows, columns) each, the first one on the right."""
+    first, *others = factors
+    for factor in others:
+        first = factor @ first
+    return first
+
+
+def balanced(left: Floats, strengths: Floats, right: Floats, depth: int, unit: float) -> FlowState:
     """Return the balanced networks whose products are left diag(strengths) right'.
 
-    Args:
-        left: (outputs, modes), orthonormal columns.
-        strengths: (cells, modes), above 0.
-        right: (inputs, modes), orthonormal columns.
-        depth: N >= 1.
-        unit: the least strength of the product that matters.
+    left (outputs, modes) and right (inputs, modes) have orthonormal columns, strengths (cells, modes) are above 0; unit
+    is the least strength of the product that matters.
     """
     cells, modes = strengths.shape
     root = strengths ** (1 / depth)
@@ -104,18 +98,14 @@ def balanced(left: Floats, strengths: Floats, right: Floats, depth: int, unit: f
         middle[:, range(modes), range(modes)] = root
         factors = [root[:, :, None] * right.T, *[middle] * (depth - 2), left * root[:, None]]
     flat = np.concatenate([factor.reshape(cells, -1) for factor in factors], 1)
-    return State(flat, tuple(factor.shape[1:] for factor in factors), unit ** (1 / depth))
+    return FlowState(flat, tuple(factor.shape[1:] for factor in factors), unit ** (1 / depth))
 
 
-def advance(state: State, target: Floats, present: NDArray[np.bool_], length: Floats) -> State:
-    """Return the networks after a while of gradient flow.
+def advance(state: FlowState, target: Floats, present: NDArray[np.bool_], length: Floats) -> FlowState:
+    """Return the networks after gradient flow for a length of time (cells,), in units of 1 / learning rate.
 
-    Args:
-        state: where they are.
-        target: (cells, outputs, inputs) what is learned; 0 in the columns of an input that says nothing.
-        present: (cells, inputs) whether an input is there at all; weights from one that is silent get no gradient of
-            their own.
-        length: (cells,) how long, in units of 1 / learning rate; each cell its own.
+    target (cells, outputs, inputs) is 0 in the columns of an input that is unrelated; weights from an input that is not
+    `present` (cells, inputs) get no gradient of their own.
 
     Raises:
         ChiasmError: where rates are so high that a flow cannot be followed.
@@ -125,20 +115,20 @@ def advance(state: State, target: Floats, present: NDArray[np.bool_], length: Fl
     if depth == 1:
         flat, aim = state.flat, target.reshape(len(target), -1)
         passed = np.broadcast_to(present[:, None] * length[:, None, None], target.shape).reshape(aim.shape)
-        return State(aim + (flat - aim) * np.exp(-passed), state.shapes, state.unit, state.step)
+        return FlowState(aim + (flat - aim) * np.exp(-passed), state.shapes, state.unit, state.step)
     exact = present.all(1) if depth == 2 else np.zeros(len(length), bool)
     flat, step = state.flat.copy(), state.step
-    for which, move in ((exact, _riccati), (~exact, _dormand_prince)):
+    for which, move in ((exact, _riccati), (~exact, _integrate)):
         cells = np.flatnonzero(which & (length > 0))
         if not len(cells):
             continue
         # What overflows is too fast to be followed, and refused as that.
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             flat[cells], step = move(state.taken(cells), target[cells], present[cells], length[cells])
-    return State(flat, state.shapes, state.unit, step)
+    return FlowState(flat, state.shapes, state.unit, step)
 
 
-def _riccati(state: State, target: Floats, present: NDArray[np.bool_], length: Floats) -> tuple[Floats, float]:
+def _riccati(state: FlowState, target: Floats, present: NDArray[np.bool_], length: Floats) -> tuple[Floats, float]:
     """Depth 2, by the solution of Fukumizu 1998 in the form of Braun et al. 2022 (arXiv:2206.04127), theorem 3.1.
 
     Q = (W_1'; W_2) moves by Q' = F Q - Q Q' Q / 2 with F = (0 T'; T 0); so does e^(Ft) Q_0 L^-T with
@@ -153,7 +143,7 @@ def _riccati(state: State, target: Floats, present: NDArray[np.bool_], length: F
     field += field.transpose(0, 2, 1)
     rates, vectors = np.linalg.eigh(field)
     rates, vectors = rates[kind.ravel()], vectors[kind.ravel()]
-    made = vectors.transpose(0, 2, 1) @ stacked
+    turned = vectors.transpose(0, 2, 1) @ stacked
     times = max(1, int(np.ceil(min(2 * np.abs(rates).max() * length.max() / EXPONENT, LONGEST + 1))))
     if times > LONGEST:
         raise _hopeless(float(length.max()))
@@ -162,23 +152,23 @@ def _riccati(state: State, target: Floats, present: NDArray[np.bool_], length: F
     with np.errstate(invalid="ignore", divide="ignore"):
         integral = np.where(np.abs(x) < 1e-12, 1.0, np.expm1(2 * x) / (2 * x))
     integral = (integral * (length / times)[:, None])[..., None]
-    eye = np.eye(made.shape[2])
+    eye = np.eye(turned.shape[2])
     for _ in range(times):
-        root = np.linalg.cholesky(eye + made.transpose(0, 2, 1) @ (integral * made))
-        made = np.linalg.solve(root, (grown * made).transpose(0, 2, 1)).transpose(0, 2, 1)
-    stacked = vectors @ made
+        root = np.linalg.cholesky(eye + turned.transpose(0, 2, 1) @ (integral * turned))
+        turned = np.linalg.solve(root, (grown * turned).transpose(0, 2, 1)).transpose(0, 2, 1)
+    stacked = vectors @ turned
     factors = stacked[:, :inputs].transpose(0, 2, 1), stacked[:, inputs:]
     return np.concatenate([factor.reshape(len(length), -1) for factor in factors], 1), state.step
 
 
-def _dormand_prince(state: State, target: Floats, present: NDArray[np.bool_], length: Floats) -> tuple[Floats, float]:
-    """Any depth, any input: every cell runs through its own length, in steps of equal shares of it."""
+def _integrate(state: FlowState, target: Floats, present: NDArray[np.bool_], length: Floats) -> tuple[Floats, float]:
+    """Integrate at any depth, for any input: every cell through its own length, in steps of equal shares of it."""
     pace = present[:, None] * length[:, None, None]
     longest, depth = float(length.max()), len(state.shapes)
     # The rate at which the strongest mode settles, and how much of it an explicit step can span. Weights of a silent
     # input do not fall, so large ones keep the rate that they begin with.
-    held = target if present.all() else np.concatenate([target, state.product])
-    rate = depth * float(np.linalg.norm(held, axis=(1, 2)).max()) ** (2 - 2 / depth)
+    largest = target if present.all() else np.concatenate([target, state.product])
+    rate = depth * float(np.linalg.norm(largest, axis=(1, 2)).max()) ** (2 - 2 / depth)
     if longest * rate / STABLE > LONGEST:
         raise _hopeless(longest)
     # Two buffers that trade places, and views of every factor in them: cutting costs as much as multiplying.
@@ -193,7 +183,7 @@ def _dormand_prince(state: State, target: Floats, present: NDArray[np.bool_], le
     while done < 1:
         tried += 1
         taken = min(step, 1 - done)
-        # A step that is too long may overflow; it is told by its error, and tried again shorter.
+        # A step that is too long may overflow; its error shows it, and it is tried again shorter.
         for stage, weights in enumerate(WEIGHTS, 1):
             np.add(flat, (taken * weights @ rows[:stage]).reshape(flat.shape), out=moved)
             slope(there, target, pace, views[stage])

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chiasm.theory.mode.curve import strength
-from chiasm.theory.mode.flow import State, advance, balanced
-from chiasm.theory.mode.task import Block, factorised
+from chiasm.theory.mode.flow import FlowState, advance, balanced
+from chiasm.theory.mode.task import ConnectedBlock, factorised
 from chiasm.theory.mode.windows import How
 
 Floats = NDArray[np.float64]
@@ -17,40 +17,25 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Learner:
-    """A network of one depth on one block.
+    """A network of one depth on one block."""
 
-    Attributes:
-        matrix: (m, n), the block's part of the task.
-        block: its rows, columns and modes.
-        depth: N >= 1.
-        how: what an input shows while it is away.
-        start: (m, n), the product at time 0; None: every mode begins at the cell's scale.
-    """
-
-    matrix: Floats
-    block: Block
-    depth: int
-    how: How
-    start: Floats | None = None
+    matrix: Floats  # (m, n), the block's part of the task
+    block: ConnectedBlock  # its rows, columns and modes
+    depth: int  # N >= 1
+    how: How  # what an input shows while it is away
+    start: Floats | None = None  # (m, n), the product at time 0; None: every mode begins at the cell's scale
 
     def weights(self, scale: Floats, onset: Floats, release: Floats, times: Floats) -> Floats:
-        """Return (cells, times, m, n).
-
-        Args:
-            scale: (cells,) strengths of the modes at time 0, without a start.
-            onset: (cells, n) when an input goes; infinite: never.
-            release: (cells, n) when it comes back.
-            times: (times,) rising.
-        """
+        """Return (cells, times, m, n) weights at rising times, each input away from onset to release, (cells, n)."""
         if self.depth == 1:
             return self.shallow(scale, onset, release, times)
         moved = self._moved(onset, float(times[-1]))
-        made = np.empty((len(scale), len(times), *self.matrix.shape))
+        weights = np.empty((len(scale), len(times), *self.matrix.shape))
         if not moved.all():
-            made[~moved] = self.undisturbed(scale[~moved], times)
+            weights[~moved] = self.undisturbed(scale[~moved], times)
         if moved.any():
-            made[moved] = self._followed(scale[moved], onset[moved], release[moved], times)
-        return made
+            weights[moved] = self._followed(scale[moved], onset[moved], release[moved], times)
+        return weights
 
     def closed(self, onset: Floats, end: float) -> NDArray[np.bool_]:
         """Return (cells,): whether no part of a cell is integrated numerically until the end."""
@@ -82,18 +67,18 @@ class Learner:
         if self.start is not None:
             start = np.broadcast_to(self.start, (len(scale), 1, *self.matrix.shape))
         before, away, since = (span[:, :, None] for span in (until, between, after))
-        made = self.matrix + (start - self.matrix) * np.exp(-before)
+        weights = self.matrix + (start - self.matrix) * np.exp(-before)
         if self.how == "unrelated":
-            made = made * np.exp(-away)
-        return np.asarray(self.matrix + (made - self.matrix) * np.exp(-since))
+            weights = weights * np.exp(-away)
+        return np.asarray(self.matrix + (weights - self.matrix) * np.exp(-since))
 
-    def arrived(self, scale: Floats, times: Floats) -> State:
+    def arrived(self, scale: Floats, times: Floats) -> FlowState:
         """Return the networks that have learned undisturbed, each until a time of its own, (cells,)."""
         strengths = strength(self.block.values, scale[:, None], self.depth, times[:, None])
         return balanced(self.block.left, strengths, self.block.right, self.depth, self._least(float(scale.min())))
 
     def _least(self, start: float) -> float:
-        """The least strength that matters, which errors are held against: of the start, or of what it falls to."""
+        """Return the least strength that matters, the unit of errors: of the start, or of what it falls to."""
         return min(start, float(self.block.values[-1]))
 
     def target(self, away: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
@@ -103,26 +88,26 @@ class Learner:
         return np.where(away[:, None], 0.0, self.matrix), np.ones_like(away)
 
     def _moved(self, onset: Floats, end: float) -> NDArray[np.bool_]:
-        """Cells that leave the curves of their modes."""
+        """Return which cells leave the curves of their modes."""
         return np.asarray((onset < end).any(1)) | (self.start is not None)
 
     def _product(self, strengths: Floats) -> Floats:
         return np.asarray((self.block.left * strengths[..., None, :]) @ self.block.right.T)
 
     def _followed(self, scale: Floats, onset: Floats, release: Floats, times: Floats) -> Floats:
-        """From the first onset on, or from the start, from switch to switch and time to time."""
-        made = np.empty((len(scale), len(times), *self.matrix.shape))
+        """Follow the flow from the first onset on, or from the start, from switch to switch and time to time."""
+        weights = np.empty((len(scale), len(times), *self.matrix.shape))
         if self.start is None:
-            begin, rest = onset.min(1), times
-            made[...] = self.undisturbed(scale, times)
+            begin = onset.min(1)
+            weights[...] = self.undisturbed(scale, times)
             state = self.arrived(scale, np.minimum(begin, times[-1]))
         else:
             left, values, right = factorised(self.start)
             if not len(values):
-                return np.zeros_like(made)  # deep networks of zeros never move
-            begin, rest = np.zeros(len(scale)), times
+                return np.zeros_like(weights)  # deep networks of zeros never move
+            begin = np.zeros(len(scale))
             state = balanced(left, np.tile(values, (len(scale), 1)), right, self.depth, self._least(float(values[-1])))
-        stops = np.unique(np.concatenate([begin, onset.ravel(), release.ravel(), rest, [0.0]]))
+        stops = np.unique(np.concatenate([begin, onset.ravel(), release.ravel(), times, [0.0]]))
         stops = stops[stops <= times[-1]]
         flat = state.flat.copy()
         step = state.step
@@ -130,11 +115,11 @@ class Learner:
             live = np.flatnonzero(begin <= now)
             if not len(live):
                 continue
-            part = State(flat[live], state.shapes, state.unit, step)
+            part = FlowState(flat[live], state.shapes, state.unit, step)
             if now in times:
-                made[live, np.searchsorted(times, now)] = part.product
+                weights[live, np.searchsorted(times, now)] = part.product
             if i + 1 < len(stops):
                 target, present = self.target((onset[live] <= now) & (now < release[live]))
                 part = advance(part, target, present, np.full(len(live), stops[i + 1] - now))
                 flat[live], step = part.flat, part.step
-        return made
+        return weights

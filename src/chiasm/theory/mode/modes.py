@@ -10,10 +10,11 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError
+from chiasm.theory.arguments import check
 from chiasm.theory.mode.curve import rise
 from chiasm.theory.mode.learner import Learner
 from chiasm.theory.mode.task import LinearTask, Sources, task
-from chiasm.theory.mode.windows import How, clock, manner, windows
+from chiasm.theory.mode.windows import How, checked_how, checked_times, windows
 
 Floats = NDArray[np.float64]
 
@@ -111,14 +112,14 @@ def modes(
     Source: Saxe, McClelland, Ganguli 2014 (arXiv:1312.6120); Braun et al. 2022 (arXiv:2206.04127). Tested against
     scipy.integrate.solve_ivp and against gradient descent.
 
-    >>> made = modes([[3.0, 4.0]], times=[0, 1, 6], removed={"2": (0, [0, 2])})
-    >>> made.weights.shape, made.weights[:, 2].round(3).tolist()
+    >>> learned = modes([[3.0, 4.0]], times=[0, 1, 6], removed={"2": (0, [0, 2])})
+    >>> learned.weights.shape, learned.weights[:, 2].round(3).tolist()
     ((2, 3, 1, 2), [[[3.0, 4.0]], [[3.0, 4.0]]])
-    >>> made.of("1")[:, 1].round(3).ravel().tolist()
+    >>> learned.of("1")[:, 1].round(3).ravel().tolist()
     [0.917, 0.026]
     """
     what = matrix if isinstance(matrix, LinearTask) else task(matrix, sources)
-    at, away = clock(times), manner(how)
+    at, away = checked_times(times), checked_how(how)
     window = windows(what, depth, scale, removed, float(at[-1]))
     begin = None if start is None else _start(start, what)
     shape = (len(at), *what.matrix.shape)
@@ -130,20 +131,12 @@ def modes(
                 what.matrix[block.place], block, int(n), away, None if begin is None else begin[block.place]
             )
             onset, release = (each[np.ix_(cells, block.columns)] for each in (window.onset, window.release))
-            made = learner.weights(window.scale[cells], onset, release, at)
-            weights[np.ix_(cells, np.arange(len(at)), block.rows, block.columns)] = made
+            place = np.ix_(cells, np.arange(len(at)), block.rows, block.columns)
+            weights[place] = learner.weights(window.scale[cells], onset, release, at)
             closed[cells] &= learner.closed(onset, float(at[-1]))
     left, values, right = what.modes()
-    return Modes(
-        what,
-        at,
-        weights.reshape(*window.shape, *shape),
-        left,
-        values,
-        right,
-        window.depth.reshape(window.shape),
-        closed.reshape(window.shape),
-    )
+    depths, closed = window.depth.reshape(window.shape), closed.reshape(window.shape)
+    return Modes(what, at, weights.reshape(*window.shape, *shape), left, values, right, depths, closed)
 
 
 def half_rise(
@@ -169,21 +162,16 @@ def half_rise(
     [2.4759, 4.6051]
     """
     if not 0 < share < 1:
-        raise ChiasmError(f"share is {share}; it must lie inside (0, 1)")
+        raise ChiasmError(f"share = {share}; expected a share inside (0, 1)")
     what = matrix if isinstance(matrix, LinearTask) else task(matrix)
     window = windows(what, depth, scale, None, np.inf)
     values = what.modes()[1]
-    made = np.stack([rise(values, a, int(n), share) for n, a in zip(window.depth, window.scale, strict=True)])
-    return made.reshape(*window.shape, len(values))
+    times = [rise(values, a, int(n), share) for n, a in zip(window.depth, window.scale, strict=True)]
+    return np.stack(times).reshape(*window.shape, len(values))
 
 
 def _start(given: ArrayLike, what: LinearTask) -> Floats:
-    try:
-        made = np.asarray(given, np.float64)
-    except (TypeError, ValueError):
-        raise ChiasmError(
-            f"start is {given!r}; it must be rows of numbers of equal length, (outputs, inputs)"
-        ) from None
-    if made.shape != what.matrix.shape or not np.isfinite(made).all():
-        raise ChiasmError(f"start has shape {made.shape}; it must be finite and of the matrix's, {what.matrix.shape}")
-    return made
+    start = check("start", given)
+    if start.shape != what.matrix.shape:
+        raise ChiasmError(f"start has shape {start.shape}; expected that of the matrix, {what.matrix.shape}")
+    return start

@@ -13,7 +13,7 @@ from chiasm.errors import ChiasmError
 from chiasm.theory.mode.bench import LOOKS, Bench
 from chiasm.theory.mode.learner import Learner
 from chiasm.theory.mode.task import LinearTask, Sources, task
-from chiasm.theory.mode.windows import How, clock, manner, windows
+from chiasm.theory.mode.windows import How, checked_how, checked_times, windows
 
 Floats = NDArray[np.float64]
 
@@ -64,9 +64,7 @@ class Recovery:
 
     def frame(self) -> pl.DataFrame:
         """Return a tidy table, one row a cell; its difference is that of the last look."""
-        names = (
-            "depth", "onset", "release", "finish", "recovery", "delay", "delay_others", "change_others"
-        )  # fmt: skip
+        names = ["depth", "onset", "release", "finish", "recovery", "delay", "delay_others", "change_others"]
         columns = {name: np.ravel(getattr(self, name)) for name in names}
         return pl.DataFrame(columns | {"difference": self.difference[..., -1].ravel()})
 
@@ -110,14 +108,14 @@ def recovery(
 
     Source: the flow of `modes`; tested against it cell by cell.
 
-    >>> made = recovery([[3.0, 4.0]], source="2", onset=0, release=[0.0, 1.0, 2.0], depth=1)
-    >>> made.delay.round(2).tolist(), made.delay_others.tolist()
+    >>> plane = recovery([[3.0, 4.0]], source="2", onset=0, release=[0.0, 1.0, 2.0], depth=1)
+    >>> plane.delay.round(2).tolist(), plane.delay_others.tolist()
     ([0.0, 0.81, 1.78], [0.0, 0.0, 0.0])
     """
     what = matrix if isinstance(matrix, LinearTask) else task(matrix, sources)
-    away = manner(how)
+    away = checked_how(how)
     if not FINEST <= within < 1:
-        raise ChiasmError(f"within is {within}; it must be an error from {FINEST:g} to below 1")
+        raise ChiasmError(f"within = {within}; expected an error from {FINEST:g} to below 1")
     window = windows(what, depth, scale, {source: (onset, release)}, np.inf)
     if not np.isfinite(np.asarray(release, np.float64)).all():
         raise ChiasmError(f"the release of source '{source}' is not finite; use `modes` for one that never comes back")
@@ -128,7 +126,7 @@ def recovery(
         raise ChiasmError(f"source '{source}' says nothing of any output: its columns are 0, and nothing depends on it")
     weakest = min(float(block.values[-1]) for block in blocks)
     if (window.scale >= weakest).any():
-        raise ChiasmError(f"scale is up to {window.scale.max():g}; it must be below the weakest mode, {weakest:.3g}")
+        raise ChiasmError(f"scale = {window.scale.max():g}; expected one below the weakest mode, {weakest:.3g}")
     cells = len(first)
     benches = {
         int(n): Bench([Learner(what.matrix[b.place], b, int(n), away) for b in blocks], own, within)
@@ -137,15 +135,15 @@ def recovery(
     kinds, kind = np.unique(np.stack([window.depth, window.scale], 1), axis=0, return_inverse=True)
     finish = np.array([benches[int(n)].finish(a) for n, a in kinds])[kind.ravel()]
     looks = np.linspace(0, max(one.settled(float(finish[:, 0].max())) for one in benches.values()), 801)
-    looks = looks if since is None else clock(since)
+    looks = looks if since is None else checked_times(since)
     learned, usual, change = np.empty((cells, 2)), np.empty((cells, 2)), np.empty(cells)
     difference, error = np.empty((cells, len(looks))), np.empty((cells, len(looks)))
     done = 0
     for n, one in benches.items():
         here = np.flatnonzero(window.depth == n)
         for part in np.array_split(here, -(-len(here) // _at_once(what.matrix.size * (LOOKS + 1 + len(looks))))):
-            made = one.follow(first[part], last[part], window.scale[part], looks)
-            learned[part], usual[part], change[part], difference[part], error[part] = made
+            followed = one.follow(first[part], last[part], window.scale[part], looks)
+            learned[part], usual[part], change[part], difference[part], error[part] = followed
             done += len(part)
             if progress is not None:
                 progress(done / cells)
@@ -173,5 +171,5 @@ def recovery(
 
 
 def _at_once(numbers: int) -> int:
-    """How many cells of so many numbers are followed at once, so that memory stays below about 200 MB."""
+    """Return how many cells of so many numbers are followed at once, so that memory stays below about 200 MB."""
     return max(1, 5_000_000 // numbers)

@@ -6,18 +6,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-import msgspec
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError
+from chiasm.theory.arguments import check_fields
 from chiasm.theory.mode.descent import ModeDescent, mode_descent
 from chiasm.theory.mode.examples import TASKS
 from chiasm.theory.mode.modes import Modes, half_rise, modes
 from chiasm.theory.mode.recovery import Recovery, recovery
 from chiasm.theory.mode.task import LinearTask, task
 from chiasm.theory.mode.windows import How
+from chiasm.theory.study import TheoryStudy
 
 Floats = NDArray[np.float64]
 #: The smallest side of a plane; on a smaller one windows lie closer together than figures can tell.
@@ -29,9 +30,7 @@ SETTLED = 200
 HOWS: tuple[How, ...] = ("silence", "unrelated")
 
 
-class LinearModes(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="linear-modes"
-):
+class LinearModes(TheoryStudy, frozen=True, kw_only=True, tag="linear-modes"):
     """Settings of the study.
 
     Times are in units of 1 / learning rate. Outputs and sources count from 1, as their numbers in the figures do.
@@ -70,7 +69,7 @@ class LinearModes(
     large_steps: tuple[float, ...] = (0.02, 0.05, 0.1, 0.2, 0.5, 0.7, 0.9, 0.95, 1.05, 1.1, 1.2)
 
     def run(self, progress: Callable[[float], None] | None = None) -> ModesResult:
-        """Return what the study finds; `progress` hears the share done, in [0, 1].
+        """Run the study; `progress` is called with the share done, in [0, 1].
 
         Raises:
             ChiasmError: for a setting that cannot be.
@@ -79,17 +78,13 @@ class LinearModes(
         what.columns(self.watched)
         if self.watched == self.removed:
             raise ChiasmError(f"watched and removed are both source '{self.removed}'; watch another one")
-        for name, given, least in (("points", self.points, 2), ("windows", self.windows, 2), ("depth", self.depth, 2)):
-            if given < least:
-                raise ChiasmError(f"{name} is {given}; it must be {least} or more")
+        check_fields(self, "points windows depth", least=2)
+        check_fields(self, "depths", least=1)
+        check_fields(self, "end", above=0)
+        check_fields(self, "span", least=LEAST)
+        check_fields(self, "large_steps", above=0, empty=True)
         if not 1 <= self.output <= what.matrix.shape[0]:
-            raise ChiasmError(f"output is {self.output}; it must be one of 1 to {what.matrix.shape[0]}")
-        if not (self.end > 0 and self.span >= LEAST and np.isfinite([self.end, self.span]).all()):
-            raise ChiasmError(f"end is {self.end} and span {self.span}; give finite ones, above 0 and from {LEAST}")
-        if not all(np.isfinite(share) and share > 0 for share in self.large_steps):
-            raise ChiasmError(f"large_steps is {list(self.large_steps)}; give finite shares above 0, or none")
-        if not self.depths:
-            raise ChiasmError("depths is empty; give the depth of one plane at least, such as depths = [1, 2]")
+            raise ChiasmError(f"output = {self.output}; expected one of 1 to {what.matrix.shape[0]}")
         without = what.without(self.removed)
         if not without.matrix.any():
             raise ChiasmError(f"without source '{self.removed}' there is nothing to learn; remove another one")
@@ -137,26 +132,17 @@ class LinearModes(
 
 @dataclass(frozen=True)
 class ModesResult:
-    """What the study found.
+    """Result of the study."""
 
-    Attributes:
-        settings: of the study.
-        whole: depths 1 and `settings.depth`, nothing removed: weights (2, times, outputs, inputs).
-        without: the same for the task without the source, which begins in that task's own modes, as the paper has it.
-        away: (2, 2): silent from 0 until `settings.release`, or for ever; by depth; beginning as `whole` does.
-        half: (modes,) times to half of each mode of the whole task, deep.
-        half_without: (modes,) the same without the source.
-        planes: for each way to be away, one plane of windows a depth, cells in a row.
-        steps: depths 1 and `settings.depth`: descent with large steps beside flow; empty where none were asked for.
-    """
-
-    settings: LinearModes
-    whole: Modes
+    settings: LinearModes  # of the study
+    whole: Modes  # depths 1 and `settings.depth`, nothing removed: weights (2, times, outputs, inputs)
+    # the same for the task without the source, which begins in that task's own modes, as the paper has it
     without: Modes
-    away: Modes
-    half: Floats
-    half_without: Floats
-    planes: dict[How, tuple[Recovery, ...]]
+    away: Modes  # (2, 2): silent from 0 until `settings.release`, or for ever; by depth; beginning as `whole` does
+    half: Floats  # (modes,) times to half of each mode of the whole task, deep
+    half_without: Floats  # (modes,) the same without the source
+    planes: dict[How, tuple[Recovery, ...]]  # for each way to be away, one plane of windows a depth, cells in a row
+    # depths 1 and `settings.depth`: descent with large steps beside flow; empty where none were asked for
     steps: tuple[ModeDescent, ...] = ()
 
     def frame(self) -> dict[str, pl.DataFrame]:
@@ -177,15 +163,15 @@ class ModesResult:
             )
         ]
         curves = [
-            made.frame().select(pl.lit(name).alias("task"), pl.all())
-            for name, made in (("whole", self.whole), ("without", self.without))
+            learned.frame().select(pl.lit(name).alias("task"), pl.all())
+            for name, learned in (("whole", self.whole), ("without", self.without))
         ]
         lengths = [
             pl.DataFrame({"depth": [one.depth] * len(one.steps), "step": one.steps, "gap": one.gap, "left": one.left})
             for one in self.steps
         ]
-        made = {"results": pl.concat(planes), "modes": pl.concat(rises), "weights": pl.concat(curves)}
-        return made | ({"steps": pl.concat(lengths)} if lengths else {})
+        tables = {"results": pl.concat(planes), "modes": pl.concat(rises), "weights": pl.concat(curves)}
+        return tables | ({"steps": pl.concat(lengths)} if lengths else {})
 
     @property
     def change(self) -> Floats:

@@ -9,28 +9,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError, unknown
+from chiasm.theory.arguments import numbers
 
 Floats = NDArray[np.float64]
 Sources = Mapping[str, int | slice | Sequence[int]]
 
 
 @dataclass(frozen=True)
-class Block:
-    """Outputs and inputs that are tied to each other, and to nothing else.
+class ConnectedBlock:
+    """Outputs and inputs that are tied to each other, and to nothing else."""
 
-    Attributes:
-        rows: (m,) indices of its outputs.
-        columns: (n,) indices of its inputs.
-        left: (m, modes) singular vectors of the outputs.
-        values: (modes,) singular values above 0, falling.
-        right: (n, modes) singular vectors of the inputs.
-    """
-
-    rows: NDArray[np.intp]
-    columns: NDArray[np.intp]
-    left: Floats
-    values: Floats
-    right: Floats
+    rows: NDArray[np.intp]  # (m,) indices of its outputs
+    columns: NDArray[np.intp]  # (n,) indices of its inputs
+    left: Floats  # (m, modes) singular vectors of the outputs
+    values: Floats  # (modes,) singular values above 0, falling
+    right: Floats  # (n, modes) singular vectors of the inputs
 
     @property
     def place(self) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
@@ -59,7 +52,7 @@ class LinearTask:
             raise unknown("source", name, self.sources)
         return self.sources[name]
 
-    def blocks(self, start: Floats | None = None) -> list[Block]:
+    def blocks(self, start: Floats | None = None) -> list[ConnectedBlock]:
         """Return the connected blocks of matrix and start: what is in one block never moves what is in another.
 
         Singular vectors are taken block by block, so that equal singular values of two blocks do not mix them.
@@ -74,12 +67,12 @@ class LinearTask:
         square = np.zeros((outputs + inputs,) * 2, bool)
         square[:outputs, outputs:] = tied
         _, label = connected_components(csr_array(square), directed=False)
-        found = []
+        blocks = []
         for one in dict.fromkeys(label[:outputs].tolist()):
             rows, columns = np.flatnonzero(label[:outputs] == one), np.flatnonzero(label[outputs:] == one)
             if len(columns):
-                found.append(Block(rows, columns, *factorised(self.matrix[np.ix_(rows, columns)])))
-        return found
+                blocks.append(ConnectedBlock(rows, columns, *factorised(self.matrix[np.ix_(rows, columns)])))
+        return blocks
 
     def modes(self) -> tuple[Floats, Floats, Floats]:
         """Return left (outputs, modes), values (modes,), right (inputs, modes), the strongest mode first.
@@ -117,20 +110,17 @@ def task(matrix: ArrayLike, sources: Sources | None = None) -> LinearTask:
         ChiasmError: for a matrix that is not finite, empty or not two-dimensional, a column that does not exist, or
             one that two sources share.
     """
-    try:
-        made = np.array(matrix, np.float64)
-    except (TypeError, ValueError):
-        raise ChiasmError("the matrix must be rows of numbers of equal length, (outputs, inputs)") from None
-    if made.ndim != 2 or 0 in made.shape:
-        raise ChiasmError(f"the matrix has shape {made.shape}; it must be (outputs, inputs), neither of them 0")
-    if not np.isfinite(made).all():
-        row, column = np.argwhere(~np.isfinite(made))[0]
-        raise ChiasmError(f"the matrix holds {made[row, column]} at row {row}, column {column}; it must be finite")
-    if not made.any():
+    values = numbers("matrix", matrix).copy()
+    if values.ndim != 2 or 0 in values.shape:
+        raise ChiasmError(f"the matrix has shape {values.shape}; expected (outputs, inputs), neither of them 0")
+    if not np.isfinite(values).all():
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        raise ChiasmError(f"the matrix holds {values[row, column]} at row {row}, column {column}; it must be finite")
+    if not values.any():
         raise ChiasmError("the matrix is 0 everywhere: there is no mode to learn")
-    width = made.shape[1]
+    width = values.shape[1]
     if sources is None:
-        return LinearTask(made, {str(i + 1): np.array([i]) for i in range(width)})
+        return LinearTask(values, {str(i + 1): np.array([i]) for i in range(width)})
     named: dict[str, NDArray[np.intp]] = {}
     owner: dict[int, str] = {}
     for name, given in sources.items():
@@ -146,7 +136,7 @@ def task(matrix: ArrayLike, sources: Sources | None = None) -> LinearTask:
             if owner.setdefault(column, name) != name:
                 raise ChiasmError(f"column {column} belongs to the sources '{owner[column]}' and '{name}'; only to one")
         named[name] = columns
-    return LinearTask(made, named)
+    return LinearTask(values, named)
 
 
 def factorised(matrix: Floats) -> tuple[Floats, Floats, Floats]:

@@ -10,32 +10,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError, unknown
+from chiasm.theory.arguments import broadcast, check, numbers
 from chiasm.theory.mode.task import LinearTask
 
 Floats = NDArray[np.float64]
 How = Literal["silence", "unrelated"]
 
-#: More matrices than anyone can hold in memory.
+#: Largest number of weight matrices.
 DEEPEST = 10**6
 
 
 @dataclass(frozen=True)
-class Windows:
-    """When each input is away, and the settings of each cell.
+class RemovalWindows:
+    """When each input is away, and the settings of each cell."""
 
-    Attributes:
-        shape: of the cells, as onsets, releases, depths and scales broadcast.
-        onset: (cells, inputs), flattened over the shape; infinite for an input that never goes.
-        release: (cells, inputs); infinite for an input that never comes back.
-        depth: (cells,) numbers of weight matrices.
-        scale: (cells,) strengths of every mode at time 0.
-    """
-
-    shape: tuple[int, ...]
-    onset: Floats
-    release: Floats
-    depth: NDArray[np.int64]
-    scale: Floats
+    shape: tuple[int, ...]  # of the cells, as onsets, releases, depths and scales broadcast
+    onset: Floats  # (cells, inputs), flattened over the shape; infinite for an input that never goes
+    release: Floats  # (cells, inputs); infinite for an input that never comes back
+    depth: NDArray[np.int64]  # (cells,) numbers of weight matrices
+    scale: Floats  # (cells,) strengths of every mode at time 0
 
 
 def windows(
@@ -44,94 +37,55 @@ def windows(
     scale: ArrayLike,
     removed: Mapping[str, tuple[ArrayLike, ArrayLike]] | None,
     end: float,
-) -> Windows:
-    """Return the windows of every cell.
-
-    Args:
-        task: its sources are known.
-        depth: whole numbers from 1 on.
-        scale: above 0.
-        removed: onset and release of each source that goes, in units of time.
-        end: the last time that is looked at.
+) -> RemovalWindows:
+    """Return the windows of every cell: onset and release of each source that is removed, checked and broadcast.
 
     Raises:
-        ChiasmError: for an unknown source, a window that is not one or lies beyond the end, a depth that is not a whole
-            number from 1 on, a scale that is not above 0, or shapes that do not broadcast.
+        ChiasmError: an unknown source, a window beyond the end, or what `modes` refuses of depth and scale.
     """
-    depths, scales = _depths(depth), _scales(scale)
     if not isinstance(removed or {}, Mapping):
-        raise ChiasmError(f"removed is {removed!r}; it must hold a pair (onset, release) by source")
-    ends = {name: _window(task, name, window, end) for name, window in (removed or {}).items()}
-    try:
-        shape = np.broadcast_shapes(depths.shape, scales.shape, *(w.shape for pair in ends.values() for w in pair))
-    except ValueError:
-        shapes = [depths.shape, scales.shape, *(w.shape for pair in ends.values() for w in pair)]
-        raise ChiasmError(f"depth, scale, onsets and releases have shapes {shapes}, which do not broadcast") from None
-    cells = int(np.prod(shape))
-    if not cells:
-        raise ChiasmError("depth, scale, onsets and releases hold no cell; give 1 or more of each")
-    onset, release = (np.full((cells, task.matrix.shape[1]), np.inf) for _ in range(2))
-    for name, (start, stop) in ends.items():
-        first, last = (np.broadcast_to(one, shape).reshape(cells, 1) for one in (start, stop))
+        raise ChiasmError(f"removed is {removed!r}; expected a pair (onset, release) by source")
+    arrays = {
+        "depth": check("depth", depth, least=1, most=DEEPEST, whole=True),
+        "scale": check("scale", scale, above=0),
+    }
+    for name, window in (removed or {}).items():
+        arrays |= _window(task, name, window, end)
+    cells = dict(zip(arrays, broadcast(**arrays), strict=True))
+    shape, count = cells["depth"].shape, cells["depth"].size
+    onset, release = (np.full((count, task.matrix.shape[1]), np.inf) for _ in range(2))
+    for name in removed or {}:
+        first, last = (cells[f"{part} of '{name}'"].reshape(count, 1) for part in ("onset", "release"))
         # A window without length is none.
-        first, last = np.where(first == last, np.inf, first), np.where(first == last, np.inf, last)
-        onset[:, task.columns(name)], release[:, task.columns(name)] = first, last
-    return Windows(
-        shape, onset, release, np.broadcast_to(depths, shape).ravel(), np.broadcast_to(scales, shape).ravel()
-    )
+        onset[:, task.columns(name)] = np.where(first == last, np.inf, first)
+        release[:, task.columns(name)] = np.where(first == last, np.inf, last)
+    return RemovalWindows(shape, onset, release, cells["depth"].ravel().astype(np.int64), cells["scale"].ravel())
 
 
-def manner(how: str) -> How:
+def checked_how(how: str) -> How:
     """Return how a source is away, checked."""
-    if how == "silence":
-        return "silence"
-    if how == "unrelated":
-        return "unrelated"
-    raise unknown("way to be away", how, get_args(How))
+    if how not in get_args(How):
+        raise unknown("way to be away", how, get_args(How))
+    return how  # type: ignore[return-value]
 
 
-def clock(times: ArrayLike) -> Floats:
+def checked_times(times: ArrayLike) -> Floats:
     """Return times as they are wanted: finite, from 0 on, each later than the one before, at least one."""
-    made = _numbers("times", times)
-    if made.ndim != 1 or not len(made) or not np.isfinite(made).all() or made[0] < 0 or (np.diff(made) <= 0).any():
-        raise ChiasmError("times must be a row of finite numbers from 0 on, each larger than the one before")
-    return made
+    values = check("times", times, least=0)
+    if values.ndim != 1 or not len(values) or (np.diff(values) <= 0).any():
+        raise ChiasmError("times: expected a row of numbers, each larger than the one before")
+    return values
 
 
-def _numbers(what: str, given: ArrayLike) -> Floats:
-    try:
-        return np.asarray(given, np.float64)
-    except (TypeError, ValueError):
-        raise ChiasmError(f"{what} is {given!r}; it must be a number or an array of numbers") from None
-
-
-def _depths(given: ArrayLike) -> NDArray[np.int64]:
-    made = _numbers("depth", given)
-    if not ((made >= 1) & (made <= DEEPEST) & (made == np.floor(made))).all():
-        raise ChiasmError(f"depth is {given!r}; it must be a whole number of weight matrices, 1 to {DEEPEST}")
-    return made.astype(np.int64)
-
-
-def _scales(given: ArrayLike) -> Floats:
-    made = _numbers("scale", given)
-    if not np.isfinite(made).all() or (made <= 0).any():
-        raise ChiasmError(f"scale is {given!r}; it must be above 0: a network of zeros never moves")
-    return made
-
-
-def _window(task: LinearTask, name: str, given: tuple[ArrayLike, ArrayLike], end: float) -> tuple[Floats, Floats]:
+def _window(task: LinearTask, name: str, window: tuple[ArrayLike, ArrayLike], end: float) -> dict[str, Floats]:
     task.columns(name)
     try:
-        onset, release = given
+        onset, release = window
     except (TypeError, ValueError):
-        raise ChiasmError(f"the window of source '{name}' is {given!r}; it must be a pair (onset, release)") from None
-    first, last = _numbers(f"the onset of source '{name}'", onset), _numbers(f"the release of '{name}'", release)
-    try:
-        first, last = np.broadcast_arrays(first, last)
-    except ValueError:
-        raise ChiasmError(
-            f"onset and release of source '{name}' have shapes {first.shape} and {last.shape}, which do not broadcast"
-        ) from None
+        raise ChiasmError(f"the window of source '{name}' is {window!r}; expected a pair (onset, release)") from None
+    names = f"onset of '{name}'", f"release of '{name}'"
+    fields = {names[0]: numbers(names[0], onset), names[1]: numbers(names[1], release)}
+    first, last = broadcast(**fields)
     # Also true for NaN.
     wrong = ~((first >= 0) & (last >= first) & (first <= end) & ((last <= end) | np.isinf(last)))
     if wrong.any():
@@ -139,4 +93,4 @@ def _window(task: LinearTask, name: str, given: tuple[ArrayLike, ArrayLike], end
             f"source '{name}' is away from {first[wrong].flat[0]:g} to {last[wrong].flat[0]:g}; onset and release must "
             f"lie in that order between 0 and the last time, {end:g} (release may be infinite: it never comes back)"
         )
-    return first, last
+    return fields

@@ -21,8 +21,7 @@ CLOSE = 1e-14
 def settle(system: Pathways, weight: Floats) -> Floats:
     """Return the outputs at the end of gradient flow from a state, with no deficit any more.
 
-    All pathways have learned the same more when they stop: lessons H_i = H_i(now) + tau with one tau, for which the
-    outputs add up to the strength of the mode. One equation in one unknown, solved for all cells at once.
+    All lessons grow by the same amount, until the outputs add up to the strength of the mode: one equation a cell.
 
     Args:
         system: the cells.
@@ -35,8 +34,7 @@ def settle(system: Pathways, weight: Floats) -> Floats:
     Raises:
         ChiasmError: weights that do not fit the cells, or NaN.
 
-    Source:
-        Depth 1: K_i = p_i + (s - sum p) / n. Depth 2: K_i = s p_i^2 / sum p^2. Compared with solve_ivp beyond.
+    Source: Depth 1: K_i = p_i + (s - sum p) / n. Depth 2: K_i = s p_i^2 / sum p^2. Compared with solve_ivp beyond.
 
     >>> from chiasm.theory.pathway.pathways import pathways
     >>> mode = pathways(10.0, depth=2, weight=0.005)
@@ -52,9 +50,7 @@ def settle(system: Pathways, weight: Floats) -> Floats:
 
 
 def settle_after(system: Pathways, missed: ArrayLike) -> Floats:
-    """Return the outputs in the end from the lessons that pathways have missed, whenever and however they missed them.
-
-    The end depends on nothing else: lessons are all that a pathway remembers.
+    """Return the outputs in the end from the lessons that pathways have missed; the end depends on nothing else.
 
     Args:
         system: the cells.
@@ -67,8 +63,7 @@ def settle_after(system: Pathways, missed: ArrayLike) -> Floats:
         ChiasmError: numbers that do not fit the cells, a lesson missed that is below 0, or longer than any deficit
             could make it.
 
-    Source:
-        Two pathways of depth 2 that start alike: (K_a - K_b) / (K_a + K_b) = tanh(missed).
+    Source: Two pathways of depth 2 that start alike: (K_a - K_b) / (K_a + K_b) = tanh(missed).
 
     >>> from chiasm.theory.pathway.pathways import pathways
     >>> a, b = settle_after(pathways(2.0, depth=2, output=0.01), [0, 0.5])
@@ -87,18 +82,11 @@ def settle_after(system: Pathways, missed: ArrayLike) -> Floats:
 
 
 def settled(p: Floats, strength: Floats, depth: Ints, gap: float, learns: Floats, speaks: Floats) -> Floats:
-    """Return the weights at the end of gradient flow in which all that learn do so from one residual.
+    """Return the weights (n, G) at the end of gradient flow in which all that learn do so from one residual.
 
-    Args:
-        p: (n, G) weights now.
-        strength: (G,).
-        depth: (n, G).
-        gap: q^2 - p^2, 0 or 1.
-        learns: (n, G) share of the gradient that a pathway gets; lessons grow in this proportion.
-        speaks: (n, G) 1 or 0: whether its output counts. One that does not speak must not learn.
-
-    Returns:
-        (n, G) weights. They are exact to rounding, times the growth of small differences that the flow itself brings.
+    p (n, G) are the weights now, strength is (G,), gap is q^2 - p^2. Lessons grow in proportion to `learns`, the share
+    of the gradient that a pathway gets; `speaks` is 1 or 0, and 0 only where `learns` is 0. Exact to rounding, times
+    the growth of small differences that the flow itself brings.
     """
     learns = np.where((gap == 0) & (depth > 1) & (p <= 0), 0.0, learns)  # at 0 it cannot learn
     out = at.output(p, depth, gap)

@@ -1,15 +1,12 @@
 """Coordinates of one mode in one deep pathway: its weight, its output, and the lesson that led there.
 
-A pathway of depth D carries a mode through D layers. One of them (the first) has the weight p, the other D - 1 have
-the weight q, and q^2 - p^2 never changes under gradient flow: it is 0 from a balanced start and 1 from a wide one. So p
-alone says where the pathway is:
+A pathway of depth D carries a mode through D layers: the first has the weight p, the other D - 1 have the weight q.
+Gradient flow conserves q^2 - p^2, which is 0 from a balanced start and 1 from a wide one, so p is all there is to know:
 
     output  K = p q^(D-1)          weight  dp/dt = q^(D-1) r          r: what is still to be learned (the residual)
 
-Dividing by q^(D-1) gives dH/dt = r with H = the integral of dp / q^(D-1). H is called the *lesson* here: it grows by
-the same amount in every pathway that learns from the same residual, whatever its depth. The difference of the lessons
-of two pathways is therefore conserved while both learn: p_a - p_b at depth 1, log(p_a / p_b) at depth 2 and
-(p_b^(2-D) - p_a^(2-D)) / (D - 2) beyond, from a balanced start.
+So dH/dt = r with H = the integral of dp / q^(D-1), called the *lesson* here: it grows by the same amount in every
+pathway that learns from the same residual, and the difference of two pathways' lessons is conserved while both learn.
 """
 
 from __future__ import annotations
@@ -34,8 +31,7 @@ def drive(p: Floats, depth: Ints, gap: float) -> Floats:
     >>> drive(np.array([2.0]), np.array([3]), 0.0)
     array([4.])
     """
-    made: Floats = _root(p, gap) ** (depth - 1)
-    return made
+    return np.asarray(_root(p, gap) ** (depth - 1))
 
 
 def output(p: Floats, depth: Ints, gap: float) -> Floats:
@@ -57,8 +53,8 @@ def slope(p: Floats, depth: Ints, gap: float) -> Floats:
     """
     square = gap + p * p
     with np.errstate(divide="ignore", invalid="ignore"):
-        made = square ** (depth - 2.0) * (square + (depth - 1) * p * p)
-    return np.where(depth == 1, 1.0, np.where(square == 0, 0.0, made))
+        values = square ** (depth - 2.0) * (square + (depth - 1) * p * p)
+    return np.where(depth == 1, 1.0, np.where(square == 0, 0.0, values))
 
 
 def weight(out: Floats, depth: Ints, gap: float) -> Floats:
@@ -70,8 +66,7 @@ def weight(out: Floats, depth: Ints, gap: float) -> Floats:
     array([2.])
     """
     if not gap:
-        made: Floats = np.where(depth == 1, out, np.abs(out) ** (1.0 / depth))
-        return made
+        return np.where(depth == 1, out, np.abs(out) ** (1.0 / depth))
     size = np.abs(out)
     # K is convex in p > 0, and both K and K^(1/D) lie right of the root: Newton comes down without overshooting.
     p = np.minimum(size, size ** (1.0 / depth))
@@ -87,14 +82,8 @@ def weight(out: Floats, depth: Ints, gap: float) -> Floats:
 def lesson(p: Floats, depth: Ints, gap: float) -> Floats:
     """Return the lesson H, the integral of dp / q^(D-1): the residual, summed over time, that leads to p.
 
-    Args:
-        p: weights, any shape; positive where the depth is above 1 and the start is balanced.
-        depth: layers, from 1; same shape or broadcast.
-        gap: 0 for a balanced start, 1 for a wide one.
-
-    Returns:
-        H, up to a constant of the depth: for a balanced start p, log p, -p^(2-D)/(D-2) at depth 1, 2, D; for a wide one
-        p, asinh p, atan p, ... (the integral of cos^(D-3), by its recursion), bounded from depth 3 on.
+    Up to a constant of the depth: for a balanced start (gap 0) p, log p, -p^(2-D)/(D-2) at depth 1, 2, D; for a wide
+    one (gap 1) p, asinh p, atan p, ... (the integral of cos^(D-3), by its recursion), bounded from depth 3 on.
 
     >>> lesson(np.array([1.0, 2.0]), np.array([3, 3]), 0.0)
     array([-1. , -0.5])
@@ -112,8 +101,7 @@ def weight_after(h: Floats, depth: Ints, gap: float) -> Floats:
 
 
 def _root(p: Floats, gap: float) -> Floats:
-    made: Floats = np.sqrt(gap + p * p) if gap else np.abs(p)
-    return made
+    return np.asarray(np.sqrt(gap + p * p) if gap else np.abs(p))
 
 
 def _by_depth(each: Callable[[Floats, int], Floats], x: Floats, depth: Ints) -> Floats:
@@ -123,34 +111,31 @@ def _by_depth(each: Callable[[Floats, int], Floats], x: Floats, depth: Ints) -> 
     if np.all(depth == first):
         return each(x, first)
     x, depth = np.broadcast_arrays(x, depth)
-    made = np.empty(x.shape)
+    values = np.empty(x.shape)
     for d in np.unique(depth):
-        here = depth == d
-        made[here] = each(x[here], int(d))
-    return made
+        same = depth == d
+        values[same] = each(x[same], int(d))
+    return values
 
 
 def _lesson_balanced(p: Floats, depth: int) -> Floats:
     if depth == 1:
         return p + 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        made: Floats = np.log(p) if depth == 2 else -(p ** (2.0 - depth)) / (depth - 2)
-    return made
+        return np.asarray(np.log(p) if depth == 2 else -(p ** (2.0 - depth)) / (depth - 2))
 
 
 def _after_balanced(h: Floats, depth: int) -> Floats:
     if depth == 1:
         return h + 0.0
-    made: Floats = np.exp(h) if depth == 2 else ((2 - depth) * h) ** (1.0 / (2 - depth))
-    return made
+    return np.asarray(np.exp(h) if depth == 2 else ((2 - depth) * h) ** (1.0 / (2 - depth)))
 
 
 def _lesson_wide(p: Floats, depth: int) -> Floats:
     if depth == 1:
         return p + 0.0
     if depth == 2:
-        made: Floats = np.arcsinh(p)
-        return made
+        return np.asarray(np.arcsinh(p))
     cosine = 1 / np.sqrt(1 + p * p)
     sine = p * cosine
     odd = depth % 2
@@ -164,8 +149,7 @@ def _after_wide(h: Floats, depth: int) -> Floats:
     if depth == 1:
         return h + 0.0
     if depth == 2:
-        made: Floats = np.sinh(h)
-        return made
+        return np.asarray(np.sinh(h))
     if depth == 3:
         return np.asarray(np.tan(h))
     if depth == 4:

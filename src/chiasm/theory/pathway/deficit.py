@@ -1,20 +1,21 @@
-"""What may go wrong with one pathway for a while: it is frozen, or it is silenced."""
+"""Deficits of one pathway for a while: it is frozen, or it is silenced."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from chiasm.errors import ChiasmError, unknown
+from chiasm.theory.arguments import broadcast, check
 from chiasm.theory.pathway.coordinates import Floats
 from chiasm.theory.pathway.pathways import Pathways
 
 Kind = Literal["freeze", "silence"]
-KINDS = ("freeze", "silence")
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -46,99 +47,63 @@ class PathwayDeficit:
 
 
 @dataclass(frozen=True)
-class Windows:
-    """A system and its deficits, broadcast against each other and laid flat: C cells, m deficits.
+class DeficitWindows:
+    """A system and its deficits, broadcast against each other and laid flat: C cells, m deficits."""
 
-    Attributes:
-        system: with the broadcast shape of cells.
-        deficits: in the order given.
-        onset: (m, C).
-        release: (m, C).
-        rate: (m, C).
-    """
-
-    system: Pathways
-    deficits: tuple[PathwayDeficit, ...]
-    onset: Floats
-    release: Floats
-    rate: Floats
-
-    def rates(self, now: Floats | float) -> tuple[Floats, Floats]:
-        """Return how often each deficit freezes, and silences, its pathway at a time: two of (m, C)."""
-        active = np.where((self.onset <= now) & (now < self.release), self.rate, 0.0)
-        freezes = np.array([d.kind == "freeze" for d in self.deficits])[:, None]
-        return np.where(freezes, active, 0.0), np.where(freezes, 0.0, active)
+    system: Pathways  # with the broadcast shape of cells
+    deficits: tuple[PathwayDeficit, ...]  # in the order given
+    onset: Floats  # (m, C)
+    release: Floats  # (m, C)
+    rate: Floats  # (m, C)
 
     def gates(self, now: Floats | float) -> tuple[Floats, Floats]:
-        """Return what is left in expectation, (n, C) each: the share of gradient, and the share of output.
+        """Return what is left in expectation at a time, (n, C) each: the share of gradient, and the share of output.
 
         A pathway under several deficits suffers each of them independently.
         """
+        active = np.where((self.onset <= now) & (now < self.release), self.rate, 0.0)
         shape = (self.system.count, self.onset.shape[1])
         learns, speaks = np.ones(shape), np.ones(shape)
-        for one, freeze, silence in zip(self.deficits, *self.rates(now), strict=True):
-            learns[one.pathway] *= (1 - freeze) * (1 - silence)
-            speaks[one.pathway] *= 1 - silence
+        for deficit, rate in zip(self.deficits, active, strict=True):
+            learns[deficit.pathway] *= 1 - rate
+            if deficit.kind == "silence":
+                speaks[deficit.pathway] *= 1 - rate
         return learns, speaks
 
 
-def windows(system: Pathways, deficits: Sequence[PathwayDeficit]) -> Windows:
-    """Check deficits and broadcast them and the cells of a system against each other.
+def windows(system: Pathways, deficits: Sequence[PathwayDeficit], shape: tuple[int, ...] = ()) -> DeficitWindows:
+    """Check deficits and broadcast them, the cells of a system and a further shape of cells against each other.
 
     Raises:
         ChiasmError: a pathway that is not there, a window that ends before it begins or begins before 0, a rate beyond
             [0, 1], a kind that is not known, shapes that do not broadcast.
     """
-    values = []
-    for one in deficits:
+    arrays = {"strength": system.strength, **({"step": np.zeros(shape)} if shape else {})}
+    for k, one in enumerate(deficits):
         if one.kind not in KINDS:
             raise unknown("kind of pathway deficit", str(one.kind), KINDS)
         if one.pathway not in range(system.count):
             raise ChiasmError(f"there is no pathway {one.pathway}; the pathways are numbered 0 to {system.count - 1}")
-        try:
-            onset, release, rate = (np.asarray(v, dtype=np.float64) for v in (one.onset, one.release, one.rate))
-        except (TypeError, ValueError) as wrong:
-            raise ChiasmError(
-                f"onset {one.onset!r}, release {one.release!r} and rate {one.rate!r} of a deficit must be numbers"
-            ) from wrong
-        try:
-            late = np.any(~(release >= onset))
-            shape = np.broadcast_shapes(system.cells, onset.shape, release.shape, rate.shape)
-        except ValueError as wrong:
-            raise ChiasmError(
-                f"onset, release and rate of shapes {onset.shape}, {release.shape} and {rate.shape} do not broadcast "
-                f"with cells of shape {system.cells}"
-            ) from wrong
-        if late or not np.all((onset >= 0) & np.isfinite(onset)):
-            raise ChiasmError(
-                f"a deficit begins at 0 or later and ends no sooner than it begins; got onset {_ends(onset)}, "
-                f"release {_ends(release)}"
-            )
-        if not np.all((rate >= 0) & (rate <= 1)):
-            raise ChiasmError(f"the rate of a deficit lies in [0, 1]; got {_ends(rate)}")
-        if not np.prod(shape):
-            raise ChiasmError("onset, release and rate of a deficit hold no cell; give one number or more of each")
-        values.append((onset, release, rate))
-        system = _over(system, shape)
-    rows = [np.stack([np.broadcast_to(v, system.cells).ravel() for v in row]) for row in zip(*values, strict=True)]
-    none = np.zeros((0, int(np.prod(system.cells, dtype=np.int64))))
-    onset, release, rate = rows or (none, none, none)
-    return Windows(system, tuple(deficits), onset, release, rate)
-
-
-def _over(system: Pathways, cells: tuple[int, ...]) -> Pathways:
-    if cells == system.cells:
-        return system
-    each = (*cells, system.count)
-    return replace(
-        system,
-        strength=np.broadcast_to(system.strength, cells),
-        depth=np.broadcast_to(system.depth, each),
-        start=np.broadcast_to(system.start, each),
-        missing=np.broadcast_to(system.missing, each),
+        onset = check("onset of a deficit", one.onset, least=0)
+        release = check("release of a deficit", one.release, least=0, finite=False)
+        fields = (f"onset {k}", onset), (f"release {k}", release)
+        early, late = broadcast(**dict(fields))
+        if (late < early).any():
+            raise ChiasmError(f"a deficit ends at {late[late < early].flat[0]:g}, before its onset")
+        arrays |= {**dict(fields), f"rate {k}": check("rate of a deficit", one.rate, least=0, most=1)}
+    cells = dict(zip(arrays, broadcast(**arrays), strict=True))
+    strength = cells["strength"]
+    if strength.shape != system.cells:
+        each = (*strength.shape, system.count)
+        system = replace(
+            system,
+            strength=strength,
+            depth=np.broadcast_to(system.depth, each),
+            start=np.broadcast_to(system.start, each),
+            missing=np.broadcast_to(system.missing, each),
+        )
+    onset, release, rate = (
+        np.array([cells[f"{name} {k}"].ravel() for k in range(len(deficits))]).reshape(len(deficits), strength.size)
+        for name in ("onset", "release", "rate")
     )
-
-
-def _ends(values: Floats) -> str:
-    low, high = float(values.min()), float(values.max())
-    return f"{low:g}" if low == high else f"{low:g} to {high:g}"
+    return DeficitWindows(system, tuple(deficits), onset, release, rate)

@@ -1,12 +1,10 @@
 """Where gradient flow stops being the truth: the steps at which an uneven split of a mode is unstable.
 
-Where outputs add up to the strength, the sharpest direction of half the squared residual has the curvature
-sum_i dK_i/dH_i, from a balanced start D sum_i K_i^(2 - 2/D). Gradient descent stays at a minimum while that is at most
-2 / step. From depth 3 on the sum is larger the more uneven the split is: one pathway alone has n^(1 - 2/D) times the
-sharpness of an even split. With a step between the two limits an uneven split cannot last: descent oscillates about the
-strength, the leader moves less when it is below it than when it is above, so the residual is positive in the mean and
-feeds the weaker pathways, until the split lies at the edge. At depth 1 and 2 the sharpness does not depend on the
-split, and descent conserves p_a - p_b and p_a / p_b at every step.
+At a minimum the sharpness of half the squared residual is sum_i dK_i/dH_i, from a balanced start
+D sum_i K_i^(2 - 2/D), and gradient descent stays there while that is at most 2 / step. From depth 3 on an uneven split
+is sharper than an even one. With a step between the two limits descent oscillates, the residual is positive in the
+mean and feeds the weaker pathways, until the split lies at the edge. At depth 1 and 2 the sharpness does not depend on
+the split, and descent conserves p_a - p_b and p_a / p_b at every step.
 """
 
 from __future__ import annotations
@@ -15,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chiasm.errors import ChiasmError
+from chiasm.theory.arguments import broadcast, check, check_int
 from chiasm.theory.pathway import coordinates
-from chiasm.theory.pathway.coordinates import Floats, Ints
+from chiasm.theory.pathway.coordinates import Floats
 from chiasm.theory.pathway.pathways import Pathways
 
 #: Bisections: the interval is halved to rounding.
@@ -33,9 +32,8 @@ def sharpness(system: Pathways, outputs: Floats) -> Floats:
     Raises:
         ChiasmError: outputs for another number of pathways.
 
-    Source:
-        Half the squared residual has the Hessian g g^T there, g the gradient of the summed output; compared with the
-        Hessian that torch computes.
+    Source: Half the squared residual has the Hessian g g^T there, g the gradient of the summed output; compared with
+    the Hessian that torch computes.
 
     >>> from chiasm.theory.pathway.pathways import pathways
     >>> sharpness(pathways([2.0, 2.0], depth=4, output=0.01), np.array([[2.0, 0.0], [1.0, 1.0]])).round(3).tolist()
@@ -44,8 +42,7 @@ def sharpness(system: Pathways, outputs: Floats) -> Floats:
     if np.shape(outputs)[-1:] != (system.count,):
         raise ChiasmError(f"outputs: their last axis must hold the {system.count} pathways; got {np.shape(outputs)}")
     p = coordinates.weight(outputs, system.depth, system.gap)
-    made: Floats = np.where(system.missing, 0.0, coordinates.slope(p, system.depth, system.gap)).sum(-1)
-    return made
+    return np.asarray(np.where(system.missing, 0.0, coordinates.slope(p, system.depth, system.gap)).sum(-1))
 
 
 def edge_steps(strength: ArrayLike, depth: ArrayLike, count: int = 2) -> tuple[Floats, Floats]:
@@ -63,7 +60,8 @@ def edge_steps(strength: ArrayLike, depth: ArrayLike, count: int = 2) -> tuple[F
     >>> [round(float(x), 4) for x in edge_steps(3.873, 3)]
     [0.1096, 0.1381]
     """
-    s, d = _checked(strength, depth, count)
+    check_int("count", count)
+    s, d = check("strength", strength, above=0), check("depth", depth, least=1, whole=True)
     power = 2 - 2 / d
     return 2 / (d * s**power), 2 / (d * count * (s / count) ** power)
 
@@ -87,15 +85,9 @@ def edge_share(strength: ArrayLike, depth: ArrayLike, step: ArrayLike, count: in
     >>> edge_share(3.873, 3, [0.1, 0.12, 0.13, 0.15]).round(3).tolist()
     [1.0, 0.897, 0.761, 0.5]
     """
-    s, d = _checked(strength, depth, count)
-    if np.any(d < 3):
-        raise ChiasmError("below depth 3 the sharpness does not depend on how pathways share a mode; give 3 or more")
-    if count < 2:
-        raise ChiasmError("a split of a mode takes 2 pathways or more")
-    eta = np.asarray(step, dtype=np.float64)
-    if not np.all(eta > 0):
-        raise ChiasmError(f"a step of gradient descent must be above 0; got {np.min(eta):g}")
-    s, d, eta = np.broadcast_arrays(s, d, eta)
+    check_int("count", count, 2)
+    s, d = check("strength", strength, above=0), check("depth", depth, least=3, whole=True)
+    s, d, eta = broadcast(strength=s, depth=d, step=check("step", step, above=0, finite=False))
     power = 2 - 2 / d
     low, high = np.full(s.shape, 1 / count), np.ones(s.shape)
     for _ in range(HALVINGS):
@@ -104,12 +96,3 @@ def edge_share(strength: ArrayLike, depth: ArrayLike, step: ArrayLike, count: in
         stable = eta * curved <= 2
         low, high = np.where(stable, middle, low), np.where(stable, high, middle)
     return (low + high) / 2
-
-
-def _checked(strength: ArrayLike, depth: ArrayLike, count: int) -> tuple[Floats, Ints]:
-    s, d = np.asarray(strength, dtype=np.float64), np.asarray(depth)
-    if not np.all((s > 0) & np.isfinite(s)):
-        raise ChiasmError("the strength of a mode must be above 0 and finite")
-    if np.any(d < 1) or np.any(d != np.round(d)) or count < 1:
-        raise ChiasmError("edges are for one pathway or more of a whole number of layers, from 1")
-    return s, d.astype(np.int64)

@@ -1,4 +1,4 @@
-"""What the study `linear-pathways` found, in plain sentences."""
+"""Findings of the study `linear-pathways`, as sentences."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NONE = 1e-3
 
 
 def findings(result: PathwaysResult) -> list[str]:
-    """Return what the study found; every number is read off the result."""
+    """Return the findings, one sentence each; every number comes from the result."""
     return [
         *_onsets(result),
         *_silence(result),
@@ -36,21 +36,21 @@ def _onsets(result: PathwaysResult) -> Iterator[str]:
         f"({strength}): index {_each(first, settings.depths)}, where 1 is all to the other pathway and 0 is half each."
     )
     late = np.abs(sweep.flow[0, -1]).max()
-    said = f"Frozen from step {sweep.onset[-1]} on, no mode at any depth ends with an index above {_small(late)}."
-    if late < NONE:
-        said += " Late freezing is harmless: a frozen pathway misses only the residual, and there is none left."
-    yield said
+    harmless = " Late freezing is harmless: a frozen pathway misses only the residual, and there is none left."
+    yield (
+        f"Frozen from step {sweep.onset[-1]} on, no mode at any depth ends with an index above {_small(late)}."
+        f"{harmless if late < NONE else ''}"
+    )
 
 
 def _silence(result: PathwaysResult) -> Iterator[str]:
     settings, sweep = result.settings, result.sweep
     least = sweep.flow[1, ..., 0].min(0)
-    said = (
-        f"over all onsets the index of the strongest mode is no less than {_each(least, settings.depths)}. While the "
+    yield (
+        f"{'Silencing is never harmless:' if least.min() > NONE else 'Under silencing,'} over all onsets the index of "
+        f"the strongest mode is no less than {_each(least, settings.depths)}. While the pathway is silent the other "
+        "one learns its part as well, and after the release both unlearn the surplus together, not each its own."
     )
-    said += "pathway is silent the other one learns its part as well, and after the release both unlearn the surplus "
-    said += "together, not each its own."
-    yield f"Silencing is never harmless: {said}" if least.min() > NONE else f"Under silencing, {said}"
     yield (
         "A silence that is late and long leaves the same of every mode: index "
         f"{_each(result.ever, settings.depths, 3)}, towards √5 − 2 = {number(5**0.5 - 2, 3)} for ever more depth."
@@ -66,12 +66,12 @@ def _windows(result: PathwaysResult) -> Iterator[str]:
             f"The window of freezing closes for the mode of strength {number(float(result.strength[mode]), 3)} (index "
             f"below 0.5) at step {_each(half[:, mode], settings.depths, 0)}."
         )
-    there = np.isfinite(width[:, 0])
-    if there.sum() > 1 and np.all(np.diff(width[there, 0]) < 0) and np.all(np.diff(half[:, 0]) > 0):
-        depths = [depth for depth, known in zip(settings.depths, there, strict=True) if known]
+    known = np.isfinite(width[:, 0])
+    if known.sum() > 1 and np.all(np.diff(width[known, 0]) < 0) and np.all(np.diff(half[:, 0]) > 0):
+        depths = [int(depth) for depth in np.array(settings.depths)[known]]
         yield (
             "Depth delays the closing and makes it sharper: for the strongest mode the index falls from 0.9 to 0.1 "
-            f"within {_each(width[there, 0], depths, 0, ' steps')}."
+            f"within {_each(width[known, 0], depths, 0, ' steps')}."
         )
 
 
@@ -118,11 +118,11 @@ def _portrait(result: PathwaysResult) -> Iterator[str]:
 
 
 def _matrices(result: PathwaysResult) -> Iterator[str]:
-    made, settings, lesion = result.matrices, result.settings, result.lesion
-    lags = [f"{percent(float(a), 1)} of a mode at step {s:.2g}" for a, s in zip(made.ahead, made.steps, strict=True)]
+    part, settings, lesion = result.matrices, result.settings, result.lesion
+    lags = [f"{percent(float(a), 1)} of a mode at step {s:.2g}" for a, s in zip(part.ahead, part.steps, strict=True)]
     yield (
         f"Gradient descent on {settings.matrix_depth} matrices a pathway follows the reduced equations within "
-        f"{made.apart:.0e}, step for step. Gradient flow runs ahead of it where modes rise, by up to "
+        f"{part.apart:.0e}, step for step. Gradient flow runs ahead of it where modes rise, by up to "
         f"{listed(lags)}."
     )
     strength = float(lesion.flow[-1, lesion.mode].sum())
@@ -149,24 +149,24 @@ def _large(result: PathwaysResult) -> Iterator[str]:
             continue
         inside = beyond & (one.step < one.limits[1])
         apart = np.abs(one.index - one.edge)[inside].max(initial=0.0)
-        said = (
+        sentences = (
             f"At depth {one.depth} steps above {number(one.limits[0], 4)} do: the split moves to the edge of stability "
             f"(index within {number(float(apart), 2)} of it), and is even from {number(one.limits[1], 4)} on; gradient "
             f"flow says {number(one.flow, 3)} at any step."
         )
         if len(one.tried) and one.matrices.shape[1] > 1:
             others = one.matrices[:, 1:]
-            said += (
+            sentences += (
                 f" On matrices too, but for the strongest mode only: the index of the others stays "
                 f"{number(float(others.min()), 2)} or more, since the step is far below their edge."
             )
-        yield said
+        yield sentences
 
 
 def _each(values: Floats, depths: Sequence[int] | Ints, digits: int = 2, unit: str = "") -> str:
-    """Values by depth in words."""
-    told = listed([number(float(value), digits) for value in values])
-    return f"{told}{unit} at depth {listed([str(depth) for depth in depths])}"
+    """Write values by depth."""
+    numbers = listed([number(float(value), digits) for value in values])
+    return f"{numbers}{unit} at depth {listed([str(depth) for depth in depths])}"
 
 
 def _small(value: float) -> str:

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError
+from chiasm.theory.arguments import check
 from chiasm.theory.pathway.allocation import settled
 from chiasm.theory.pathway.coordinates import Floats, Ints, output
-from chiasm.theory.pathway.deficit import PathwayDeficit, Windows, windows
+from chiasm.theory.pathway.deficit import DeficitWindows, PathwayDeficit, windows
 from chiasm.theory.pathway.pathways import Pathways
 from chiasm.theory.pathway.series import advance
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PathwayFlow:
-    """What becomes of pathways.
+    """Gradient flow of pathways through deficits, and to its end.
 
     Attributes:
         system: the cells, broadcast against the windows.
@@ -49,8 +50,7 @@ class PathwayFlow:
         begun = self.system.lesson(self.system.start)
         with np.errstate(invalid="ignore"):
             gained = self.lessons - begun
-        made: Floats = gained[..., first] - gained[..., second]
-        return made
+        return np.asarray(gained[..., first] - gained[..., second])
 
     def frame(self) -> pl.DataFrame:
         """Return a tidy table: a row for each cell (numbered flat) and pathway, with its depth and outputs."""
@@ -95,8 +95,7 @@ def dominance(outputs: Floats, first: int = 0, second: int = 1) -> Floats:
 def pathway_flow(system: Pathways, deficits: Sequence[PathwayDeficit] = (), times: ArrayLike = ()) -> PathwayFlow:
     """Follow gradient flow through deficits, and to its end.
 
-    Between the beginnings and ends of deficits the equations are autonomous: cells that stand at the same place of the
-    same flow share one trajectory, however many windows begin or end along it. After the last deficit the end is solved
+    Cells that stand at the same place of the same flow share one trajectory. After the last deficit the end is solved
     for (`settle`), not approached.
 
     Args:
@@ -104,45 +103,39 @@ def pathway_flow(system: Pathways, deficits: Sequence[PathwayDeficit] = (), time
         deficits: with windows in time; their shapes and the shape of the cells are broadcast against each other.
         times: (T,) times at which to report outputs, from 0.
 
-    Returns:
-        Outputs at those times, at the last release and in the end.
-
     Raises:
         ChiasmError: windows that make no sense (see `windows`), times before 0 or not finite, a deficit that never
             ends and silences some of the time only, for which there is no end to be solved for.
 
-    Source:
-        Relative error of outputs below 1e-9 against scipy.integrate.solve_ivp at rtol 1e-12; index tanh(lesson missed)
-        at depth 2.
+    Source: Relative error of outputs below 1e-9 against scipy.integrate.solve_ivp at rtol 1e-12; index tanh(lesson
+    missed) at depth 2.
 
     >>> from chiasm.theory.pathway.pathways import pathways
     >>> late = pathway_flow(pathways(3.873, depth=[2, 4], output=0.01), [PathwayDeficit(1, 4.0, 5.5, "silence")])
     >>> late.index().round(3).tolist()
     [0.333, 0.279]
     """
-    asked = np.asarray(times, dtype=np.float64).ravel()
-    if not np.all((asked >= 0) & np.isfinite(asked)):
-        raise ChiasmError("times of a flow must be finite and not before 0")
-    made = windows(system, deficits)
-    system, n = made.system, system.count
+    asked = check("times", times, least=0).ravel()
+    impaired = windows(system, deficits)
+    system, n = impaired.system, system.count
     strength, depth, weight = system.strength.ravel(), _flat(system.depth, n), _flat(system.start, n)
     able = _flat(~system.missing, n)
     outputs = np.empty((len(strength), len(asked), n))
-    edges = _edges(made)
+    edges = _edges(impaired)
     for k, begin in enumerate(edges):
         end = edges[k + 1] if k + 1 < len(edges) else np.full_like(begin, np.inf)
-        learns, speaks = made.gates(begin)
+        learns, speaks = impaired.gates(begin)
         learns = learns * able
         inside = (asked >= begin[:, None]) & (asked < end[:, None])
         cell, which = np.nonzero(inside)
         lasts = np.flatnonzero((end > begin) & np.isfinite(end))
         who = np.concatenate([lasts, cell])
         when = np.concatenate([(end - begin)[lasts], asked[which] - begin[cell]])
-        found = _shared(weight, strength, depth, system.gap, learns, speaks, who, when)
-        outputs[cell, which] = output(found[:, len(lasts) :], depth[:, cell], system.gap).T
+        reached = _shared(weight, strength, depth, system.gap, learns, speaks, who, when)
+        outputs[cell, which] = output(reached[:, len(lasts) :], depth[:, cell], system.gap).T
         if k + 1 < len(edges):
             weight = weight.copy()
-            weight[:, lasts] = found[:, : len(lasts)]
+            weight[:, lasts] = reached[:, : len(lasts)]
     if np.any((speaks > 0) & (speaks < 1)):
         raise ChiasmError(
             "a deficit that silences a pathway some of the time and never ends leads to no end that could be solved "
@@ -165,24 +158,17 @@ def _flat(value: NDArray[Any], n: int) -> NDArray[Any]:
     return np.ascontiguousarray(value.reshape(-1, n).T)
 
 
-def _edges(made: Windows) -> list[Floats]:
-    """When something begins or ends, in order, a row for all cells: (phases, C); the first is 0."""
-    zero = np.zeros((1, made.onset.shape[1]))
-    ends = np.where(np.isfinite(made.release), made.release, made.onset)
-    return list(np.sort(np.concatenate([zero, made.onset, ends]), axis=0))
+def _edges(impaired: DeficitWindows) -> list[Floats]:
+    """Return when deficits begin or end, in order, a row for all cells: (phases, C); the first is 0."""
+    onset, release = impaired.onset, impaired.release
+    ends = np.where(np.isfinite(release), release, onset)
+    return list(np.sort(np.concatenate([np.zeros((1, onset.shape[1])), onset, ends]), axis=0))
 
 
 def _shared(
-    weight: Floats,
-    strength: Floats,
-    depth: Ints,
-    gap: float,
-    learns: Floats,
-    speaks: Floats,
-    who: Ints,
-    when: Floats,
+    weight: Floats, strength: Floats, depth: Ints, gap: float, learns: Floats, speaks: Floats, who: Ints, when: Floats
 ) -> Floats:
-    """Follow each trajectory once, whichever cells lie on it; (n, questions) weights."""
+    """Follow each trajectory once, whichever cells lie on it; return (n, questions) weights."""
     if not len(who):
         return np.empty((len(weight), 0))
     label = np.zeros(len(strength), dtype=np.int64)

@@ -13,41 +13,29 @@ from torch import Tensor
 from chiasm.errors import ChiasmError, unknown
 from chiasm.networks.deep_linear import modes
 from chiasm.randomness import generator
-from chiasm.theory.pathway.coordinates import GAPS, Floats, Ints
-from chiasm.theory.pathway.deficit import PathwayDeficit, windows
-from chiasm.theory.pathway.descent import Gates, check_descent, noted_steps
-from chiasm.theory.pathway.flow import dominance
+from chiasm.theory.arguments import check
+from chiasm.theory.pathway.coordinates import GAPS, Floats
+from chiasm.theory.pathway.deficit import PathwayDeficit
+from chiasm.theory.pathway.descent import Gates, PathwayDescent, noted_steps
 from chiasm.theory.pathway.pathways import Bools, Pathways, pathways
 
 Rows = tuple[tuple[float, ...], ...]
 
 
 @dataclass(frozen=True)
-class MatrixDescent:
+class MatrixDescent(PathwayDescent):
     """Gradient descent on matrices, read mode by mode.
 
+    Attributes as those of `PathwayDescent`, with an axis of modes: `system` holds the modes as cells of the reduced
+    equations, with the same start; `outputs` is (*cells, T, modes, n) u^T P_i v, how much of a mode the product P_i of
+    a pathway carries; `final` and `before` are (*cells, modes, n); `diverged` is (*cells,).
+
     Attributes:
-        system: the modes as cells of the reduced equations, with the same start: (modes,) cells.
-        at: (T,) numbers of steps after which outputs were noted.
-        outputs: (*cells, T, modes, n) u^T P_i v: how much of a mode the product P_i of a pathway carries.
-        final: (*cells, modes, n) after the last step; NaN where descent diverged.
-        before: (*cells, modes, n) one step earlier.
         astray: (*cells,) the largest entry of the summed products outside the modes, in the end; 0 but for rounding
             where layers began aligned.
-        diverged: (*cells,).
     """
 
-    system: Pathways
-    at: Ints
-    outputs: Floats
-    final: Floats
-    before: Floats
     astray: Floats
-    diverged: Bools
-
-    def index(self, first: int = 0, second: int = 1) -> Floats:
-        """Return (K_a - K_b) / (K_a + K_b) of every mode, (*cells, modes), in the middle of the last two steps."""
-        return dominance((self.final + self.before) / 2, first, second)
 
 
 def matrix_descent(
@@ -90,35 +78,28 @@ def matrix_descent(
         ChiasmError: what `pathway_descent` raises, a width below the number of modes, a mode or pathway that is not
             there.
 
-    Source:
-        Kleinman, Achille and Soatto, ICLR 2024: 15 by 8 hierarchy, width 100. Without jitter it follows
-        `pathway_descent` to rounding, beyond the edge of stability too.
+    Source: Kleinman, Achille and Soatto, ICLR 2024: 15 by 8 hierarchy, width 100. Without jitter it follows
+    `pathway_descent` to rounding, beyond the edge of stability too.
 
     >>> run = matrix_descent(2, [PathwayDeficit(1, 0, 100)], steps=300, width=8)
     >>> bool(abs(run.final.sum(-1)[0] - 15**0.5) < 1e-2), bool(run.index()[0] > 0.98)
     (True, True)
     """
-    length = np.asarray(step, dtype=np.float64)
-    check_descent(deficits, length, steps)
     noted = noted_steps(at, steps)
     if init not in GAPS:
         raise unknown("init", init, GAPS)
-    # The cells of the deficits and steps are networks; those of `whole` and `system` are modes.
-    for name, sd in (("spread", spread), ("jitter", jitter)):
-        if not (np.isfinite(sd) and sd >= 0):
-            raise ChiasmError(f"{name} = {sd}: a standard deviation is finite, 0 or more")
-    one = pathways(1.0, depth, output=output, count=count)
-    made = windows(one, [*deficits, PathwayDeficit(0, 0, np.zeros(length.shape))])
-    cells = made.system.cells
-    gates = Gates(made, seed)
-    size = int(np.prod(cells, dtype=np.int64))
+    check("spread", spread, least=0)
+    check("jitter", jitter, least=0)
+    # The cells of the deficits and steps are networks; those of `spectrum` and `system` are modes.
+    gates = Gates(pathways(1.0, depth, output=output, count=count), deficits, step, steps, seed)
+    cells, size = gates.windows.system.cells, len(gates.eta)
     u, s, v = modes(target)
     lacks = _lacks(missing, len(s), count)
-    whole = _modes(s, depth, output, spread, init, count, seed)
+    spectrum = _modes(s, depth, output, spread, init, count, seed)
     if depth > 1 and width < len(s):
         raise ChiasmError(f"a width of {width} cannot carry {len(s)} modes; give at least that")
-    net = _Net(u, v, _layers(u, v, whole, width, seed, jitter, size), torch.as_tensor(~lacks))
-    eta = torch.as_tensor(np.broadcast_to(length, cells).ravel().copy())[:, None, None, None]
+    net = _Net(u, v, _layers(u, v, spectrum, width, seed, jitter, size), torch.as_tensor(~lacks))
+    eta = torch.as_tensor(gates.eta.copy())[:, None, None, None]
     full = u * s @ v.T
     notes: list[Tensor] = []
     products = before = torch.zeros(0)
@@ -129,22 +110,21 @@ def matrix_descent(
             notes.append(net.read(products))
         if k < steps:
             learns, speaks = (torch.as_tensor(g.T.copy())[..., None, None] for g in gates.at(k))
-            heard = speaks * products
-            net.descend(signals, eta * learns * (full - heard.sum(1, keepdim=True) - (products - heard)))
+            spoken = speaks * products
+            net.descend(signals, eta * learns * (full - spoken.sum(1, keepdim=True) - (products - spoken)))
     final, last = net.read(products).numpy(), net.read(before).numpy()
     diverged = ~(np.abs(final) < 1e3 * float(s[0])).all((1, 2))
     final[diverged], last[diverged] = np.nan, np.nan
-    shape = (*cells, len(s), count)
-    outputs = torch.stack(notes, 1).numpy() if notes else np.empty((size, 0, len(s), count))
-    system = replace(whole, missing=lacks, start=np.where(lacks, 0.0, whole.start))
+    shape = (len(s), count)
+    outputs = torch.stack(notes, 1).numpy() if notes else np.empty((size, 0, *shape))
     return MatrixDescent(
-        system,
+        replace(spectrum, missing=lacks, start=np.where(lacks, 0.0, spectrum.start)),
         noted,
-        outputs.reshape(*cells, len(noted), len(s), count),
-        final.reshape(shape),
-        last.reshape(shape),
-        net.astray(products).numpy().reshape(cells),
+        outputs.reshape(*cells, len(noted), *shape),
+        final.reshape(*cells, *shape),
+        last.reshape(*cells, *shape),
         diverged.reshape(cells),
+        net.astray(products).numpy().reshape(cells),
     )
 
 
@@ -200,28 +180,26 @@ def _modes(s: Tensor, depth: int, output: float, spread: float, init: str, count
 
 
 def _lacks(missing: Sequence[tuple[int, int]], modes: int, count: int) -> Bools:
-    made = np.zeros((modes, count), dtype=np.bool_)
+    lacks = np.zeros((modes, count), dtype=np.bool_)
     for pathway, mode in missing:
         if not (0 <= pathway < count and 0 <= mode < modes):
             raise ChiasmError(
                 f"pathway {pathway} cannot lack mode {mode}; there are pathways 0 to {count - 1} and modes 0 to "
                 f"{modes - 1}"
             )
-        made[mode, pathway] = True
-    return made
+        lacks[mode, pathway] = True
+    return lacks
 
 
-def _layers(u: Tensor, v: Tensor, whole: Pathways, width: int, seed: int, jitter: float, size: int) -> list[Tensor]:
+def _layers(u: Tensor, v: Tensor, spectrum: Pathways, width: int, seed: int, jitter: float, size: int) -> list[Tensor]:
     """Layers whose singular vectors meet: what one writes, the next one reads."""
-    depth, n = int(whole.depth[0, 0]), whole.count
-    p = torch.as_tensor(whole.start.T.copy())[:, None]  # (n, 1, modes), scales columns
-    q = torch.sqrt(whole.gap + p * p)
+    depth, n = int(spectrum.depth[0, 0]), spectrum.count
+    p = torch.as_tensor(spectrum.start.T.copy())[:, None]  # (n, 1, modes), scales columns
+    q = torch.sqrt(spectrum.gap + p * p)
     bases = [v]
     for number in range(1, depth):
-        drawn = torch.randn(
-            width, u.shape[1], dtype=torch.float64, generator=generator(seed, "pathway basis", 0, number)
-        )
-        bases.append(torch.linalg.qr(drawn)[0])
+        stream = generator(seed, "pathway basis", 0, number)
+        bases.append(torch.linalg.qr(torch.randn(width, u.shape[1], dtype=torch.float64, generator=stream))[0])
     bases.append(u)
     layers = []
     for number in range(depth):

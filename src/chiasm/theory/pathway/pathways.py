@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError, unknown
+from chiasm.theory.arguments import broadcast, check, check_int
 from chiasm.theory.pathway import coordinates
 from chiasm.theory.pathway.coordinates import GAPS, Floats, Ints
 
@@ -24,8 +25,7 @@ DEEPEST = 1000
 class Pathways:
     """Cells of n parallel deep linear pathways, each cell one mode that the pathways share.
 
-    The modes of a linear network with whitened inputs do not meet once the weights lie along them, so a network of
-    several modes is several cells.
+    Modes do not interact where weights lie along them, so a network of several modes is several cells.
 
     Attributes:
         strength: (*cells,) singular values s > 0 of the task: what the outputs of all pathways must add up to.
@@ -58,15 +58,11 @@ class Pathways:
 
     def each(self, what: str, value: ArrayLike) -> Floats:
         """Return a number for each pathway of each cell, (*cells, n); what does not fit is a ChiasmError."""
+        values = check(what, value, finite=False)
         try:
-            made = np.broadcast_to(np.asarray(value, np.float64), self.start.shape)
-        except (TypeError, ValueError):
-            raise ChiasmError(
-                f"{what}: numbers of the shape {self.start.shape}, (*cells, pathways), would do"
-            ) from None
-        if np.isnan(made).any():
-            raise ChiasmError(f"{what}: NaN is among them; numbers would do")
-        return made
+            return np.broadcast_to(values, self.start.shape)
+        except ValueError:
+            raise ChiasmError(f"{what} has shape {values.shape}; expected {self.start.shape}, (*cells, n)") from None
 
     def output(self, weight: Floats) -> Floats:
         """Return the outputs K of weights p, both (*cells, n)."""
@@ -104,35 +100,21 @@ def pathways(
         ChiasmError: a depth below 1, a strength that is not positive, a start at or below 0 from which a balanced
             pathway of depth 2 or more could not move, a tuple of another length, anything that is not finite.
 
-    Source:
-        Shi, Shea-Brown and Buice, 2022, on parallel pathways; Kleinman, Achille and Soatto, ICLR 2024.
+    Source: Shi, Shea-Brown and Buice, 2022, on parallel pathways; Kleinman, Achille and Soatto, ICLR 2024.
 
     >>> pathways([3.873, 1.0], depth=(1, 3), output=0.001).start.round(3).tolist()
     [[0.001, 0.1], [0.001, 0.1]]
     """
     if init not in GAPS:
         raise unknown("init", str(init), GAPS)
-    if not isinstance(count, int | np.integer) or count < 1:
-        raise ChiasmError(f"{count} pathways were asked for; a whole number is needed, at least 1")
+    check_int("count", count)
     begun = weight if output is None else output
     if begun is None or (output is not None and weight is not None):
         raise ChiasmError("give the start of the pathways either as output (K) or as weight (p), not both or none")
     named: dict[str, PerPathway] = {"strength": strength, "depth": depth, "start": begun, "missing": missing}
-    spread = {name: _each(name, value, count) for name, value in named.items()}
-    try:
-        s, layers, p, lacks = np.broadcast_arrays(*spread.values())
-    except ValueError as wrong:
-        shapes = ", ".join(f"{name} {value.shape[:-1]}" for name, value in spread.items())
-        raise ChiasmError(f"cells of these shapes do not broadcast: {shapes}") from wrong
-    if not s.size:
-        raise ChiasmError("no cell is given; give one strength, depth and start, or more")
-    if np.any(s <= 0):
-        raise ChiasmError(f"the strength of a mode must be above 0; the smallest given is {s.min():g}")
-    if np.any(layers < 1) or np.any(layers > DEEPEST) or np.any(layers != np.round(layers)):
-        raise ChiasmError(
-            f"a pathway has a whole number of layers, from 1 to {DEEPEST}; got {layers.min():g} to {layers.max():g}"
-        )
-    d, gone = layers.astype(np.int64), lacks != 0
+    s, layers, p, lacks = broadcast(**{name: _each(name, value, count) for name, value in named.items()})
+    check("strength", s, above=0)
+    d, gone = check("depth", layers, least=1, most=DEEPEST, whole=True).astype(np.int64), lacks != 0
     if init == "balanced" and np.any((p <= 0) & (d > 1) & ~gone):
         raise ChiasmError(
             f"a balanced pathway of depth 2 or more must start above 0, or it cannot learn; got {p.min():g}"
@@ -146,14 +128,5 @@ def _each(name: str, value: PerPathway, count: int) -> Floats:
     """Give a value an axis for the pathways, the last: (*cells, n), or (*cells, 1) where it is the same for all."""
     if isinstance(value, tuple) and len(value) != count:
         raise ChiasmError(f"{name} is a tuple of {len(value)}; a tuple holds one value for each of {count} pathways")
-    try:
-        parts = [np.asarray(v, dtype=np.float64) for v in (value if isinstance(value, tuple) else (value,) * count)]
-    except (TypeError, ValueError) as wrong:
-        raise ChiasmError(f"{name} = {value!r}: numbers or arrays of numbers would do") from wrong
-    try:
-        made = np.stack(np.broadcast_arrays(*parts), axis=-1)
-    except ValueError as wrong:
-        raise ChiasmError(f"{name} of shapes {[v.shape for v in parts]} does not broadcast") from wrong
-    if not np.all(np.isfinite(made)):
-        raise ChiasmError(f"the {name} of the pathways holds NaN or infinity; every number must be finite")
-    return made
+    parts = [check(name, part) for part in (value if isinstance(value, tuple) else (value,) * count)]
+    return np.stack(broadcast(**{f"{name} {i}": part for i, part in enumerate(parts)}), axis=-1)

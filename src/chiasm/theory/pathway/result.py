@@ -1,4 +1,4 @@
-"""What the study `linear-pathways` found, part by part."""
+"""Result of the study `linear-pathways`, part by part."""
 
 from __future__ import annotations
 
@@ -8,234 +8,148 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from chiasm.theory.pathway.coordinates import Floats, Ints
-from chiasm.theory.pathway.deficit import Kind
+from chiasm.theory.pathway.deficit import KINDS
 from chiasm.theory.pathway.window import PathwayWindow
 
 if TYPE_CHECKING:
     import polars as pl
 
-#: The order of the axis of kinds.
-KINDS: tuple[Kind, ...] = ("freeze", "silence")
-
 
 @dataclass(frozen=True)
 class OnsetSweep:
-    """Deficits of one length against their onset.
+    """Deficits of one length against their onset; the first axis is the kind: freeze, silence."""
 
-    Attributes:
-        onset: (O,) steps.
-        flow: (2, O, depths, modes) index in the end of gradient flow; kinds are freeze, silence.
-        descent: the same after gradient descent with the study's step.
-        missed: the same, lesson that the impaired pathway missed.
-    """
-
-    onset: Ints
-    flow: Floats
-    descent: Floats
-    missed: Floats
+    onset: Ints  # (O,) steps
+    flow: Floats  # (2, O, depths, modes) index in the end of gradient flow
+    descent: Floats  # the same after gradient descent with the study's step
+    missed: Floats  # the same shape, lesson that the impaired pathway missed
 
 
 @dataclass(frozen=True)
 class Plane:
-    """Deficits of every onset and length, on the strongest mode.
+    """Deficits of every onset and length, on the strongest mode."""
 
-    Attributes:
-        onset: (O,) steps.
-        duration: (L,) steps.
-        index: (2, O, L) in the end of gradient flow; kinds are freeze, silence.
-    """
-
-    onset: Floats
-    duration: Floats
-    index: Floats
+    onset: Floats  # (O,) steps
+    duration: Floats  # (L,) steps
+    index: Floats  # (2, O, L) in the end of gradient flow, by kind
 
 
 @dataclass(frozen=True)
 class Doses:
-    """Deficits that are there some of the time.
+    """Deficits that are on some of the time."""
 
-    Attributes:
-        rate: (R,) share of the time.
-        duration: (L,) steps.
-        flow: (2, 2, L, R) index in the end of gradient flow: kind, onset (from the beginning, late), duration, rate.
-        descent: the same over coins, (2, 2, L, R, tosses).
-    """
-
-    rate: Floats
-    duration: Ints
-    flow: Floats
-    descent: Floats
+    rate: Floats  # (R,) share of the time
+    duration: Ints  # (L,) steps
+    flow: Floats  # (2, 2, L, R) index in the end of gradient flow: kind, onset (0, late), duration, rate
+    descent: Floats  # the same over coins, (2, 2, L, R, tosses)
 
 
 @dataclass(frozen=True)
 class Portrait:
-    """Pathways from a wide random start, early and late deficits.
+    """Pathways from a wide random start; the first axis is an early deficit, a late one."""
 
-    Attributes:
-        depth: (D,).
-        outputs: (2, D, starts, T, 2): early, late.
-        index: (2, D, starts) in the end.
-    """
-
-    depth: Ints
-    outputs: Floats
-    index: Floats
+    depth: Ints  # (D,)
+    outputs: Floats  # (2, D, starts, T, 2)
+    index: Floats  # (2, D, starts) in the end
 
 
 @dataclass(frozen=True)
 class Lesion:
-    """One mode missing from the pathway that learns during the deficit.
+    """One mode missing from the pathway that learns during the deficit."""
 
-    Attributes:
-        at: (T,) steps.
-        matrices: (T, modes, 2) outputs under gradient descent on matrices.
-        flow: (T, modes, 2) the same under gradient flow.
-        mode: the number of the missing mode, from the strongest.
-        learned: steps until the other pathway has learned 90 % of it; NaN for never.
-    """
-
-    at: Ints
-    matrices: Floats
-    flow: Floats
-    mode: int
-    learned: float
+    at: Ints  # (T,) steps
+    matrices: Floats  # (T, modes, 2) outputs under gradient descent on matrices
+    flow: Floats  # (T, modes, 2) the same under gradient flow
+    mode: int  # number of the missing mode, from the strongest
+    learned: float  # steps until the other pathway has learned 90 % of it; NaN for never
 
 
 @dataclass(frozen=True)
 class Matrices:
-    """Matrices beside the reduced equations.
+    """Matrices beside the reduced equations."""
 
-    Attributes:
-        onset: (O,) steps.
-        at: (T,) steps.
-        strength: (modes,).
-        matrices: (O, T, modes, 2) outputs under gradient descent on matrices.
-        flow: (O, T, modes, 2) under gradient flow.
-        apart: largest difference of the matrices from gradient descent on the reduced equations.
-        steps: (S,) steps, the study's first.
-        ahead: (S,) largest difference of gradient descent from gradient flow, by the step, in units of the strength.
-    """
-
-    onset: Ints
-    at: Ints
-    strength: Floats
-    matrices: Floats
-    flow: Floats
-    apart: float
-    steps: Floats
-    ahead: Floats
+    onset: Ints  # (O,) steps
+    at: Ints  # (T,) steps
+    strength: Floats  # (modes,)
+    matrices: Floats  # (O, T, modes, 2) outputs under gradient descent on matrices
+    flow: Floats  # (O, T, modes, 2) under gradient flow
+    apart: float  # largest difference of the matrices from gradient descent on the reduced equations
+    steps: Floats  # (S,) steps, the study's first
+    ahead: Floats  # (S,) largest difference of that descent from gradient flow, in units of the strength
 
 
 @dataclass(frozen=True)
 class LargeSteps:
-    """One depth under gradient descent with steps up to beyond the edge of stability.
-
-    Attributes:
-        depth: D.
-        limits: the steps beyond which one pathway alone, and an even split, are unstable.
-        step: (S,).
-        index: (S,) of the strongest mode under gradient descent; NaN where it diverged.
-        edge: (S,) what the edge of stability allows; NaN below depth 3.
-        flow: the index under gradient flow.
-        tried: (M,) steps of gradient descent on matrices; empty where none was done.
-        matrices: (M, modes) index.
-        shown: the step of the course.
-        at: (T,) steps of the course.
-        course: (T, 2) outputs.
-    """
+    """One depth under gradient descent with steps up to beyond the edge of stability."""
 
     depth: int
-    limits: tuple[float, float]
-    step: Floats
-    index: Floats
-    edge: Floats
-    flow: float
-    tried: Floats
-    matrices: Floats
-    shown: float
-    at: Ints
-    course: Floats
+    limits: tuple[float, float]  # the steps beyond which one pathway alone, and an even split, are unstable
+    step: Floats  # (S,)
+    index: Floats  # (S,) of the strongest mode under gradient descent; NaN where it diverged
+    edge: Floats  # (S,) what the edge of stability allows; NaN below depth 3
+    flow: float  # the index under gradient flow
+    tried: Floats  # (M,) steps of gradient descent on matrices; empty where none was done
+    matrices: Floats  # (M, modes) index
+    drawn: float  # the step of the training curve
+    at: Ints  # (T,) steps of the training curve
+    outputs: Floats  # (T, 2)
 
 
 @dataclass(frozen=True)
 class PathwaysResult:
-    """What the study found.
+    """Result of the study."""
 
-    Attributes:
-        settings: what was asked, a `LinearPathways`.
-        strength: (modes,) distinct singular values of the target, strongest first.
-        sweep: index against onset.
-        window: under freezing, cells (depths, modes), times in steps.
-        ever: (depths,) index after silencing a pathway for ever long, ever late: the least that silencing leaves.
-        plane: index over onset and length.
-        doses: deficits that are there some of the time.
-        portrait: from a wide start.
-        lesion: with one mode missing.
-        matrices: matrices beside the equations.
-        large: one a depth.
-    """
-
-    settings: Any
-    strength: Floats
-    sweep: OnsetSweep
-    window: PathwayWindow
-    ever: Floats
-    plane: Plane
-    doses: Doses
-    portrait: Portrait
-    lesion: Lesion
-    matrices: Matrices
-    large: tuple[LargeSteps, ...]
+    settings: Any  # a `LinearPathways`
+    strength: Floats  # (modes,) distinct singular values of the target, strongest first
+    sweep: OnsetSweep  # index against onset
+    window: PathwayWindow  # under freezing, cells (depths, modes), times in steps
+    ever: Floats  # (depths,) index after silencing a pathway for ever long, ever late: the least that silencing leaves
+    plane: Plane  # index over onset and length
+    doses: Doses  # deficits that are on some of the time
+    portrait: Portrait  # from a wide start
+    lesion: Lesion  # with one mode missing
+    matrices: Matrices  # matrices beside the equations
+    large: tuple[LargeSteps, ...]  # one a depth
 
     def frame(self) -> dict[str, pl.DataFrame]:
         """Return tidy tables by name; "results" holds a row for each deficit, onset, depth and mode."""
-        sweep, window, depths = self.sweep, self.window, np.array(self.settings.depths)
-        axes = (KINDS, sweep.onset, depths, self.strength)
-        made = {
-            "results": _table(
-                dict(zip(("deficit", "onset", "depth", "strength"), axes, strict=True)),
-                {"index_flow": sweep.flow, "index_descent": sweep.descent, "missed": sweep.missed},
-            ),
-            "windows": _table(
-                {"depth": depths, "strength": self.strength},
-                {
-                    **{f"closes_{level:g}": values for level, values in zip(window.levels, window.closes, strict=True)},
-                    "width": window.width(),
-                },
-            ),
-            "plane": _table(
-                {"deficit": KINDS, "onset": self.plane.onset, "duration": self.plane.duration},
-                {"index": self.plane.index},
-            ),
-            "doses": _table(
-                {"deficit": KINDS, "onset": (0, self.settings.late), "duration": self.doses.duration,
-                 "rate": self.doses.rate},
-                {"index_flow": self.doses.flow, "index_descent": self.doses.descent.mean(-1)},
-            ),
-            "portrait": _table(
-                {"timing": ("early", "late"), "depth": self.portrait.depth,
-                 "start": np.arange(self.portrait.index.shape[2])},
-                {"index": self.portrait.index},
-            ),
-            "matrices": _table(
-                {"onset": self.matrices.onset, "step": self.matrices.at, "mode": np.arange(len(self.matrices.strength)),
-                 "pathway": np.arange(2)},
-                {"matrices": self.matrices.matrices, "flow": self.matrices.flow},
-            ),
-        }  # fmt: skip
-        return made | {"large_steps": self._large()}
-
-    def _large(self) -> pl.DataFrame:
         import polars as pl
 
-        return pl.concat(
+        sweep, window, plane, doses = self.sweep, self.window, self.plane, self.doses
+        portrait, matrices, depths = self.portrait, self.matrices, np.array(self.settings.depths)
+        closes = {f"closes_{level:g}": values for level, values in zip(window.levels, window.closes, strict=True)}
+        large = [
             _table({"depth": (one.depth,), "step": one.step}, {"index": one.index[None], "edge": one.edge[None]})
             for one in self.large
-        )
+        ]
+        return {
+            "results": _table(
+                {"deficit": KINDS, "onset": sweep.onset, "depth": depths, "strength": self.strength},
+                {"index_flow": sweep.flow, "index_descent": sweep.descent, "missed": sweep.missed},
+            ),
+            "windows": _table({"depth": depths, "strength": self.strength}, {**closes, "width": window.width()}),
+            "plane": _table(
+                {"deficit": KINDS, "onset": plane.onset, "duration": plane.duration}, {"index": plane.index}
+            ),
+            "doses": _table(
+                {"deficit": KINDS, "onset": (0, self.settings.late), "duration": doses.duration, "rate": doses.rate},
+                {"index_flow": doses.flow, "index_descent": doses.descent.mean(-1)},
+            ),
+            "portrait": _table(
+                {"timing": ("early", "late"), "depth": portrait.depth, "start": np.arange(portrait.index.shape[2])},
+                {"index": portrait.index},
+            ),
+            "matrices": _table(
+                {"onset": matrices.onset, "step": matrices.at, "mode": np.arange(len(matrices.strength)),
+                 "pathway": np.arange(2)},
+                {"matrices": matrices.matrices, "flow": matrices.flow},
+            ),
+            "large_steps": pl.concat(large),
+        }  # fmt: skip
 
 
 def _table(axes: dict[str, object], values: dict[str, Floats]) -> pl.DataFrame:
-    """A row for each combination of the axes, in their order."""
+    """Return a row for each combination of the axes, in their order."""
     import polars as pl
 
     grids = np.meshgrid(*(np.asarray(axis) for axis in axes.values()), indexing="ij")

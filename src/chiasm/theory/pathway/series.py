@@ -1,9 +1,8 @@
 """Gradient flow of many cells of pathways at once, by Taylor series in time.
 
-The right side is made of products and powers only, so the Taylor coefficients of a trajectory follow from each other by
-the recursions of automatic differentiation. Every trajectory takes steps of its own length, chosen from its last
-coefficients (Jorba and Zou, 2005), and within a step the series gives the state at any time for nothing. The end of an
-approach to equilibrium, where a series would need a step for every few time constants, is exponential and solved for.
+Taylor coefficients follow from each other by the recursions of automatic differentiation. Every trajectory takes steps
+of its own length, chosen from its last coefficients (Jorba and Zou, 2005). The end of an approach to equilibrium, where
+a series would need a step for every few time constants, is exponential and solved for.
 """
 
 from __future__ import annotations
@@ -26,42 +25,24 @@ MOST = 5000
 
 
 def advance(
-    weight: Floats,
-    strength: Floats,
-    depth: Ints,
-    gap: float,
-    learns: Floats,
-    speaks: Floats,
-    owner: Ints,
-    time: Floats,
+    weight: Floats, strength: Floats, depth: Ints, gap: float, learns: Floats, speaks: Floats, owner: Ints, time: Floats
 ) -> Floats:
     """Follow dp_i/dt = learns_i q_i^(D-1) (s - K_i - sum over the others of speaks_j K_j).
 
-    Args:
-        weight: (n, G) p at time 0, one column a trajectory.
-        strength: (G,).
-        depth: (n, G).
-        gap: q^2 - p^2, 0 or 1.
-        learns: (n, G) share of the gradient that a pathway gets.
-        speaks: (n, G) share of its output that the others see.
-        owner: (Q,) trajectory of each question, in [0, G).
-        time: (Q,) when it is asked, from 0.
-
-    Returns:
-        (n, Q) weights at the times asked for.
+    Each column of the weights p at time 0 (n, G) is a trajectory; strength is (G,), the other arrays are (n, G). The
+    weights (n, Q) are returned of the trajectories `owner` (Q,) at the times `time` (Q,).
 
     Raises:
         ChiasmError: where the flow is too stiff, or too fast, to follow.
 
-    Source:
-        Compared with scipy.integrate.solve_ivp at rtol 1e-12, and with closed forms at depth 1 and 2.
+    Source: Compared with scipy.integrate.solve_ivp at rtol 1e-12, and with closed forms at depth 1 and 2.
 
     >>> one = np.ones((1, 1))
     >>> p = advance(one * 0.1, np.ones(1), np.array([[2]]), 0.0, one, one, np.array([0]), np.array([3.0]))
     >>> bool(abs(p[0, 0] ** 2 - 1 / (1 + 99 * np.exp(-6))) < 1e-12)
     True
     """
-    made = np.empty((len(weight), len(time)))
+    reached = np.empty((len(weight), len(time)))
     order = np.argsort(owner, kind="stable")
     owner, time = owner[order], time[order]
     bounds = np.searchsorted(owner, np.arange(weight.shape[1] + 1))
@@ -93,10 +74,10 @@ def advance(
         place[here] = np.arange(len(here))
         column = place[owner[asked]]
         ready = time[asked] <= arrived[column]
-        found, column = asked[ready], column[ready]
-        since, fall = time[found] - now[here[column]], speed[column]
+        column = column[ready]
+        since, fall = time[asked[ready]] - now[here[column]], speed[column]
         since = np.where(fall > 0, -np.expm1(-fall * since) / np.where(fall > 0, fall, 1.0), since)
-        made[:, order[found]] = _at(coefficients[:, :, column], since)
+        reached[:, order[asked[ready]]] = _at(coefficients[:, :, column], since)
         on = np.isfinite(arrived)
         asked, state, here = asked[~ready], _at(coefficients[:, :, on], step[on]), here[on]
         now[here] = arrived[on]
@@ -106,7 +87,7 @@ def advance(
                 "a pathway that is silenced some of the time for so long cannot be followed by gradient flow; end the "
                 "deficit sooner, or take its rate as 1"
             )
-    return made
+    return reached
 
 
 def series(p: Floats, strength: Floats, depth: Ints, gap: float, learns: Floats, speaks: Floats) -> Floats:
@@ -157,8 +138,7 @@ def _tail(P: Floats, p: Floats, strength: Floats, depth: Ints, gap: float, learn
 
 def _product(left: Floats, right: Floats, first: int, k: int) -> Floats:
     """The k-th coefficient of a product of two series, from the left one's first-th coefficient on."""
-    made: Floats = np.einsum("jng,jng->ng", left[first : k + 1], right[k - first :: -1])
-    return made
+    return np.asarray(np.einsum("jng,jng->ng", left[first : k + 1], right[k - first :: -1]))
 
 
 def _step(P: Floats, gap: float) -> Floats:
@@ -168,14 +148,13 @@ def _step(P: Floats, gap: float) -> Floats:
     # A weight of 0 does not move; a coefficient of 0 sets no limit.
     with np.errstate(divide="ignore", invalid="ignore"):
         last, before = (np.where(P[k] == 0, np.inf, (size / np.abs(P[k])) ** (1 / k)) for k in (order, order - 1))
-    made: Floats = np.minimum(last, before).min(0) * (TOLERANCE ** (1 / order))
-    return made
+    return np.asarray(np.minimum(last, before).min(0) * (TOLERANCE ** (1 / order)))
 
 
 def _at(P: Floats, step: Floats) -> Floats:
     """The value of series (order + 1, n, G) at steps (G,)."""
-    made: Floats = P[-1].copy()
+    value: Floats = P[-1].copy()
     for k in range(len(P) - 2, -1, -1):
-        made *= step
-        made += P[k]
-    return made
+        value *= step
+        value += P[k]
+    return value

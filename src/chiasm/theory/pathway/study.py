@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-import msgspec
 import numpy as np
 import torch
 
 from chiasm.errors import ChiasmError
 from chiasm.networks.deep_linear import modes
 from chiasm.randomness import generator
+from chiasm.theory.arguments import check_fields
 from chiasm.theory.pathway.coordinates import Floats
-from chiasm.theory.pathway.deficit import PathwayDeficit
+from chiasm.theory.pathway.deficit import KINDS, PathwayDeficit
 from chiasm.theory.pathway.descent import pathway_descent
 from chiasm.theory.pathway.edge import edge_share, edge_steps
 from chiasm.theory.pathway.flow import pathway_flow
 from chiasm.theory.pathway.matrices import matrix_descent
 from chiasm.theory.pathway.pathways import Bools, Pathways, pathways
 from chiasm.theory.pathway.result import (
-    KINDS,
     Doses,
     LargeSteps,
     Lesion,
@@ -31,6 +30,7 @@ from chiasm.theory.pathway.result import (
     Portrait,
 )
 from chiasm.theory.pathway.window import PathwayWindow, pathway_window
+from chiasm.theory.study import TheoryStudy
 
 #: Steps at which matrices are tried; they cost a thousand times what the equations do.
 MATRIX_STEPS = 5
@@ -38,9 +38,7 @@ MATRIX_STEPS = 5
 BEYOND = 1.15
 
 
-class LinearPathways(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="linear-pathways"
-):
+class LinearPathways(TheoryStudy, frozen=True, kw_only=True, tag="linear-pathways"):
     """Settings of the study. Two pathways, of which the second is impaired; windows are [onset, onset + length).
 
     Attributes:
@@ -121,7 +119,7 @@ class LinearPathways(
     seed: int = 0
 
     def run(self, progress: Callable[[float], None] | None = None) -> PathwaysResult:
-        """Return what the study finds; `progress` hears the share done, in [0, 1].
+        """Run the study; `progress` is called with the share done, in [0, 1].
 
         Raises:
             ChiasmError: for a setting that cannot be.
@@ -153,41 +151,28 @@ class LinearPathways(
         )
 
     def _check(self) -> None:
-        if not (self.step > 0 and self.portrait_step > 0 and np.isfinite([self.step, self.portrait_step]).all()):
-            raise ChiasmError(f"step is {self.step} and portrait_step {self.portrait_step}; both must be above 0")
-        for name, given, least in (
-            ("onsets", self.onsets, 2), ("plane_side", self.plane_side, 2), ("duration", self.duration, 1),
-            ("tosses", self.tosses, 1), ("portrait_starts", self.portrait_starts, 1),
-            ("large_tried", self.large_tried, 2), ("plane_longest", self.plane_longest, 1),
-            ("plane_latest", self.plane_latest, 1),
-        ):  # fmt: skip
-            if given < least:
-                raise ChiasmError(f"{name} is {given}; it must be {least} or more")
-        for name, listed in (
-            ("depths", self.depths), ("rates", self.rates), ("dose_durations", self.dose_durations),
-            ("portrait_depths", self.portrait_depths), ("matrix_onsets", self.matrix_onsets),
-            ("large_depths", self.large_depths),
-        ):  # fmt: skip
-            if not listed:
-                raise ChiasmError(f"{name} is empty; give one value at least")
-        for name, last in (
-            ("duration", self.duration), ("lesion_duration", self.lesion_duration),
-            ("matrix_onsets and duration", max(self.matrix_onsets) + self.duration),
-        ):  # fmt: skip
-            if last > self.steps:
-                raise ChiasmError(f"{name} lead to a deficit that ends at step {last}, beyond steps = {self.steps}")
-        if max(self.portrait_onsets) + self.portrait_duration > self.portrait_steps:
-            raise ChiasmError(
-                f"a deficit of the portrait ends at step {max(self.portrait_onsets) + self.portrait_duration}, beyond "
-                f"portrait_steps = {self.portrait_steps}"
-            )
+        check_fields(self, "step portrait_step", above=0)
+        check_fields(self, "onsets plane_side large_tried", least=2)
+        check_fields(self, "duration tosses portrait_starts plane_longest plane_latest", least=1)
+        # The functions that these are given to check their values.
+        check_fields(self, "depths rates dose_durations portrait_depths matrix_onsets large_depths")
+        for name, last, steps in (
+            ("duration", self.duration, "steps"),
+            ("lesion_duration", self.lesion_duration, "steps"),
+            ("matrix_onsets and duration", max(self.matrix_onsets) + self.duration, "steps"),
+            ("portrait_duration", max(self.portrait_onsets) + self.portrait_duration, "portrait_steps"),
+        ):
+            if last > getattr(self, steps):
+                raise ChiasmError(
+                    f"{name} leads to a deficit that ends at step {last}, beyond {steps} = {getattr(self, steps)}"
+                )
 
     def _kept(self, diverged: Bools, depth: object) -> None:
-        """Refuse a step under which descent diverges where nobody asked for large ones."""
+        """Refuse a step under which descent diverges where no large steps are meant."""
         if diverged.any():
             raise ChiasmError(
-                f"step = {self.step:g} with output {self.output:g}: gradient descent diverges at depth {depth}; a "
-                "smaller step, or a smaller output, would do"
+                f"step = {self.step:g} with output {self.output:g}: gradient descent diverges at depth {depth}; give a "
+                "smaller step or a smaller output"
             )
 
     def _time(self, one: PathwayDeficit) -> PathwayDeficit:
@@ -199,28 +184,26 @@ class LinearPathways(
         flows, descents, missed = [], [], []
         for kind in KINDS:
             deficit = PathwayDeficit(1, begin, begin + self.duration, kind)
-            made = pathway_flow(mesh, [self._time(deficit)])
-            flows.append(made.index())
-            missed.append(made.missed())
+            flow = pathway_flow(mesh, [self._time(deficit)])
+            flows.append(flow.index())
+            missed.append(flow.missed())
             # As long again after the last release, so that what is compared with the end of the flow is an end.
-            down = pathway_descent(mesh, [deficit], self.step, 2 * self.steps)
-            self._kept(down.diverged, ", ".join(str(d) for d in np.unique(down.system.depth[down.diverged])))
-            descents.append(down.index())
+            descent = pathway_descent(mesh, [deficit], self.step, 2 * self.steps)
+            self._kept(descent.diverged, ", ".join(str(d) for d in np.unique(descent.system.depth[descent.diverged])))
+            descents.append(descent.index())
         return OnsetSweep(onset, np.stack(flows), np.stack(descents), np.stack(missed))
 
     def _window(self, mesh: Pathways) -> PathwayWindow:
-        made = pathway_window(mesh, self.duration * self.step, self.steps * self.step)
-        return replace(made, closes=made.closes / self.step)
+        window = pathway_window(mesh, self.duration * self.step, self.steps * self.step)
+        return replace(window, closes=window.closes / self.step)
 
     def _plane(self, strength: float) -> Plane:
         onset = np.linspace(0, self.plane_latest, self.plane_side)
         duration = np.linspace(self.plane_longest / self.plane_side, self.plane_longest, self.plane_side)
         mode = pathways(strength, self.plane_depth, output=self.output)
         begin = onset[:, None]
-        made = [
-            pathway_flow(mode, [self._time(PathwayDeficit(1, begin, begin + duration, kind))]).index() for kind in KINDS
-        ]
-        return Plane(onset, duration, np.stack(made))
+        deficits = [self._time(PathwayDeficit(1, begin, begin + duration, kind)) for kind in KINDS]
+        return Plane(onset, duration, np.stack([pathway_flow(mode, [deficit]).index() for deficit in deficits]))
 
     def _doses(self, strength: float) -> Doses:
         rate, duration = np.array(self.rates), np.array(self.dose_durations)
@@ -234,9 +217,9 @@ class LinearPathways(
             often = PathwayDeficit(
                 1, begin[..., None], end[..., None], kind, np.repeat(rate[:, None], self.tosses, axis=1)
             )
-            down = pathway_descent(mode, [often], self.step, steps, seed=self.seed)
-            self._kept(down.diverged, self.dose_depth)
-            descents.append(down.index())
+            descent = pathway_descent(mode, [often], self.step, steps, seed=self.seed)
+            self._kept(descent.diverged, self.dose_depth)
+            descents.append(descent.index())
         return Doses(rate, duration, np.stack(flows), np.stack(descents))
 
     def _portrait(self) -> Portrait:
@@ -248,52 +231,49 @@ class LinearPathways(
         begin = np.array(self.portrait_onsets)[:, None, None] * self.portrait_step
         end = begin + self.portrait_duration * self.portrait_step
         last = self.portrait_steps * self.portrait_step
-        made = pathway_flow(cells, [PathwayDeficit(1, begin, end)], np.linspace(0, last, 201))
-        return Portrait(depth, made.outputs, made.index())
+        flow = pathway_flow(cells, [PathwayDeficit(1, begin, end)], np.linspace(0, last, 201))
+        return Portrait(depth, flow.outputs, flow.index())
 
     def _lesion(self) -> Lesion:
         at = np.arange(self.steps + 1)
         deficit = PathwayDeficit(1, 0, self.lesion_duration)
-        made = matrix_descent(
+        run = matrix_descent(
             self.lesion_depth, [deficit], self.step, self.steps, at, self.target, self.width, self.output,
             missing=[(0, self.lesion_mode)], seed=self.seed,
         )  # fmt: skip
-        self._kept(made.diverged, self.lesion_depth)
-        same = pathway_flow(made.system, [self._time(deficit)], at * self.step)
-        other = made.outputs[:, self.lesion_mode, 1]
-        there = np.flatnonzero(other >= 0.9 * made.system.strength[self.lesion_mode])
-        learned = float(there[0]) if len(there) else np.nan
-        return Lesion(at, made.outputs, np.moveaxis(same.outputs, 1, 0), self.lesion_mode, learned)
+        self._kept(run.diverged, self.lesion_depth)
+        flow = pathway_flow(run.system, [self._time(deficit)], at * self.step)
+        other = run.outputs[:, self.lesion_mode, 1]
+        learned = np.flatnonzero(other >= 0.9 * run.system.strength[self.lesion_mode])
+        first = float(learned[0]) if len(learned) else np.nan
+        return Lesion(at, run.outputs, np.moveaxis(flow.outputs, 1, 0), self.lesion_mode, first)
 
     def _matrices(self) -> Matrices:
         at, onset = np.arange(0, self.steps + 1, max(1, self.steps // 200)), np.array(self.matrix_onsets)
-        deficit = PathwayDeficit(1, onset, onset + self.duration)
-        made = matrix_descent(
-            self.matrix_depth, [deficit], self.step, self.steps, at, self.target, self.width, self.output, self.spread,
-            seed=self.seed,
+        run = matrix_descent(
+            self.matrix_depth, [PathwayDeficit(1, onset, onset + self.duration)], self.step, self.steps, at,
+            self.target, self.width, self.output, self.spread, seed=self.seed,
         )  # fmt: skip
-        self._kept(made.diverged, self.matrix_depth)
-        cells = [PathwayDeficit(1, onset[:, None], onset[:, None] + self.duration)]
-        followed = pathway_flow(made.system, [self._time(one) for one in cells], at * self.step).outputs
-        reduced, finer = [], (1, 3, 10)
-        for times in finer:
-            windows = [one.times(times) for one in cells]
-            reduced.append(
-                pathway_descent(made.system, windows, self.step / times, self.steps * times, at * times).outputs
-            )
-        apart = np.abs(np.moveaxis(reduced[0], 1, 2) - made.outputs).max()
-        ahead = [np.max(np.abs(one - followed) / made.system.strength[:, None, None]) for one in reduced]
+        self._kept(run.diverged, self.matrix_depth)
+        deficit = PathwayDeficit(1, onset[:, None], onset[:, None] + self.duration)
+        strength, flow = run.system.strength, pathway_flow(run.system, [self._time(deficit)], at * self.step).outputs
+        finer = (1, 3, 10)
+        reduced = [
+            pathway_descent(run.system, [deficit.times(k)], self.step / k, self.steps * k, at * k).outputs
+            for k in finer
+        ]
+        apart = np.abs(np.moveaxis(reduced[0], 1, 2) - run.outputs).max()
+        ahead = [np.max(np.abs(one - flow) / strength[:, None, None]) for one in reduced]
         return Matrices(
-            onset, at, made.system.strength, made.outputs, np.moveaxis(followed, 1, 2), float(apart),
-            self.step / np.array(finer), np.array(ahead),
+            onset, at, strength, run.outputs, np.moveaxis(flow, 1, 2), float(apart), self.step / np.array(finer),
+            np.array(ahead),
         )  # fmt: skip
 
     def _large(self, depth: int, strength: float) -> LargeSteps:
         one, even = (float(x) for x in edge_steps(strength, depth))
         step = np.linspace(0.7 * one, BEYOND * even, self.large_tried)
         mode, length = pathways(strength, depth, output=self.output), self.duration * self.step
-        until = _steps(length, step)
-        made = pathway_descent(mode, [PathwayDeficit(1, 0, until)], step, self.large_steps)
+        descent = pathway_descent(mode, [PathwayDeficit(1, 0, _steps(length, step))], step, self.large_steps)
         share = edge_share(strength, depth, step) if depth > 2 else np.full(step.shape, np.nan)
         tried, by_mode = np.empty(0), np.empty((0, 0))
         if depth in self.large_matrix_depths:
@@ -302,15 +282,15 @@ class LinearPathways(
                 depth, [PathwayDeficit(1, 0, _steps(length, tried))], tried, self.large_steps // 2, (), self.target,
                 self.width, self.output, seed=self.seed,
             ).index()  # fmt: skip
-        shown, at = (one + 3 * even) / 4, np.arange(min(601, self.large_steps + 1))
-        course = pathway_descent(mode, [PathwayDeficit(1, 0, _steps(length, np.array(shown)))], shown, int(at[-1]), at)
-        same = pathway_flow(mode, [PathwayDeficit(1, 0, length)]).index()
+        drawn, at = (one + 3 * even) / 4, np.arange(min(601, self.large_steps + 1))
+        curve = pathway_descent(mode, [PathwayDeficit(1, 0, _steps(length, np.array(drawn)))], drawn, int(at[-1]), at)
+        flow = pathway_flow(mode, [PathwayDeficit(1, 0, length)]).index()
         return LargeSteps(
-            depth, (one, even), step, made.index(), 2 * share - 1, float(same), tried, by_mode, shown, at,
-            course.outputs,
+            depth, (one, even), step, descent.index(), 2 * share - 1, float(flow), tried, by_mode, drawn, at,
+            curve.outputs,
         )  # fmt: skip
 
 
 def _steps(time: float, step: Floats) -> Floats:
-    """How many steps last at least so long."""
+    """Return how many steps last at least so long."""
     return np.ceil(time / step - 1e-9)

@@ -1,4 +1,4 @@
-"""Figures of the study `linear-pathways`: pathways through time, from a wide start, in matrices, without a mode."""
+"""Figures of the study `linear-pathways`: outputs of the pathways through training."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 
-from chiasm.pictures.style import BLUE, HEIGHT, INK, MUTED, SOURCES, VERMILLION, Panel, axes_on, canvas, legend, rules
+from chiasm.pictures.style import BLUE, HEIGHT, INK, MUTED, SOURCES, VERMILLION, Panel, legend
 from chiasm.pictures.words import number
+from chiasm.theory.pages.charts import chart, key, note
 from chiasm.theory.pathway.coordinates import Floats
-from chiasm.theory.pathway.onsets import ROW
+from chiasm.theory.pathway.index_figures import ROW
 from chiasm.theory.pathway.result import PathwaysResult
 
-#: Of so many steps of matrices, no more are drawn.
+#: Number of steps of matrices that are drawn, at most.
 DOTS = 28
+#: Line of the second pathway.
+SECOND = (0, (4, 2))
 
 
 def portraits(result: PathwaysResult) -> Iterator[Panel]:
@@ -25,25 +27,22 @@ def portraits(result: PathwaysResult) -> Iterator[Panel]:
     portrait, settings = result.portrait, result.settings
     s = settings.portrait_strength
     for i, depth in enumerate(portrait.depth):
-        figure = canvas(HEIGHT + 0.9)
-        axes = axes_on(figure, bottom=1.02, right=0.34)
+        figure, axes = chart(
+            f"From a wide start, depth {depth}", "output of the first pathway", "output of the second pathway",
+            height=HEIGHT + 0.9, left=0.62, right=0.34, bottom=1.02, grid="both",
+        )  # fmt: skip
         axes.plot([0, s], [s, 0], color=MUTED, linewidth=1.0, linestyle=(0, (4, 3)), zorder=1)
         axes.plot([0, s], [0, s], color=MUTED, linewidth=0.7, linestyle=(0, (1, 2)), zorder=1)
-        handles: list[Line2D] = []
+        handles = []
         for timing, colour in ((1, VERMILLION), (0, BLUE)):
-            for course in portrait.outputs[timing, i]:
-                axes.plot(*course.T, color=colour, linewidth=0.8, alpha=0.5, zorder=2 + timing)
-            made = portrait.index[timing, i]
-            told = f"index {number(made.mean(), 2)} ± {number(made.std(), 2)}"
-            label = f"from step {settings.portrait_onsets[timing]}: {told}"
-            handles.insert(0, Line2D([], [], color=colour, lw=1.8, label=label))
+            for curve in portrait.outputs[timing, i]:
+                axes.plot(*curve.T, color=colour, linewidth=0.8, alpha=0.5, zorder=2 + timing)
+            index = portrait.index[timing, i]
+            label = f"index {number(index.mean(), 2)} ± {number(index.std(), 2)}"
+            handles.append(key(f"from step {settings.portrait_onsets[timing]}: {label}", colour, lw=1.8))
         axes.set_xlim(-0.03 * s, 1.03 * s)
         axes.set_ylim(-0.03 * s, 1.03 * s)
-        rules(axes, "both")
-        axes.set_title(f"From a wide start, depth {depth}", x=0, y=1)
-        axes.set_xlabel("output of the first pathway")
-        axes.set_ylabel("output of the second pathway")
-        legend(figure, handles, columns=1, left=0.1)
+        legend(figure, handles[::-1], columns=1, left=0.1)
         yield Panel(
             f"pathways-portrait-{depth}",
             figure,
@@ -55,27 +54,23 @@ def portraits(result: PathwaysResult) -> Iterator[Panel]:
 
 def matrices(result: PathwaysResult) -> Iterator[Panel]:
     """Draw, for each onset, how modes are learned by matrices and by gradient flow."""
-    made, settings = result.matrices, result.settings
-    modes = _distinct(made.strength)
-    for i, onset in enumerate(made.onset):
-        figure, axes = _axes(f"Frozen from step {onset}, depth {settings.matrix_depth}", -(-len(modes) // 2) + 1)
+    part, settings = result.matrices, result.settings
+    modes = _distinct(part.strength)
+    thin = slice(None, None, max(1, len(part.at) // DOTS))
+    for i, onset in enumerate(part.onset):
+        title = f"Frozen from step {onset}, depth {settings.matrix_depth}"
+        figure, axes = _outputs(title, -(-len(modes) // 2) + 1, part.at[-1], part.strength[0])
         axes.axvspan(onset, onset + settings.duration, color=MUTED, alpha=0.14, lw=0, zorder=0)
-        thin = slice(None, None, max(1, len(made.at) // DOTS))
         handles = []
         for colour, mode in zip(SOURCES, modes, strict=False):
-            for pathway, (look, marker) in enumerate((("-", "o"), ((0, (4, 2)), "s"))):
-                course = made.flow[i, :, mode, pathway]
-                axes.plot(made.at, course, color=colour, linestyle=look, linewidth=1.4, zorder=3)
-                trained = made.matrices[i, thin, mode, pathway]
-                axes.plot(made.at[thin], trained, marker, mec=colour, mfc="none", ms=3.2, mew=0.8, zorder=2)
-            strength = number(float(made.strength[mode]), 3)
-            handles.append(Line2D([], [], color=colour, lw=1.8, label=f"strength {strength}"))
+            for pathway, style in enumerate(("-", SECOND)):
+                curves = part.flow[i, :, mode, pathway], part.matrices[i, thin, mode, pathway]
+                _curve(axes, part.at, thin, *curves, colour, style, "os"[pathway])
+            handles.append(key(f"strength {number(float(part.strength[mode]), 3)}", colour, lw=1.8))
         handles += [
-            Line2D([], [], color=MUTED, marker="o", mfc="none", ms=4, lw=1.4, label="first pathway"),
-            Line2D([], [], color=MUTED, marker="s", mfc="none", ms=4, lw=1.4, ls=(0, (4, 2)), label="second pathway"),
+            key("first pathway", MUTED, marker="o", mfc="none", ms=4, lw=1.4),
+            key("second pathway", MUTED, SECOND, marker="s", mfc="none", ms=4, lw=1.4),
         ]
-        axes.set_xlim(0, made.at[-1])
-        axes.set_ylim(-0.03 * made.strength[0], 1.05 * made.strength[0])
         legend(figure, handles, columns=2, left=0.08)
         yield Panel(
             f"pathways-matrices-{onset}",
@@ -86,48 +81,72 @@ def matrices(result: PathwaysResult) -> Iterator[Panel]:
         )
 
 
-def lesion(result: PathwaysResult) -> Panel:
+def lesion(result: PathwaysResult) -> Iterator[Panel]:
     """Draw how the mode that one pathway lacks is learned by the other one, after its release."""
-    made, settings = result.lesion, result.settings
-    figure, axes = _axes(f"One mode missing, depth {settings.lesion_depth}", 2)
+    part, settings = result.lesion, result.settings
+    strength = part.flow.sum(-1)[-1]
+    title = f"One mode missing, depth {settings.lesion_depth}"
+    figure, axes = _outputs(title, 2, part.at[-1], float(strength.max()))
     axes.axvspan(0, settings.lesion_duration, color=MUTED, alpha=0.14, lw=0, zorder=0)
-    thin = slice(None, None, max(1, len(made.at) // DOTS))
-    strength = made.flow.sum(-1)[-1]
-    top = float(strength.max())
+    thin = slice(None, None, max(1, len(part.at) // DOTS))
     for mode in _distinct(strength):
-        for pathway, look in enumerate(("-", (0, (4, 2)))):
-            colour = VERMILLION if mode == made.mode else (INK, MUTED)[pathway]
-            axes.plot(made.at, made.flow[:, mode, pathway], color=colour, linestyle=look, linewidth=1.4, zorder=3)
-            marker = "os"[pathway]
-            trained = made.matrices[thin, mode, pathway]
-            axes.plot(made.at[thin], trained, marker, mec=colour, mfc="none", ms=3.2, mew=0.8, zorder=2)
-    axes.set_xlim(0, made.at[-1])
-    axes.set_ylim(-0.03 * top, 1.05 * top)
-    dashed = (0, (4, 2))
-    looks: tuple[tuple[str, Any, str], ...] = (
-        (VERMILLION, "-", "missing mode, first"), (INK, "-", "other modes, first"),
-        (VERMILLION, dashed, "missing mode, second"), (MUTED, dashed, "other modes, second"),
-    )  # fmt: skip
-    handles = [Line2D([], [], color=colour, linestyle=look, lw=1.6, label=label) for colour, look, label in looks]
+        for pathway, style in enumerate(("-", SECOND)):
+            colour = VERMILLION if mode == part.mode else (INK, MUTED)[pathway]
+            curves = part.flow[:, mode, pathway], part.matrices[thin, mode, pathway]
+            _curve(axes, part.at, thin, *curves, colour, style, "os"[pathway])
+    handles = [
+        key("missing mode, first", VERMILLION, lw=1.6),
+        key("other modes, first", INK, lw=1.6),
+        key("missing mode, second", VERMILLION, SECOND, lw=1.6),
+        key("other modes, second", MUTED, SECOND, lw=1.6),
+    ]
     legend(figure, handles, columns=2, left=0.02)
-    return Panel(
+    yield Panel(
         "pathways-lesion",
         figure,
-        f"The first pathway lacks mode {made.mode + 1} for ever; the second is frozen in the grey steps. Lines: "
+        f"The first pathway lacks mode {part.mode + 1} for ever; the second is frozen in the grey steps. Lines: "
         f"gradient flow; marks: gradient descent on matrices, width {settings.width}, step {settings.step:g}.",
     )
 
 
-def _axes(title: str, rows: int) -> tuple[Figure, Axes]:
-    figure = canvas(HEIGHT + ROW * rows)
-    axes = axes_on(figure, bottom=0.62 + ROW * rows)
-    rules(axes)
-    axes.set_title(title, x=0, y=1)
-    axes.set_xlabel("step")
-    axes.set_ylabel("output of a pathway")
+def large_steps(result: PathwaysResult) -> Iterator[Panel]:
+    """Draw both pathways through steps between the limits: one takes all, then oscillation gives it back."""
+    for one in result.large:
+        if one.depth < 3:
+            continue
+        figure, axes = _outputs(f"Depth {one.depth}, step {number(one.drawn, 3)}", 1, one.at[-1], one.outputs.max())
+        axes.set_xlabel("step number")
+        for colour, curve in zip((BLUE, VERMILLION), one.outputs.T, strict=True):
+            axes.plot(one.at, curve, ".", color=colour, ms=2.2, mew=0)
+        level = float(result.strength[0]) / 2
+        axes.axhline(level, color=MUTED, linewidth=0.9, linestyle=(0, (1, 2)), zorder=0)
+        note(axes, "even", (1, level), "y", (-2, 2), ha="right", va="bottom")
+        pairs = ((BLUE, "first pathway"), (VERMILLION, "second pathway"))
+        legend(figure, [key(label, colour, "", marker="o", ms=4) for colour, label in pairs], 2, 0.1)
+        yield Panel(
+            f"pathways-course-{one.depth}",
+            figure,
+            f"Outputs of both pathways for the strongest mode after each step of {number(one.drawn, 4)}, between the "
+            f"limits {number(one.limits[0], 4)} and {number(one.limits[1], 4)}; the second is frozen at the start.",
+        )
+
+
+def _outputs(title: str, rows: int, last: float, top: float) -> tuple[Figure, Axes]:
+    """Return axes for outputs up to `top` through steps up to `last`."""
+    figure, axes = chart(title, "step", "output of a pathway", rows, left=0.62, bottom=0.62, row=ROW)
+    axes.set_xlim(0, last)
+    axes.set_ylim(-0.03 * top, 1.05 * top)
     return figure, axes
 
 
+def _curve(
+    axes: Axes, at: Any, thin: slice, flow: Floats, matrices: Floats, colour: str, style: Any, marker: str
+) -> None:
+    """Draw gradient flow as a line and some steps of descent on matrices as marks."""
+    axes.plot(at, flow, color=colour, linestyle=style, linewidth=1.4, zorder=3)
+    axes.plot(at[thin], matrices, marker, mec=colour, mfc="none", ms=3.2, mew=0.8, zorder=2)
+
+
 def _distinct(strength: Floats) -> list[int]:
-    """The first of each group of modes of equal strength, strongest first."""
+    """Return the first of each group of modes of equal strength, strongest first."""
     return [int(i) for i in np.unique(-strength.round(6), return_index=True)[1]]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chiasm.errors import ChiasmError
+from chiasm.theory.arguments import check
 from chiasm.theory.pathway.coordinates import Floats
 from chiasm.theory.pathway.deficit import Kind, PathwayDeficit
 from chiasm.theory.pathway.flow import pathway_flow
@@ -42,8 +43,8 @@ class PathwayWindow:
         for level in (high, low):
             if level not in known:
                 raise ChiasmError(f"the level {level:g} was not asked for; the levels are {known}")
-        made: Floats = self.closes[known.index(low)] - self.closes[known.index(high)]
-        return np.where(self.first < high, np.nan, made)
+        width = self.closes[known.index(low)] - self.closes[known.index(high)]
+        return np.where(self.first < high, np.nan, width)
 
 
 def pathway_window(
@@ -74,39 +75,38 @@ def pathway_window(
     Raises:
         ChiasmError: a range that is not above 0, no level, and what `pathway_flow` raises.
 
-    Source:
-        At depth 2 in closed form: logistic growth before and during the deficit, index tanh(lesson missed) after it.
+    Source: At depth 2 in closed form: logistic growth before and during the deficit, index tanh(lesson missed) after
+    it.
 
     >>> from chiasm.theory.pathway.pathways import pathways
-    >>> found = pathway_window(pathways(3.873, [2, 3, 4], output=0.01), 1.5, until=5.0)
-    >>> found.closes[1].round(2).tolist(), found.width().round(2).tolist()
+    >>> window = pathway_window(pathways(3.873, [2, 3, 4], output=0.01), 1.5, until=5.0)
+    >>> window.closes[1].round(2).tolist(), window.width().round(2).tolist()
     ([0.68, 1.02, 1.23], [0.57, 0.42, 0.33])
     """
-    if not (np.isfinite(until) and until > 0):
-        raise ChiasmError(f"the latest onset to try must be above 0 and finite; got {until:g}")
+    check("until", until, above=0)
     if not len(levels):
         raise ChiasmError("give at least one level of the index")
     length = np.asarray(duration, dtype=np.float64)
 
     def after(onset: Floats) -> Floats:
-        """Return the index after deficits from so many onsets each: (onsets, *cells) to the same."""
+        """Return the index after deficits from each onset, both (onsets, *cells)."""
         return pathway_flow(system, [PathwayDeficit(pathway, onset, onset + length, kind, rate)]).index(rival, pathway)
 
     shape = np.broadcast_shapes(system.cells, length.shape, np.shape(rate))
     tried = np.linspace(0, until, COARSE).reshape(-1, *[1] * len(shape))
-    found = after(np.broadcast_to(tried, (COARSE, *shape)))
+    index = after(np.broadcast_to(tried, (COARSE, *shape)))
     wanted = np.asarray(levels, dtype=np.float64).reshape(-1, *[1] * len(shape))
-    low, gap = _crossing(found[:, None], wanted, np.zeros((len(levels), *shape)), until / (COARSE - 1))
+    low, gap = _crossing(index[:, None], wanted, np.zeros((len(levels), *shape)), until / (COARSE - 1))
     for _ in range(TURNS):
         # The levels become an axis of the cells: each has an interval of its own to look into.
         fine = np.linspace(0, gap, FINE).reshape(-1, *[1] * (len(shape) + 1))
         onset = np.where(np.isnan(low), 0.0, low) + fine
         low, gap = _crossing(after(onset), wanted, low, gap / (FINE - 1))
-    closes = np.where(found[0] < wanted, 0.0, low + gap / 2)
-    return PathwayWindow(np.asarray(levels, dtype=np.float64), closes, found[0], found[-1])
+    closes = np.where(index[0] < wanted, 0.0, low + gap / 2)
+    return PathwayWindow(np.asarray(levels, dtype=np.float64), closes, index[0], index[-1])
 
 
 def _crossing(values: Floats, level: Floats, low: Floats, gap: float) -> tuple[Floats, float]:
-    """Where values (tries, L, *cells), `gap` apart, first fall below a level: the last try before, NaN without any."""
+    """Return where values (tries, L, *cells), `gap` apart, first fall below a level: the try before it, else NaN."""
     falls = (values[:-1] >= level) & (values[1:] < level)
     return np.where(falls.any(0), low + gap * np.argmax(falls, axis=0), np.nan), gap

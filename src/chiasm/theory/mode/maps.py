@@ -1,48 +1,25 @@
-"""The planes of the study `linear-modes`: what a removal costs, over onset and release, and how nothing of it stays."""
+"""Figures of the study `linear-modes` over onset and release: what a removal costs, and that nothing of it stays."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
+from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from chiasm.pictures.style import (
-    BLUE,
-    DEPTHS,
-    GREEN,
-    HEIGHT,
-    INK,
-    MUTED,
-    ORANGE,
-    PURPLE,
-    SKY,
-    VERMILLION,
-    WIDTH,
-    Panel,
-    axes_on,
-    canvas,
-    legend,
-    rules,
-)
+from chiasm.pictures.style import HEIGHT, INK, MUTED, SOURCES, WIDTH, Panel, canvas, legend
 from chiasm.theory.mode.recovery import Recovery
 from chiasm.theory.mode.study import HOWS, ModesResult
+from chiasm.theory.pages.charts import DASHED, SEQUENCE, bare, chart, key
 
 Floats = NDArray[np.float64]
 
-#: From little to much.
-SEQUENCE = LinearSegmentedColormap.from_list("depths", ["#eef3f8", *DEPTHS])
-COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
-Look = Literal["-"] | tuple[float, tuple[float, ...]]
-DASHED: Look = (0, (5, 2))
-DOTTED: Look = (0, (1, 1.4))
-#: Below this a difference is drawn as this: an integration is no better.
+#: Smaller differences are drawn as this: it is the accuracy of the integration.
 FLOOR = 1e-8
 #: Inches: of a plane's side; between two beside each other, and above each other; around all of them.
 SIDE, GAP, ROW, LEFT, TOP, BELOW = 1.56, 0.3, 0.26, 0.62, 0.44, 1.34
@@ -85,7 +62,7 @@ def maps(
 
 
 def _bar(figure: Figure, scale: Normalize, log: bool, unit: str) -> None:
-    """The scale of colours, below the planes, its unit beneath it."""
+    """Draw the scale of colours below the planes, its unit beneath it."""
     height = figure.get_size_inches()[1]
     bar = figure.add_axes((LEFT / WIDTH, 0.52 / height, (2 * SIDE + GAP) / WIDTH, 0.12 / height))
     ends = (scale.vmin or 0.0, scale.vmax or 1.0)
@@ -100,10 +77,7 @@ def _bar(figure: Figure, scale: Normalize, log: bool, unit: str) -> None:
         bar.set_xticks(10.0**powers, ["1" if p == 0 else f"10{str(p).translate(signs)}" for p in powers])
     else:
         bar.xaxis.set_major_locator(MaxNLocator(5))
-    bar.set_yticks([])
-    for spine in bar.spines.values():
-        spine.set_visible(False)
-    bar.tick_params(length=2, pad=2)
+    bare(bar)
     figure.text((LEFT + SIDE + GAP / 2) / WIDTH, 0.14 / height, unit, color=MUTED, ha="center", va="center")
 
 
@@ -117,9 +91,10 @@ def _map(axes: Axes, plane: Recovery, value: Floats, scale: Normalize) -> None:
     # What never recovered is hatched; what cannot be is left empty.
     lost = np.isinf(image)
     half = (edges[1] - edges[0]) / 2
-    box = (edges[0] - half, edges[-1] + half) * 2
-    axes.imshow(np.ma.masked_invalid(image), cmap=SEQUENCE, norm=scale, origin="lower", extent=box, aspect="auto",
-                interpolation="none")  # fmt: skip
+    axes.imshow(
+        np.ma.masked_invalid(image), cmap=SEQUENCE, norm=scale, origin="lower", aspect="auto", interpolation="none",
+        extent=(edges[0] - half, edges[-1] + half) * 2,
+    )  # fmt: skip
     if lost.any():
         axes.contourf(edges, edges, lost, levels=[0.5, 1.5], colors="none", hatches=["////"])
     ticks = [t for t in (0, 0.5, 1, 1.5, 2) if t <= edges[-1] + 1e-6]
@@ -144,33 +119,27 @@ def left(result: ModesResult) -> Panel:
 
 def permanence(result: ModesResult) -> Panel:
     """Draw the worst window of each plane through time after the release."""
-    figure = canvas(HEIGHT + 0.56)
-    axes = axes_on(figure, left=0.76, bottom=1.1)
-    looks: dict[str, Look] = {"silence": "-", "unrelated": DASHED}
+    xlabel, ylabel = "time after release (share of the time to learn)", "largest difference of a weight"
+    figure, axes = chart("The worst window, after its release", xlabel, ylabel, height=HEIGHT + 0.56, bottom=1.1)
+    styles: dict[str, Any] = {"silence": "-", "unrelated": DASHED}
     last = 0.0
     for how in HOWS:
-        look = looks[how]
-        for plane, colour in zip(result.planes[how], COLOURS, strict=False):
+        for plane, colour in zip(result.planes[how], SOURCES, strict=False):
             worst = np.maximum(plane.difference.max(0), FLOOR)
             # From where only the integration's error is left, there is nothing to draw.
             ends = np.flatnonzero(worst > 2 * FLOOR)
-            shown = slice(0, int(ends[-1]) + 2 if len(ends) else 2)
-            axes.plot(plane.since[shown] / plane.finish[0], worst[shown], color=colour, linestyle=look, linewidth=1.6)
-            last = max(last, float(plane.since[shown][-1] / plane.finish[0]))
+            drawn = slice(0, int(ends[-1]) + 2 if len(ends) else 2)
+            times = plane.since[drawn] / plane.finish[0]
+            axes.plot(times, worst[drawn], color=colour, linestyle=styles[how], linewidth=1.6)
+            last = max(last, float(times[-1]))
     axes.set_yscale("log")
     axes.set_xlim(0, 1.03 * last)
     axes.set_ylim(FLOOR / 2, 30)
     axes.set_yticks(10.0 ** np.arange(-8, 1, 2))
     axes.minorticks_off()
-    rules(axes)
-    axes.set_title("The worst window, after its release", x=0, y=1)
-    axes.set_xlabel("time after release (share of the time to learn)")
-    axes.set_ylabel("largest difference of a weight")
-    handles = [
-        Line2D([], [], color=colour, lw=1.8, label=f"depth {plane.depth[0]}")
-        for plane, colour in zip(result.planes["silence"], COLOURS, strict=False)
-    ]
-    handles += [Line2D([], [], color=MUTED, lw=1.6, linestyle=look, label=how) for how, look in looks.items()]
+    planes = zip(result.planes["silence"], SOURCES, strict=False)
+    handles = [key(f"depth {plane.depth[0]}", colour, lw=1.8) for plane, colour in planes]
+    handles += [key(how, MUTED, style, lw=1.6) for how, style in styles.items()]
     legend(figure, handles, columns=3, left=0.1)
     caption = (
         "The largest difference of any weight from the network that lost nothing, in the worst window of each plane, "

@@ -100,19 +100,12 @@ def bare(axes: Axes) -> None:
 
 @dataclass(frozen=True)
 class Sweep:
-    """A curve over a few settings that stand side by side.
+    """A curve over a few settings that stand side by side."""
 
-    Attributes:
-        label: in the legend; "" for none.
-        values: (settings, seeds); what is not finite is left out.
-        depth: sets colour and marker.
-        hollow: draws the line dashed and markers empty.
-    """
-
-    label: str
-    values: Floats
-    depth: int
-    hollow: bool = False
+    label: str  # in the legend; "" for none
+    values: Floats  # (settings, seeds); what is not finite is left out
+    depth: int  # sets colour and marker
+    hollow: bool = False  # draws the line dashed and markers empty
 
 
 def sweep(

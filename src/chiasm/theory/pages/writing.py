@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -17,15 +16,14 @@ from chiasm.errors import ChiasmError
 from chiasm.files import write_whole
 from chiasm.pictures.frame import asset, bullets, frame, gallery, item
 from chiasm.pictures.style import Panel, png, svg, theme
+from chiasm.theory.study import TheoryStudy
 
 
-def write_theory(settings: Any, question: str, result: Any, folder: Path) -> list[str]:
+def write_theory(settings: TheoryStudy, question: str, result: Any, folder: Path) -> list[str]:
     """Write report.html, figures/ as SVG and PNG, and the tables as Parquet files, the page last.
 
-    The figures and findings come from the module `page` in the package that defines the settings.
-
     Args:
-        settings: the struct of the study; its tag names the kind.
+        settings: of the study.
         question: heading of the page.
         result: what the study's `run` returned.
         folder: where the files go; created if it does not exist.
@@ -37,7 +35,7 @@ def write_theory(settings: Any, question: str, result: Any, folder: Path) -> lis
         ChiasmError: the folder cannot be written, or holds a trained study.
     """
     check_folder(folder)
-    page = import_module(f"{type(settings).__module__.rpartition('.')[0]}.page")
+    page = settings.page()
     findings: list[str] = page.findings(result)
     frames = result.frame()
     tables: dict[str, pl.DataFrame] = frames if isinstance(frames, dict) else {"results": frames}

@@ -1,0 +1,1 @@
+"""What the pages of all theories share: writing them, and their figures."""
