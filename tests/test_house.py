@@ -14,8 +14,8 @@ import chiasm
 
 ROOT = Path(chiasm.__file__).parent
 FLOORS = {
-    "errors": 1, "files": 1, "intervals": 1, "quantity": 1, "registry": 1, "sources": 1, "randomness": 1,
-    "networks": 1, "pictures": 1, "theory": 1,
+    "errors": 1, "files": 1, "intervals": 1, "progress_bar": 1, "quantity": 1, "registry": 1, "sources": 1,
+    "randomness": 1, "networks": 1, "pictures": 1, "theory": 1,
     "deficits": 2, "tasks": 2, "objectives": 2, "optimiser": 2, "measuring": 2,
     "timeline": 3, "adapters": 3, "loading": 3,
     "training": 4,

@@ -13,10 +13,10 @@ import pytest
 from chiasm.api import run
 from chiasm.errors import ChiasmError
 from chiasm.study.effort import seconds_a_step
+from chiasm.study.executors import shares
 from chiasm.study.plan import make_plan
 from chiasm.study.run import claim
 from chiasm.study.spec import Study, shipped
-from chiasm.study.workers import shares
 from tests.conftest import TINY
 
 Make = Callable[..., Study]

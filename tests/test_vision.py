@@ -16,9 +16,9 @@ from chiasm.api import run
 from chiasm.errors import ChiasmError
 from chiasm.networks import AllConv, SplitMLP, SplitResNet
 from chiasm.study.engine import Engine
+from chiasm.study.executors import shares
 from chiasm.study.plan import make_plan
 from chiasm.study.spec import Study, shipped
-from chiasm.study.workers import shares
 from chiasm.training import resolved
 from tests.cifar_files import drawn, write_binary, write_pickles
 from tests.test_laws import same_files, start

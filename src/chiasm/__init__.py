@@ -1,6 +1,7 @@
 """chiasm: a laboratory bench for critical learning periods in networks that fuse several sources.
 
 Three verbs: `measure` which unit listens to which source, `run` a study of deficits, `report` what it found.
+Kinds of one's own derive from `Deficit`, `Task`, `Network`, `Objective`, `Measure`, `Question` or `Executor`.
 Names are imported when they are first used, so that `import chiasm` costs next to nothing.
 """
 
@@ -14,31 +15,53 @@ if TYPE_CHECKING:
     from chiasm import theory
     from chiasm.adapters.injection import Injection, inject
     from chiasm.api import load, run
+    from chiasm.deficits import Deficit
     from chiasm.errors import ChiasmError
     from chiasm.measuring import Combined, DependentSources, LayerMeasurement, Measurement, combine, measure
     from chiasm.measuring.information.decoding import decode
     from chiasm.measuring.information.fisher import Fisher, fisher
     from chiasm.measuring.information.rank import rank
     from chiasm.measuring.information.usable import Usable
-    from chiasm.networks import FusionNetwork
-    from chiasm.report import picture
+    from chiasm.measuring.probe import Measure, ProbeInput, ProbeResult
+    from chiasm.networks import FusionNetwork, Network
+    from chiasm.objectives import Objective, Outcome
+    from chiasm.quantity import Quantity
+    from chiasm.report import Finding, picture
+    from chiasm.report.questions import Question
     from chiasm.sources import Batch, Source
     from chiasm.study import Results, Study
+    from chiasm.study.executors import Executor, Job
+    from chiasm.tasks import Data, Description, Task
     from chiasm.timeline import Timeline
 
 _HOME = {
     "Batch": "chiasm.sources",
     "ChiasmError": "chiasm.errors",
     "Combined": "chiasm.measuring",
+    "Data": "chiasm.tasks",
+    "Deficit": "chiasm.deficits",
     "DependentSources": "chiasm.measuring",
+    "Description": "chiasm.tasks",
+    "Executor": "chiasm.study.executors",
+    "Finding": "chiasm.report",
     "Fisher": "chiasm.measuring.information.fisher",
     "FusionNetwork": "chiasm.networks",
     "Injection": "chiasm.adapters.injection",
+    "Job": "chiasm.study.executors",
     "LayerMeasurement": "chiasm.measuring",
+    "Measure": "chiasm.measuring.probe",
     "Measurement": "chiasm.measuring",
+    "Network": "chiasm.networks",
+    "Objective": "chiasm.objectives",
+    "Outcome": "chiasm.objectives",
+    "ProbeInput": "chiasm.measuring.probe",
+    "ProbeResult": "chiasm.measuring.probe",
+    "Quantity": "chiasm.quantity",
+    "Question": "chiasm.report.questions",
     "Results": "chiasm.study",
     "Source": "chiasm.sources",
     "Study": "chiasm.study",
+    "Task": "chiasm.tasks",
     "Timeline": "chiasm.timeline",
     "Usable": "chiasm.measuring.information.usable",
     "combine": "chiasm.measuring",
@@ -57,15 +80,30 @@ __all__ = [
     "Batch",
     "ChiasmError",
     "Combined",
+    "Data",
+    "Deficit",
     "DependentSources",
+    "Description",
+    "Executor",
+    "Finding",
     "Fisher",
     "FusionNetwork",
     "Injection",
+    "Job",
     "LayerMeasurement",
+    "Measure",
     "Measurement",
+    "Network",
+    "Objective",
+    "Outcome",
+    "ProbeInput",
+    "ProbeResult",
+    "Quantity",
+    "Question",
     "Results",
     "Source",
     "Study",
+    "Task",
     "Timeline",
     "Usable",
     "combine",
@@ -81,11 +119,15 @@ __all__ = [
 ]
 
 
+def __dir__() -> list[str]:
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})
+
+
 def __getattr__(name: str) -> Any:
     if name == "theory":
         return import_module("chiasm.theory")
     if name not in _HOME:
         raise AttributeError(f"module 'chiasm' has no attribute '{name}'")
-    found = getattr(import_module(_HOME[name]), name)
-    globals()[name] = found  # looked up once
-    return found
+    value = getattr(import_module(_HOME[name]), name)
+    globals()[name] = value  # looked up once
+    return value

@@ -37,6 +37,7 @@ def run(
     threads: int = 1,
     device: str = "auto",
     store: str | Path | None = None,
+    executor: str = "local",
     report: bool = True,
     progress: bool = True,
 ) -> Results:
@@ -56,6 +57,8 @@ def run(
             equal threads; other threads add up in another order.
         device: "cpu", "cuda", or "auto" for a GPU where there is one.
         store: another folder for the nodes, to be shared by studies; `out`/store by default.
+        executor: who trains the shares of the work, where there are several: "local", worker processes on this machine;
+            "debug", this process; or the tag of a plug-in's.
         report: whether to write the report.
         progress: whether to show progress on standard error.
 
@@ -86,10 +89,18 @@ def run(
     else:
         raise ChiasmError(f"a study is a name, a path or a Study, not a {type(study).__name__}; see Study.from_dict")
     where = Path(store) if store else None
-    found = run_study(
-        study, Path(out), rows=rows, workers=workers, threads=threads, device=device, store=where, progress=progress
+    results = run_study(
+        study,
+        Path(out),
+        rows=rows,
+        workers=workers,
+        threads=threads,
+        device=device,
+        store=where,
+        executor=executor,
+        progress=progress,
     )
-    results = replace(found, writer=write_report)
+    results = replace(results, writer=write_report)
     if report and first_rank():
         results.report()
     return results
@@ -123,13 +134,13 @@ def measure_files(
         ChiasmError: in one sentence, what was given and what would do; nothing is half-written.
     """
     check_writable(out)
-    made = load_model(model, weights, device)
-    shown, labels = load_sources(data, sources, target)
+    module = load_model(model, weights, device)
+    samples, labels = load_sources(data, sources, target)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DependentSources)  # the summary says it
-        found = measure(
-            made,
-            shown,
+        measurement = measure(
+            module,
+            samples,
             layers,
             target=labels if pairing == "within_class" else None,
             pairing=pairing,
@@ -139,18 +150,18 @@ def measure_files(
             seed=seed,
             progress=progress,
         )
-    lines = found.summary().splitlines()
+    lines = measurement.summary().splitlines()
     notes = [f"model {model}" + (f", weights {weights}" if weights else ""), f"samples {data}"]
     if labels is not None:
         try:
-            told = decode(made, shown, labels, replace="shuffle", seed=seed).summary().splitlines()
+            bits = decode(module, samples, labels, replace="shuffle", seed=seed).summary().splitlines()
         except ChiasmError as error:  # a model whose output is no class scores, say: what was measured stays
-            told = [f"Usable bits were not told: {error}"]
-        notes += told
-        lines += told
+            bits = [f"Usable bits were not measured: {error}"]
+        notes += bits
+        lines += bits
     out.mkdir(parents=True, exist_ok=True)
-    found.save(out / "measurement.npz")
-    write_measured(found, out, f"{model.partition(':')[2]}: which unit listens to which source", notes)
+    measurement.save(out / "measurement.npz")
+    write_measured(measurement, out, f"{model.partition(':')[2]}: which unit listens to which source", notes)
     return lines
 
 

@@ -21,7 +21,7 @@ INTERRUPTED = 130  # what shells expect after Ctrl-C
 
 
 @dataclass
-class Run:
+class RunCommand:
     """Run a study; what its folder already holds is not computed again, an interrupted one goes on."""
 
     study: tyro.conf.Positional[str]
@@ -40,6 +40,8 @@ class Run:
     """How many threads a process computes with; more pay for a single large run."""
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to compute."""
+    executor: str = "local"
+    """Who trains the shares of the work: "local" worker processes, "debug" this process, or one of a plug-in."""
     store: Path | None = None
     """Folder of the nodes, where several studies are to share them; OUT/store by default."""
     dry_run: bool = False
@@ -49,7 +51,7 @@ class Run:
 
 
 @dataclass
-class Report:
+class ReportCommand:
     """Write the report of a finished study anew."""
 
     folder: tyro.conf.Positional[Path]
@@ -57,7 +59,7 @@ class Report:
 
 
 @dataclass
-class Measure:
+class MeasureCommand:
     """Ask a model which unit listens to which source, and which need several; writes a small report."""
 
     model: tyro.conf.Positional[str]
@@ -89,7 +91,7 @@ class Measure:
 
 
 @dataclass
-class Theory:
+class TheoryCommand:
     """Compute exact dynamics of linear networks of several sources, and write a page with pictures."""
 
     study: tyro.conf.Positional[str]
@@ -101,22 +103,25 @@ class Theory:
 
 
 @dataclass
-class Studies:
-    """List the studies that ship with the package."""
+class StudiesCommand:
+    """List the studies that ship with the package, and the kinds that a study may name."""
+
+    plugins: tuple[str, ...] = ()
+    """Modules or files whose kinds are listed too, as a study's key `plugins` names them."""
 
 
 @dataclass
-class Doctor:
+class DoctorCommand:
     """Say which versions, device and threads are in use, what is installed, what is not and how to get it."""
 
 
 Command = (
-    Annotated[Run, tyro.conf.subcommand("run")]
-    | Annotated[Report, tyro.conf.subcommand("report")]
-    | Annotated[Measure, tyro.conf.subcommand("measure")]
-    | Annotated[Theory, tyro.conf.subcommand("theory")]
-    | Annotated[Studies, tyro.conf.subcommand("studies")]
-    | Annotated[Doctor, tyro.conf.subcommand("doctor")]
+    Annotated[RunCommand, tyro.conf.subcommand("run")]
+    | Annotated[ReportCommand, tyro.conf.subcommand("report")]
+    | Annotated[MeasureCommand, tyro.conf.subcommand("measure")]
+    | Annotated[TheoryCommand, tyro.conf.subcommand("theory")]
+    | Annotated[StudiesCommand, tyro.conf.subcommand("studies")]
+    | Annotated[DoctorCommand, tyro.conf.subcommand("doctor")]
 )
 
 
@@ -129,8 +134,10 @@ def main(arguments: list[str] | None = None) -> None:
         args=arguments,
         config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
     )
+    from chiasm import registry
     from chiasm.errors import ChiasmError
 
+    registry.announce = lambda sentence: print(f"chiasm: {sentence}", file=sys.stderr)
     try:
         act(command)
     except ChiasmError as error:
@@ -145,33 +152,33 @@ def main(arguments: list[str] | None = None) -> None:
         )
         sys.exit(2)
     except KeyboardInterrupt:
-        what = "goes on where it was" if isinstance(command, Run) else "begins anew; nothing is half-written"
+        what = "goes on where it was" if isinstance(command, RunCommand) else "begins anew; nothing is half-written"
         print(f"\nchiasm: interrupted; the same command {what}", file=sys.stderr)
         sys.exit(INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nobody reads on: no complaint at exit
 
 
-def act(command: Run | Report | Measure | Theory | Studies | Doctor) -> None:
+def act(command: Command) -> None:
     """Do what a parsed command says."""
     match command:
-        case Run():
+        case RunCommand():
             _run(command)
-        case Report():
+        case ReportCommand():
             from chiasm.api import load
 
             print(f"report: {load(command.folder).report()}")
-        case Measure():
+        case MeasureCommand():
             _measure(command)
-        case Theory():
+        case TheoryCommand():
             _theory(command)
-        case Studies():
-            _studies()
-        case Doctor():
+        case StudiesCommand():
+            _studies(command.plugins)
+        case DoctorCommand():
             _doctor()
 
 
-def _run(command: Run) -> None:
+def _run(command: RunCommand) -> None:
     from chiasm.api import run
     from chiasm.study.spec import Study
     from chiasm.training import first_rank
@@ -189,6 +196,7 @@ def _run(command: Run) -> None:
         threads=command.threads,
         device=command.device,
         store=command.store,
+        executor=command.executor,
         report=command.report,
     )
     if not first_rank():
@@ -202,11 +210,11 @@ def _run(command: Run) -> None:
         print(f"report: {out / 'report.html'}")
 
 
-def _measure(command: Measure) -> None:
+def _measure(command: MeasureCommand) -> None:
     from chiasm.api import measure_files
     from chiasm.study.run import pick_device
 
-    told = measure_files(
+    lines = measure_files(
         command.model,
         command.data,
         command.layers,
@@ -222,28 +230,27 @@ def _measure(command: Measure) -> None:
         seed=command.seed,
         progress=True,
     )
-    for line in told:
+    for line in lines:
         print(fill(line, 100, subsequent_indent="  "))
     print(f"measurement: {command.out / 'measurement.npz'}")
     print(f"report: {command.out / 'report.html'}")
 
 
-def _theory(command: Theory) -> None:
-    from rich.console import Console
-    from rich.progress import Progress
+def _theory(command: TheoryCommand) -> None:
+    from contextlib import closing
 
     from chiasm.api import theory_files
+    from chiasm.progress_bar import ProgressBar
 
     out = command.out or Path("runs") / Path(command.study).stem
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("integrating", total=1.0)
-        told = theory_files(command.study, out, command.set, lambda done: bar.update(task, completed=done))
-    for line in told:
+    with closing(ProgressBar("integrating", 1)) as bar:
+        findings = theory_files(command.study, out, command.set, bar.reach)
+    for line in findings:
         print(fill(f"- {line}", 100, subsequent_indent="  "))
     print(f"report: {out / 'report.html'}")
 
 
-def _dry_run(study: Study, command: Run, out: Path) -> None:
+def _dry_run(study: Study, command: RunCommand, out: Path) -> None:
     from chiasm.study.estimate import estimate
     from chiasm.study.plan import make_plan
     from chiasm.study.run import check_counts, check_folder, pick_device
@@ -288,7 +295,8 @@ def _plan_table(plan: Plan) -> object:
     return table
 
 
-def _studies() -> None:
+def _studies(plugins: tuple[str, ...]) -> None:
+    from chiasm.registry import families, load_plugin, summary
     from chiasm.study.spec import Study, shipped
     from chiasm.study.theories import load_theory, shipped_theories
 
@@ -300,6 +308,16 @@ def _studies() -> None:
     for name in shipped_theories():
         print(f"{name:{wide}}  {load_theory(name)[1]}")
         print(f"{'':{wide}}  theory: chiasm theory {name} --out runs/{name}")
+    from chiasm.report.questions import QUESTIONS  # noqa: F401  (imported, its family is known too)
+    from chiasm.study.executors import EXECUTORS  # noqa: F401
+
+    for plugin in plugins:
+        load_plugin(plugin)
+    for family, registry in sorted(families().items()):
+        print(f"\nkinds of {family}")
+        for tag, kind in registry.kinds().items():
+            whose = "" if kind.__module__.split(".")[0] == "chiasm" else f" (of the plug-in {kind.__module__})"
+            print(f"  {tag:18} {summary(kind)}{whose}")
 
 
 def _doctor() -> None:
@@ -309,10 +327,10 @@ def _doctor() -> None:
 
     from chiasm.study.collect import environment
 
-    told = environment("cuda" if torch.cuda.is_available() else "cpu")
-    for name, number in told["versions"].items():
+    about = environment("cuda" if torch.cuda.is_available() else "cpu")
+    for name, number in about["versions"].items():
         print(f"{name:14} {number}")
-    print(f"{'device':14} {told['device']}")
+    print(f"{'device':14} {about['device']}")
     print(f"{'processors':14} {os.cpu_count()}, a process of one thread for each where a study is worth it")
     gpu = (
         torch.cuda.get_device_name()

@@ -47,6 +47,7 @@ class Blur(Deficit):
     verb: ClassVar[str] = "blurring"
     colour: ClassVar[str] = "SKY"
     hatch: ClassVar[str] = "...."
+    example: ClassVar[str] = "blur(right, 2)"
     pointwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

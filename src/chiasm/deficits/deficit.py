@@ -27,6 +27,7 @@ class Deficit(ABC):
         hatch: likewise, matplotlib's hatch, so that colour alone need not tell it.
         row: likewise, the row of a deficit that names no source.
         pointwise: whether it draws nothing and treats each sample by itself, so that it may act on a whole set at once.
+        example: one in the notation, of the sources left and right, for docs and for the tests that every kind must pass.
         of_all: whether it acts on all sources of the batch although it names none.
     """
 
@@ -36,6 +37,7 @@ class Deficit(ABC):
     colour: ClassVar[str] = "MUTED"
     hatch: ClassVar[str] = "****"
     row: ClassVar[str] = "all sources"
+    example: ClassVar[str] = ""
     pointwise: ClassVar[bool] = False
     of_all: ClassVar[bool] = False
 

@@ -49,6 +49,7 @@ class Dissociate(Deficit):
     verb: ClassVar[str] = "dissociating the sources"
     colour: ClassVar[str] = "ORANGE"
     hatch: ClassVar[str] = "\\\\\\\\"
+    example: ClassVar[str] = "dissociate"
 
     row: ClassVar[str] = "pairing"
     of_all: ClassVar[bool] = True

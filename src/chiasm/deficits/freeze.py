@@ -34,6 +34,7 @@ class Freeze(Deficit):
     verb: ClassVar[str] = "freezing the pathway of"
     colour: ClassVar[str] = "SKY"
     hatch: ClassVar[str] = "////"
+    example: ClassVar[str] = "freeze(right)"
     pointwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

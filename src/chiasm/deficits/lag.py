@@ -37,6 +37,7 @@ class Lag(Deficit):
     verb: ClassVar[str] = "delaying"
     colour: ClassVar[str] = "BLUE"
     hatch: ClassVar[str] = "----"
+    example: ClassVar[str] = "lag(right, 1)"
     pointwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

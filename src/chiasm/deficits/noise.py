@@ -38,6 +38,7 @@ class Noise(Deficit):
     verb: ClassVar[str] = "adding noise to"
     colour: ClassVar[str] = "VERMILLION"
     hatch: ClassVar[str] = "xxxx"
+    example: ClassVar[str] = "noise(right, 0.5)"
 
     def __post_init__(self) -> None:
         require_source(self.tag, "source", self.source)

@@ -44,6 +44,7 @@ class Occlude(Deficit):
     verb: ClassVar[str] = "occluding"
     colour: ClassVar[str] = "PURPLE"
     hatch: ClassVar[str] = "||||"
+    example: ClassVar[str] = "occlude(right, 0.5)"
 
     def __post_init__(self) -> None:
         require_source(self.tag, "source", self.source)

@@ -36,6 +36,7 @@ class ShuffleLabels(Deficit):
     verb: ClassVar[str] = "shuffling the labels"
     colour: ClassVar[str] = "VERMILLION"
     hatch: ClassVar[str] = "oooo"
+    example: ClassVar[str] = "shuffle_labels(0.5)"
 
     row: ClassVar[str] = "labels"
 

@@ -34,6 +34,7 @@ class Silence(Deficit):
     verb: ClassVar[str] = "silencing"
     colour: ClassVar[str] = "INK"
     hatch: ClassVar[str] = "////"
+    example: ClassVar[str] = "silence(right)"
     pointwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

@@ -36,6 +36,7 @@ class Swap(Deficit):
     verb: ClassVar[str] = "swapping"
     colour: ClassVar[str] = "GREEN"
     hatch: ClassVar[str] = "++++"
+    example: ClassVar[str] = "swap(left, right)"
     pointwise: ClassVar[bool] = True
 
     def __post_init__(self) -> None:

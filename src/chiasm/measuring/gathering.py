@@ -19,6 +19,7 @@ from chiasm.measuring.result import LayerMeasurement
 from chiasm.measuring.sampling.blocks import Blocks
 from chiasm.measuring.variance.components import Accumulator
 from chiasm.measuring.variance.designs import Design
+from chiasm.progress_bar import ProgressBar
 
 
 @final
@@ -63,35 +64,10 @@ def gather(
     """Evaluate a model on all blocks and return the measurement of each layer, in the order of the layers."""
     groups: dict[tuple[str, ...], LayerGroup] = {}
     total = len(blocks) * len(passes.layers)
-    with closing(BlockProgress(total, progress)) as shown, closing(passes.over(blocks)) as answers:
+    with closing(ProgressBar("measuring", total, enabled=progress)) as shown, closing(passes.over(blocks)) as answers:
         for start, by_layer in answers:
             group = groups.setdefault(tuple(by_layer), LayerGroup(passes.design, len(blocks), pooling))
             group.add(start, by_layer, blocks.weights)
             shown.advance(sum(len(x) for x in by_layer.values()))
     measured = {layer.name: layer for group in groups.values() for layer in group.results(sources, passes.sizes)}
     return {name: measured[name] for name in passes.layers}
-
-
-@final
-class BlockProgress:
-    """A progress bar of blocks on standard error, where that is a terminal."""
-
-    def __init__(self, total: int, enabled: bool) -> None:
-        self._bar: Any = None
-        self._total, self._enabled = total, enabled
-
-    def advance(self, blocks: int) -> None:
-        if self._enabled and self._bar is None:  # begun with the first answers, so that no error is printed below it
-            from rich.console import Console
-            from rich.progress import Progress
-
-            console = Console(stderr=True)
-            self._bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-            self._bar.start()
-            self._task = self._bar.add_task("measuring", total=self._total)
-        if self._bar is not None:
-            self._bar.advance(self._task, blocks)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.stop()

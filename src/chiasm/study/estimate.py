@@ -10,8 +10,8 @@ import torch
 from chiasm.measuring.probe import check_probe, evaluate
 from chiasm.randomness import seeded_globals
 from chiasm.sources import Batch
+from chiasm.study.executors import default_workers, shares
 from chiasm.study.plan import Node, Plan
-from chiasm.study.workers import default_workers, shares
 from chiasm.training import Row, Stack, initial_state
 
 STEPS = 6  # steps that are timed, after two that warm the machine up

@@ -13,12 +13,12 @@ from chiasm.errors import ChiasmError
 from chiasm.files import write_whole
 from chiasm.study.collect import collect
 from chiasm.study.engine import check_networks
+from chiasm.study.executors import EXECUTORS, Job, train
 from chiasm.study.plan import make_plan
 from chiasm.study.progress import Silent, watcher_for
 from chiasm.study.results import Results
 from chiasm.study.spec import Study
 from chiasm.study.store import Store
-from chiasm.study.workers import train
 from chiasm.training import joined
 
 ROWS = 32  # runs trained at once: more gave nothing on two cores (0.24 ms a row and step at 32, 0.25 at 64)
@@ -33,6 +33,7 @@ def run_study(
     threads: int = 1,
     device: str = "auto",
     store: Path | None = None,
+    executor: str = "local",
     progress: bool = False,
 ) -> Results:
     """Train what the store lacks, collect the results and save them; `chiasm.run` says what the arguments mean.
@@ -41,6 +42,7 @@ def run_study(
         ChiasmError: an impossible study, or a folder that cannot be used; nothing there is lost.
     """
     check_counts(rows, workers, threads)
+    EXECUTORS[executor]  # an unknown one is refused before anything is written
     where = pick_device(device)
     plan = make_plan(study, where.type)
     check_networks(plan)
@@ -51,7 +53,8 @@ def run_study(
             claim(folder, study)
         shown = watcher_for(study.name) if progress and ranks.first else Silent()
         with Store(store or folder / "store", say=shown.say) as kept, shown:
-            nodes = train(plan, kept, own, rows, workers, shown, threads, ranks).done
+            job = Job(plan, kept, own, rows, threads, shown)
+            nodes = train(job, workers, executor, ranks).done
         if ranks.first:
             results = collect(plan, nodes, folder, str(where), threads)
             results.save(folder)

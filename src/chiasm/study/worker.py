@@ -1,4 +1,4 @@
-"""One worker process: `python -m chiasm.study.worker`, its order on standard input, what it says on standard output."""
+"""One worker process: `python -m chiasm.study.worker`, its order on standard input, its messages on standard output."""
 
 from __future__ import annotations
 
