@@ -1,7 +1,7 @@
 """A plug-in: one kind of every family, each as short as it can be.
 
-A study takes it by `plugins = ["plugin.py"]`, a path beside the study file or a module that can be imported; an installed
-package offers its own by an entry point:
+A study takes it by `plugins = ["plugin.py"]`, a path beside the study file or a module that can be imported; an
+installed package offers its own by an entry point:
 
     [project.entry-points."chiasm.plugins"]
     my_lab = "my_lab.kinds"
@@ -32,7 +32,7 @@ class Fog(chiasm.Deficit):
     verb: ClassVar[str] = "fogging"
     colour: ClassVar[str] = "SKY"
     hatch: ClassVar[str] = "oo"
-    example: ClassVar[str] = "fog(right, 0.8)"
+    example: ClassVar[str] = "fog(right, density=0.8)"
     pointwise: ClassVar[bool] = True  # it draws nothing, and treats each sample by itself
 
     def __post_init__(self) -> None:

@@ -13,7 +13,7 @@ import pkgutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib import import_module, metadata
 from importlib.machinery import ModuleSpec, PathFinder
@@ -155,8 +155,9 @@ def load_plugin(name: str, folder: Path | None = None) -> Plugin:
             f"plug-in '{name}' is not there; expected a module that can be imported, or the path of a file"
         )
     file = Path(spec.origin).resolve()
-    if file in _PLUGINS:
-        return _PLUGINS[file]
+    for plugin in _PLUGINS.values():  # known by what it says: a copy of a file is the same plug-in
+        if file == plugin.file or _digest_of(file) == code_digest(plugin.module):
+            return replace(plugin, name=name, file=file)
     announce(f"importing the plug-in '{name}' from {file}")
     plugin = Plugin(name, file, _imported(name, spec, folders))
     found = {family: registry.among(plugin.module) for family, registry in _REGISTRIES.items()}
@@ -196,13 +197,16 @@ def code_digest(module: ModuleType) -> str:
         raise ChiasmError(
             f"'{module.__name__}' is known by its source and has no file; expected a module in a file of its own"
         )
-    path = Path(file)
-    files = sorted(path.parent.rglob("*.py")) if path.name == "__init__.py" else [path]
-    contents = [hashlib.sha256(one.read_bytes()).hexdigest() for one in files]
-    digest = contents[0] if len(contents) == 1 else hashlib.sha256("".join(contents).encode()).hexdigest()
+    digest = _digest_of(Path(file))
     if vars(module).setdefault("__chiasm_source__", digest) != digest:
         raise ChiasmError(f"'{file}' was edited after it was imported; start Python anew")
     return digest
+
+
+def _digest_of(file: Path) -> str:
+    files = sorted(file.parent.rglob("*.py")) if file.name == "__init__.py" else [file]
+    contents = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    return contents[0] if len(contents) == 1 else hashlib.sha256("".join(contents).encode()).hexdigest()
 
 
 def _load_installed() -> None:

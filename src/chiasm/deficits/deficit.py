@@ -27,7 +27,7 @@ class Deficit(ABC):
         hatch: likewise, matplotlib's hatch, so that colour alone need not tell it.
         row: likewise, the row of a deficit that names no source.
         pointwise: whether it draws nothing and treats each sample by itself, so that it may act on a whole set at once.
-        example: one in the notation, of the sources left and right, for docs and for the tests that every kind must pass.
+        example: one in the notation, of the sources left and right, for docs and for the tests of every kind.
         of_all: whether it acts on all sources of the batch although it names none.
     """
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, final
 
 import msgspec
 from torch import nn
@@ -20,6 +20,7 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 Layer = tuple[int, int, int, int]  # a convolution's channels in and out, side of its kernel, stride
 
 
+@final
 class AllConv(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="all_conv"):
     """Settings of an all-convolutional network, the one by which Kleinman et al. (2023), Fig. 5, ask about depth.
 

@@ -7,7 +7,7 @@ import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, final
 
 import msgspec
 import torch
@@ -20,6 +20,7 @@ from chiasm.registry import code_digest
 from chiasm.sources import Source
 
 
+@final
 class Custom(Network, frozen=True, kw_only=True):
     """A network made by the user's factory.
 

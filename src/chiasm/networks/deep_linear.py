@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import isfinite, prod
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, final
 
 import msgspec
 import torch
@@ -107,6 +107,7 @@ class Distances(nn.Identity):
         return difference.square().sum(-1) * -0.5
 
 
+@final
 class DeepLinear(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="deep_linear"):
     """Settings of a deep linear network: each source through a product of matrices, the products summed.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Literal
+from typing import Annotated, Literal, final
 
 import msgspec
 from torch import nn
@@ -19,6 +19,7 @@ from chiasm.sources import Source
 Channels = Annotated[int, msgspec.Meta(ge=1)]
 
 
+@final
 class SplitCNN(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="split_cnn"):
     """Settings of a split convolutional network: 3 x 3 convolutions, global average pooling, linear heads.
 

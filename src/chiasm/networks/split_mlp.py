@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
-from typing import Annotated, Literal
+from typing import Annotated, Literal, final
 
 import msgspec
 from torch import nn
@@ -19,6 +19,7 @@ Width = Annotated[int, msgspec.Meta(ge=1)]
 ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh, "identity": nn.Identity}
 
 
+@final
 class SplitMLP(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="split_mlp"):
     """Settings of a split multi-layer perceptron.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Annotated, ClassVar
+from typing import Annotated, ClassVar, final
 
 import msgspec
 from torch import nn
@@ -21,6 +21,7 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 LEAST = 8  # pixels a side: three stages halve the map, which leaves one pixel
 
 
+@final
 class SplitResNet(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="split_resnet"):
     """Settings of a split residual network; the defaults are Kleinman et al. (2023)'s Split-ResNet-18 for CIFAR-10.
 

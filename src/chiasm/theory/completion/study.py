@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, final
 
 import numpy as np
 
@@ -72,6 +72,7 @@ class CompletionResult:
         return pl.DataFrame(rows, ["depth", "switch", "duration", "mean", "low", "high"], orient="row")
 
 
+@final
 class MatrixCompletion(TheoryStudy, frozen=True, kw_only=True, tag="matrix-completion"):
     """Settings of the study; the defaults are the shipped one. Times are in steps.
 

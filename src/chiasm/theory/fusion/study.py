@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, final
 
 import numpy as np
 
@@ -76,6 +76,7 @@ class FusionResult:
         return pl.concat(tables)
 
 
+@final
 class LinearFusion(TheoryStudy, frozen=True, kw_only=True, tag="linear-fusion"):
     """Settings of the study; the defaults are the shipped one. Times are in steps.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import final
 
 import numpy as np
 import polars as pl
@@ -30,6 +31,7 @@ SETTLED = 200
 HOWS: tuple[How, ...] = ("silence", "unrelated")
 
 
+@final
 class LinearModes(TheoryStudy, frozen=True, kw_only=True, tag="linear-modes"):
     """Settings of the study.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import final
 
 import numpy as np
 import torch
@@ -38,6 +39,7 @@ MATRIX_STEPS = 5
 BEYOND = 1.15
 
 
+@final
 class LinearPathways(TheoryStudy, frozen=True, kw_only=True, tag="linear-pathways"):
     """Settings of the study. Two pathways, of which the second is impaired; windows are [onset, onset + length).
 
