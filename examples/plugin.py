@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar, final
+from typing import Any, ClassVar, final
 
 import torch
 from torch import Tensor, nn
@@ -157,8 +157,8 @@ class Counted(chiasm.Question):
     topic: ClassVar[str] = "Runs"
     role: ClassVar[str] = "rehearsal"  # arms may have this role now
 
-    def answer(self, outcomes: object) -> chiasm.Finding:
-        runs = sum(len(cell.runs) for cell in outcomes)  # type: ignore[attr-defined]
+    def answer(self, outcomes: Any) -> chiasm.Finding:
+        runs = sum(len(cell.runs) for cell in outcomes)
         return chiasm.Finding(self.tag, "counted", f"This rests on {runs} runs.")
 
 

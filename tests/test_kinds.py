@@ -166,7 +166,7 @@ def test_an_objective_scores_what_its_loss_asks_for(kind: type[chiasm.Objective]
 def test_a_measure_changes_nothing_and_tells_of_each_row_alone(kind: type[chiasm.Measure]) -> None:
     sources = [Source(name, (8,)) for name in ("left", "right")]
     torch.manual_seed(0)
-    modules = [NETWORKS["split_mlp"](width=6).build(sources, 3) for _ in range(2)]  # type: ignore[call-arg]
+    modules = [NETWORKS["split_mlp"](width=6).build(sources, 3) for _ in range(2)]
     network = Stacked(modules[0])
     weights = {
         name: torch.stack([dict(module.named_parameters())[name].detach() for module in modules])

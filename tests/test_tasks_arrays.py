@@ -124,7 +124,7 @@ def test_floating_labels_are_numbers_in_the_users_units(
     task = write_arrays({**rows, "label": numbers}, tmp_path / "a.npz")
     described, data = task.describe(), task.load(0)
     assert (described.classes, described.target) == ((), shape)
-    assert np.isnan(described.chance)
+    assert described.chance == pytest.approx(numbers.astype(np.float64).var(axis=0).mean(), rel=1e-6)
     for batch, which in ((data.train, rows["train"]), (data.test, ~rows["train"])):
         assert batch.target.dtype == torch.float32
         assert np.array_equal(batch.target.numpy(), numbers[which].astype(np.float32))

@@ -244,7 +244,7 @@ def test_a_folder_of_cifar_10_is_normalised_as_cifar_10(tmp_path: Path) -> None:
         ({"path": "nowhere"}, "there are no CIFAR-10 (or CIFAR-100) or images in 'nowhere': unpack cifar-10-python"),
         ({"mask": 0.5}, "mask = 0.5: expected `float` < 0.5"),
         ({"width": 0}, "width = 0: expected `int` >= 1"),
-        ({"layout": "beside"}, "layout = 'beside': what would do: 'in_place', 'cropped'"),
+        ({"layout": "beside"}, "layout = 'beside': expected one of 'in_place', 'cropped'"),
         ({"format": "hf"}, "format = 'hf' and a dataset of the Hugging Face hub go together"),
         ({"dataset": "some/set"}, "dataset = 'some/set': format = 'hf' and a dataset"),
         ({"pad": -1}, "pad = -1: expected `int` >= 0"),

@@ -131,7 +131,7 @@ def measure_files(
         What was found, in words, a line a layer; with a target also the usable bits.
 
     Raises:
-        ChiasmError: in one sentence, what was given and what would do; nothing is half-written.
+        ChiasmError: in one sentence, what was given and what is expected; nothing is half-written.
     """
     check_writable(out)
     module = load_model(model, weights, device)
@@ -180,7 +180,7 @@ def theory_files(
         What was found, a sentence each.
 
     Raises:
-        ChiasmError: in one sentence, what was given and what would do; nothing is half-written.
+        ChiasmError: in one sentence, what was given and what is expected; nothing is half-written.
     """
     _, question, settings = load_theory(study, changes)
     check_writable(out)

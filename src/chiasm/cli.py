@@ -147,7 +147,7 @@ def main(arguments: list[str] | None = None) -> None:
         if not isinstance(error, MemoryError) and "allocate" not in str(error) and "memory" not in str(error).lower():
             raise
         print(
-            "chiasm: this does not fit into memory; smaller sizes, a smaller --rows, or fewer --anchors would do",
+            "chiasm: this does not fit into memory; expected smaller sizes, a smaller --rows, or fewer --anchors",
             file=sys.stderr,
         )
         sys.exit(2)

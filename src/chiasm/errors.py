@@ -1,4 +1,4 @@
-"""A user's mistake, told as one sentence: what was given, what would do, the known names."""
+"""A user's mistake, told as one sentence: what was given, what is expected, the known names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def unknown(what: str, given: str, known: Iterable[str], where: str = "") -> Chi
     Args:
         what: the kind of thing, singular ("deficit", "source").
         given: the name that was given.
-        known: the names that would do.
+        known: the names that are known.
         where: an optional place, said before the sentence ("[training]").
 
     Returns:

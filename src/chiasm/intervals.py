@@ -51,16 +51,16 @@ def estimate(values: Sequence[float], bounds: tuple[float, float] = (-math.inf, 
     >>> round(made.mean, 3), round(made.low, 3), round(made.high, 3)
     (0.92, 0.87, 0.97)
     """
-    found = tuple(float(v) for v in values)
-    if not found:
+    numbers = tuple(float(v) for v in values)
+    if not numbers:
         return None
-    n = len(found)
-    mean = math.fsum(found) / n
+    n = len(numbers)
+    mean = math.fsum(numbers) / n
     if n < 2:
-        return Estimate(mean, None, None, found)
-    sd = math.sqrt(math.fsum((v - mean) ** 2 for v in found) / (n - 1))
+        return Estimate(mean, None, None, numbers)
+    sd = math.sqrt(math.fsum((v - mean) ** 2 for v in numbers) / (n - 1))
     half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * sd / math.sqrt(n)
-    return Estimate(mean, max(bounds[0], mean - half), min(bounds[1], mean + half), found)
+    return Estimate(mean, max(bounds[0], mean - half), min(bounds[1], mean + half), numbers)
 
 
 def difference(
@@ -79,16 +79,16 @@ def difference(
     return estimate([left[seed] - right[seed] for seed in sorted(left.keys() & right.keys())], bounds)
 
 
-def percents(made: Estimate | None) -> Estimate | None:
+def percents(estimated: Estimate | None) -> Estimate | None:
     """An estimate of a share as one of percent."""
-    if made is None:
+    if estimated is None:
         return None
-    low, high = (None if end is None else 100 * end for end in (made.low, made.high))
-    return Estimate(100 * made.mean, low, high, tuple(100 * value for value in made.values))
+    low, high = (None if end is None else 100 * end for end in (estimated.low, estimated.high))
+    return Estimate(100 * estimated.mean, low, high, tuple(100 * value for value in estimated.values))
 
 
-def clear(made: Estimate) -> float:
+def clear(estimated: Estimate) -> float:
     """Return how many times as far from 0 a mean is as its interval is wide; 0 without an interval."""
-    if made.low is None or made.high is None:
+    if estimated.low is None or estimated.high is None:
         return 0.0
-    return abs(made.mean) / max(made.high - made.low, 1e-9)
+    return abs(estimated.mean) / max(estimated.high - estimated.low, 1e-9)

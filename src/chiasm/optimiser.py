@@ -56,12 +56,12 @@ class Optimiser:
         for (name, w), grad in zip(weights.items(), grads, strict=True):
             w.requires_grad_(False)
             g = torch.zeros_like(w) if grad is None else grad
-            held = self._hold(name, w, slots)
+            frozen = self._saved(name, w, slots)
             if self.sgd:
                 self._sgd(w, g, slots[f"momentum:{name}"])
             else:
                 self._adamw(w, g, slots[f"mean:{name}"], slots[f"square:{name}"], slots[f"steps:{name}"])
-            for tensor, index, old in held:
+            for tensor, index, old in frozen:
                 tensor[index] = old
 
     def _sgd(self, w: Tensor, g: Tensor, buffer: Tensor) -> None:
@@ -80,7 +80,7 @@ class Optimiser:
         scale = (square / (1 - second**steps)).sqrt_().add_(1e-8)  # torch.optim.AdamW's default eps
         w.sub_(rate * (mean / (1 - first**steps)) / scale)
 
-    def _hold(self, name: str, w: Tensor, slots: Mapping[str, Tensor]) -> list[tuple[Tensor, list[int], Tensor]]:
+    def _saved(self, name: str, w: Tensor, slots: Mapping[str, Tensor]) -> list[tuple[Tensor, list[int], Tensor]]:
         """Remember what a frozen parameter must still be after the update, its memory included."""
         if name not in self.frozen:
             return []

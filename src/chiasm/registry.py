@@ -160,10 +160,10 @@ def load_plugin(name: str, folder: Path | None = None) -> Plugin:
             return replace(plugin, name=name, file=file)
     announce(f"importing the plug-in '{name}' from {file}")
     plugin = Plugin(name, file, _imported(name, spec, folders))
-    found = {family: registry.among(plugin.module) for family, registry in _REGISTRIES.items()}
-    if not any(found.values()):
+    kinds_by_family = {family: registry.among(plugin.module) for family, registry in _REGISTRIES.items()}
+    if not any(kinds_by_family.values()):
         raise ChiasmError(f"plug-in '{name}' holds no kind; expected one or more of: {', '.join(sorted(_REGISTRIES))}")
-    for family, kinds in found.items():
+    for family, kinds in kinds_by_family.items():
         for tag, kind in kinds.items():
             other = _REGISTRIES[family]._own.get(tag) or _REGISTRIES[family]._of_plugins().get(tag)
             if other is not None and other is not kind:

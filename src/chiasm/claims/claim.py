@@ -29,8 +29,8 @@ class Claim:
 
     def check(self, results: Results) -> Verdict:
         """Measure the claim on results; a number that cannot be had (NaN) does not hold."""
-        found = self.number(results)
-        return Verdict(self, found, self.least <= found <= self.most)
+        number = self.number(results)
+        return Verdict(self, number, self.least <= number <= self.most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,14 @@ class Verdict:
     """What became of a claim: the number found, and whether it lies within the bounds."""
 
     claim: Claim
-    found: float
+    value: float
     holds: bool
 
     def __str__(self) -> str:
         bounds = [f">= {self.claim.least:g}"] * (self.claim.least > float("-inf"))
         bounds += [f"<= {self.claim.most:g}"] * (self.claim.most < float("inf"))
         word = "holds" if self.holds else "FAILS"
-        return f"{word}: {self.claim.sentence}: {self.found:.3f} ({' and '.join(bounds)})"
+        return f"{word}: {self.claim.sentence}: {self.value:.3f} ({' and '.join(bounds)})"
 
 
 def mean_over_seeds(
@@ -70,9 +70,9 @@ def mean_over_seeds(
     keep = [all(part in label.split(", ") for part in wanted) for label in frame["cell"]]
     frame = frame.filter(pl.Series(keep, dtype=pl.Boolean))
     if frame.height != results.study.seeds or frame["cell"].n_unique() != 1:
-        told = f"arm '{arm}', {', '.join(wanted) or 'no values'}"
+        where = f"arm '{arm}', {', '.join(wanted) or 'no values'}"
         raise ChiasmError(
-            f"{told}: {frame.height} final {quantity} found in {frame['cell'].n_unique()} cells, "
+            f"{where}: {frame.height} final {quantity} found in {frame['cell'].n_unique()} cells, "
             f"{results.study.seeds} seeds of one cell wanted"
         )
     return float(frame["value"].mean())  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ def require_dims(name: str, dims: object) -> None:
     """Refuse a `dims` that is none of 1, 2 and None.
 
     Raises:
-        ChiasmError: naming what would do.
+        ChiasmError: naming what is expected.
     """
     require(dims is None or (type(dims) is int and dims in (1, 2)), name, "dims", dims, "1 or 2")
 

@@ -47,13 +47,13 @@ class Custom(Network, frozen=True, kw_only=True):
                 f"network.kind = '{self.kind}' cannot be called with (sources, classes) and the options "
                 f"{', '.join(self.options) or 'none'}: {error}"
             ) from error
-        made = factory(sources, classes, **self.options)
-        if not isinstance(made, nn.Module):
+        module = factory(sources, classes, **self.options)
+        if not isinstance(module, nn.Module):
             raise ChiasmError(
-                f"network.kind = '{self.kind}' returned a {type(made).__name__}; a torch nn.Module would do"
+                f"network.kind = '{self.kind}' returned a {type(module).__name__}; expected a torch nn.Module"
             )
-        self._try(made, sources, classes)
-        return made
+        self._try(module, sources, classes)
+        return module
 
     def code_digest(self) -> str:
         """Return the hash of the file that the factory's module was imported from.
@@ -67,39 +67,39 @@ class Custom(Network, frozen=True, kw_only=True):
         except ChiasmError as error:
             raise ChiasmError(f"network.kind = '{self.kind}': {error}") from error
 
-    def _try(self, made: nn.Module, sources: Sequence[Source], classes: int) -> None:
+    def _try(self, module: nn.Module, sources: Sequence[Source], classes: int) -> None:
         """Run two samples of nothing through the network, in evaluation mode so that no statistic moves."""
         given = {source.name: torch.zeros(2, *source.shape) for source in sources}
-        out = self._answer(made, given)
+        out = self._answer(module, given)
         logits = out.get("both") if isinstance(out, Mapping) else out
         if not isinstance(logits, Tensor) or tuple(logits.shape) != (2, classes):
-            told = tuple(logits.shape) if isinstance(logits, Tensor) else type(out).__name__
+            answer = tuple(logits.shape) if isinstance(logits, Tensor) else type(out).__name__
             raise ChiasmError(
                 f"network.kind = '{self.kind}': its forward must return logits (samples, {classes}), or a mapping of "
-                f"logits by head that holds 'both'; for two samples it returned {told}"
+                f"logits by head that holds 'both'; for two samples it returned {answer}"
             )
 
-    def _answer(self, made: nn.Module, given: Mapping[str, Tensor]) -> Any:
+    def _answer(self, module: nn.Module, given: Mapping[str, Tensor]) -> Any:
         try:
-            conventions = calling_conventions(made, given)
+            conventions = calling_conventions(module, given)
         except ChiasmError as error:
             raise ChiasmError(f"network.kind = '{self.kind}': {error}") from error
-        was, raised = made.training, []
+        was, raised = module.training, []
         for convention in conventions:
             args, kwargs = convention.arguments(given)
             try:
                 with torch.no_grad():
-                    return made.eval()(*args, **kwargs)
+                    return module.eval()(*args, **kwargs)
             except Exception as error:  # whatever a user's forward may raise
                 raised.append((convention, error))
             finally:
-                made.train(was)
-        told = ", and ".join(
+                module.train(was)
+        attempts = ", and ".join(
             f"{convention.how} it raised {type(error).__name__}: {error}" for convention, error in raised
         )
         raise ChiasmError(
             f"network.kind = '{self.kind}': its forward must take the sources {', '.join(given)} by name, in order or "
-            f"in one mapping, as tensors (samples, *shape); called with two samples {told}"
+            f"in one mapping, as tensors (samples, *shape); called with two samples {attempts}"
         ) from raised[0][1]
 
 
@@ -113,12 +113,12 @@ def load_object(path: str, key: str) -> Any:
     if added:
         sys.path.insert(0, here)
     try:
-        found = importlib.import_module(module)
+        imported = importlib.import_module(module)
     except Exception as error:  # a missing module, or whatever its code raises while it is imported
         raise ChiasmError(f"{key} = '{path}': module '{module}' cannot be imported ({error})") from error
     finally:
         if added:
             sys.path.remove(here)
-    if not hasattr(found, name):
+    if not hasattr(imported, name):
         raise ChiasmError(f"{key} = '{path}': module '{module}' has no '{name}'")
-    return getattr(found, name)
+    return getattr(imported, name)

@@ -84,18 +84,18 @@ def known_keys(raw: Mapping[str, Any], section: str) -> list[str]:
 
 
 def _sentence(text: str, given: Mapping[str, Any], section: str, struct: type[Any]) -> str:
-    found = PLACE.search(text)
-    path = found["path"].removeprefix("$").removeprefix(".") if found else ""
-    said = PLACE.sub("", text).replace("`", "")
-    said = said[0].lower() + said[1:]
-    if "missing required field" in said:
-        return f"[{section}]: {said}"
+    place = PLACE.search(text)
+    path = place["path"].removeprefix("$").removeprefix(".") if place else ""
+    sentence = PLACE.sub("", text).replace("`", "")
+    sentence = sentence[0].lower() + sentence[1:]
+    if "missing required field" in sentence:
+        return f"[{section}]: {sentence}"
     if not path:
-        return f"[{section}]: {said}"
+        return f"[{section}]: {sentence}"
     key = re.split(r"[.\[]", path)[0]
-    if "invalid enum value" in said and (known := _words(struct, key)):
-        said = f"expected one of {', '.join(map(repr, known))}"
-    return f"{section}.{path} = {given.get(key)!r}: {said}"
+    if "invalid enum value" in sentence and (known := _words(struct, key)):
+        sentence = f"expected one of {', '.join(map(repr, known))}"
+    return f"{section}.{path} = {given.get(key)!r}: {sentence}"
 
 
 def _words(struct: type[Any], key: str) -> tuple[str, ...]:

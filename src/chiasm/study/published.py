@@ -93,7 +93,7 @@ class Published:
             for n, h in self.rsv.items()
         }
         other = {"both": "both", "left": "right", "right": "left"}
-        swapped = {n: {other[name]: value for name, value in held.items()} for n, held in self.bits.items()}
+        swapped = {n: {other[name]: value for name, value in content.items()} for n, content in self.bits.items()}
         return replace(self, rsv=turned, bits=swapped)
 
 
@@ -132,9 +132,9 @@ def known_published() -> tuple[str, ...]:
 @lru_cache(maxsize=1)
 def _read() -> dict[str, Published]:
     text = resources.files("chiasm.studies").joinpath("published.json").read_text(encoding="utf-8")
-    held = json.loads(text)
-    edges = tuple(held["edges"])
-    return {name: _one(name, entry, edges) for name, entry in held["sets"].items()}
+    content = json.loads(text)
+    edges = tuple(content["edges"])
+    return {name: _one(name, entry, edges) for name, entry in content["sets"].items()}
 
 
 def _one(name: str, entry: Mapping[str, Any], edges: tuple[float, ...]) -> Published:
@@ -152,7 +152,7 @@ def _one(name: str, entry: Mapping[str, Any], edges: tuple[float, ...]) -> Publi
         rsv={
             int(n): Histogram(edges, tuple(h["fractions"]), h["mean"], h["sd"]) for n, h in entry.get("rsv", {}).items()
         },
-        bits={int(n): dict(told) for n, told in entry.get("bits", {}).items()},
+        bits={int(n): dict(values) for n, values in entry.get("bits", {}).items()},
     )
 
 

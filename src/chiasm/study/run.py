@@ -79,7 +79,7 @@ def pick_device(device: str) -> torch.device:
     if device not in ("cpu", "cuda"):
         raise ChiasmError(f"unknown device '{device}'; known devices: auto, cpu, cuda")
     if device == "cuda" and not torch.cuda.is_available():
-        raise ChiasmError("device 'cuda' was asked for, but torch sees no GPU here; 'cpu' or 'auto' would do")
+        raise ChiasmError("device 'cuda' was asked for, but torch sees no GPU here; expected 'cpu' or 'auto'")
     return torch.device(device)
 
 
@@ -97,12 +97,12 @@ def check_folder(folder: Path, study: Study) -> Study | None:
 
     More seeds of the same study are welcome in its folder.
     """
-    held = folder / "study.toml"
+    file = folder / "study.toml"
     try:
-        occupied = held.is_file()
-        other = Study.load(held, check=False) if occupied else None
+        occupied = file.is_file()
+        other = Study.load(file, check=False) if occupied else None
     except ChiasmError as error:
-        raise ChiasmError(f"'{held}' cannot be understood ({error}); choose another --out, or remove it") from error
+        raise ChiasmError(f"'{file}' cannot be understood ({error}); choose another --out, or remove it") from error
     except OSError as error:
         raise ChiasmError(f"'{folder}' cannot be used: {error.strerror}; choose another --out") from error
     if other is not None and (difference := _difference(other, study)):
@@ -136,8 +136,8 @@ def _difference(old: Study, new: Study) -> str:
 def _first_difference(old: Any, new: Any, at: str) -> str:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         for key in [*old, *(k for k in new if k not in old)]:
-            if found := _first_difference(old.get(key), new.get(key), f"{at}.{key}" if at else str(key)):
-                return found
+            if difference := _first_difference(old.get(key), new.get(key), f"{at}.{key}" if at else str(key)):
+                return difference
         return ""
     if at == "arm" and isinstance(old, list) and isinstance(new, list):
         for before, now in zip(old, new, strict=False):

@@ -360,8 +360,8 @@ def checked_names(names: list[str]) -> list[str]:
             raise ChiasmError(f"a source may not be named '{name}', which means all sources together; rename it")
         if not NAME.fullmatch(name) or hasattr(torch.nn.ModuleDict(), name):
             raise ChiasmError(
-                f"a source may not be named '{name}': a letter or _, then letters, digits, _ and -, and no name that "
-                "torch modules use themselves (type, train, keys ...) would do; rename it"
+                f"a source may not be named '{name}'; expected a letter or _, then letters, digits, _ and -, and no "
+                "name that torch modules use themselves (type, train, keys ...)"
             )
     return names
 

@@ -133,8 +133,8 @@ class Store:
         tensors = {f"units/{name}": torch.from_numpy(np.array(x, order="C")) for name, x in node.units.items()}
         if node.state is not None:
             for kind in KINDS:
-                held: Mapping[str, Tensor] = getattr(node.state, kind)
-                tensors |= {f"{kind}/{name}": t.cpu().contiguous() for name, t in held.items()}
+                part: Mapping[str, Tensor] = getattr(node.state, kind)
+                tensors |= {f"{kind}/{name}": t.cpu().contiguous() for name, t in part.items()}
         about = {
             "key": node.key,
             "parent": node.parent,
@@ -143,18 +143,18 @@ class Store:
             "diverged": node.diverged,
             "records": node.records,
         }
-        told = json.dumps(about, separators=(",", ":"))
-        write_whole(self.path(node.key), save(tensors, {"node": told, "sha256": _digest(told, tensors)}))
+        text = json.dumps(about, separators=(",", ":"))
+        write_whole(self.path(node.key), save(tensors, {"node": text, "sha256": _digest(text, tensors)}))
 
 
 def _read(path: Path, key: str, state: bool) -> Stored:
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata() or {}
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
-    told = metadata["node"]
-    if _digest(told, tensors) != metadata["sha256"]:
+    text = metadata["node"]
+    if _digest(text, tensors) != metadata["sha256"]:
         raise ValueError("its checksum does not match its content")
-    about = json.loads(told)
+    about = json.loads(text)
     if about["key"] != key:
         raise ValueError("it belongs to another key")
     kinds = {
@@ -173,9 +173,9 @@ def _read(path: Path, key: str, state: bool) -> Stored:
     )
 
 
-def _digest(told: str, tensors: Mapping[str, Tensor]) -> str:
+def _digest(text: str, tensors: Mapping[str, Tensor]) -> str:
     """Hash a node's text and, in the order of their names, its tensors' names, types, shapes and bytes."""
-    digest = hashlib.sha256(told.encode())
+    digest = hashlib.sha256(text.encode())
     for name in sorted(tensors):
         tensor = tensors[name]
         digest.update(f"\x1e{name}\x1f{tensor.dtype}\x1f{tuple(tensor.shape)}\x1f".encode())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, final
@@ -82,7 +81,7 @@ class Arrays(Task, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
             classes=table.classes,
             train=len(table.target) - test,
             test=test,
-            chance=int(np.bincount(table.target).max()) / len(table.target) if table.classes else math.nan,
+            chance=_chance(table),
             note=f"The arrays of {Path(self.path).name}, with {split}.",
             target=table.target.shape[1:],
         )
@@ -147,6 +146,13 @@ class Arrays(Task, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
             empty = "test" if test == 0 else "training"
             raise ChiasmError(f"test_share = {self.test_share:g} of {samples} samples leaves the {empty} set empty")
         return test
+
+
+def _chance(table: Table) -> float:
+    """Return the share of the most frequent class, or the variance of the numbers, the mean over those of a target."""
+    if table.classes:
+        return int(np.bincount(table.target).max()) / len(table.target)
+    return float(table.target.astype(np.float64).var(axis=0).mean())
 
 
 def write_arrays(mapping: Mapping[str, ArrayLike | Tensor], path: str | Path, **fields: Any) -> Arrays:

@@ -24,8 +24,8 @@ class Description:
         classes: the names of the classes, a target t means `classes[t]`; empty where targets are numbers.
         train: how many training samples (in one epoch).
         test: how many test samples.
-        chance: the accuracy of the best constant answer, the share of the most frequent class, in (0, 1]; NaN where
-            targets are numbers.
+        chance: what the best constant answer scores: its accuracy, the share of the most frequent class, in (0, 1]; its
+            mean squared error where targets are numbers, their variance. NaN where nobody knows.
         note: one plain sentence.
         target: the shape of one target: () for a class or one number.
     """
@@ -72,7 +72,7 @@ class Feed(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Data:
-    """The two sets of one seed: CPU tensors, sources and baseline in float32, targets in int64."""
+    """The two sets of one seed: CPU tensors, sources, baselines and numbers in float32, classes in int64."""
 
     train: Batch
     test: Batch
@@ -152,6 +152,6 @@ def validate(task: msgspec.Struct) -> None:
         except msgspec.ValidationError as error:
             why = str(error)[:1].lower() + str(error)[1:]
             if get_origin(field.type) is Literal:
-                why = "what would do: " + ", ".join(repr(choice) for choice in get_args(field.type))
+                why = "expected one of " + ", ".join(repr(choice) for choice in get_args(field.type))
             raise ChiasmError(f"{field.name} = {given!r}: {why}") from None
         msgspec.structs.force_setattr(task, field.name, value)

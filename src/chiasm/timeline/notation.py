@@ -187,9 +187,9 @@ class Reader:
         return token
 
     def skip(self, mark: str) -> bool:
-        found = self.next.text == mark
-        self.place += found
-        return found
+        is_there = self.next.text == mark
+        self.place += is_there
+        return is_there
 
     def fail(self, wrong: str, first: _Token, last: _Token | None = None) -> NoReturn:
         _refuse(self.text, first.start, (last or first).stop, wrong, self.sources)

@@ -94,7 +94,7 @@ def joined(device: torch.device) -> Iterator[tuple[Ranks, torch.device]]:
     if device.type == "cuda":
         own, there = int(os.environ.get("LOCAL_RANK", "0")), torch.cuda.device_count()
         if own >= there:
-            raise ChiasmError(f"torchrun started process {own} here, but there are {there} GPUs; one a GPU would do")
+            raise ChiasmError(f"torchrun started process {own} here, but there are {there} GPUs; expected one a GPU")
         device = torch.device("cuda", own)
         torch.cuda.set_device(device)
     try:

@@ -58,14 +58,14 @@ class Stack:
         pick = [*keep, *(keep[:1] if self.network.stackable and len(rows) == 1 else [])]
         pad = 1 if self.network.stackable and len(rows) == 1 and not keep else 0
         for kind in ("weights", "buffers", "slots"):
-            held: dict[str, Tensor] = getattr(self, kind)
-            names = list(held) if keep else list(getattr(joining[0][1], kind)) if joining else []
-            made = {}
+            kept: dict[str, Tensor] = getattr(self, kind)
+            names = list(kept) if keep else list(getattr(joining[0][1], kind)) if joining else []
+            filled = {}
             for name in names:
                 new = [getattr(state, kind)[name] for _, state in joining] * (1 + pad)
-                parts = [held[name].detach()[list(pick)]] if keep else []
-                made[name] = torch.cat([*parts, torch.stack(new)] if new else parts)
-            setattr(self, kind, made)
+                parts = [kept[name].detach()[list(pick)]] if keep else []
+                filled[name] = torch.cat([*parts, torch.stack(new)] if new else parts)
+            setattr(self, kind, filled)
         self.rows = rows
 
     def state(self, i: int) -> State:

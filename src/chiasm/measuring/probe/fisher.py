@@ -66,9 +66,9 @@ def fishers(
     parameters = [name for name, p in template.named_parameters() if p.is_floating_point()]
     parts = usual_parts(template, parameters)
 
-    def answer(held: dict[str, Tensor], shown: dict[str, Samples]) -> Any:
-        args, kwargs = network.arguments(held, shown)
-        return functional_call(template, held, args, kwargs)
+    def answer(tensors: dict[str, Tensor], shown: dict[str, Samples]) -> Any:
+        args, kwargs = network.arguments(tensors, shown)
+        return functional_call(template, tensors, args, kwargs)
 
     # cuDNN cannot differentiate recurrent layers in evaluation mode, torch's own kernels can.
     recurrent = any(isinstance(module, nn.RNNBase) for module in template.modules())

@@ -82,18 +82,18 @@ def ranks(
             for name in tests[0]
         }
         seen = network(weights, x, layers).layers
-        for row, held in enumerate(spreads):
-            for layer in list(held):
+        for row, by_layer in enumerate(spreads):
+            for layer in list(by_layer):
                 units = to_units(seen[layer][row], "channel").flatten(1)
                 if units.isfinite().all():
-                    held[layer].add(units, len(units))
+                    by_layer[layer].add(units, len(units))
                 else:  # a network that has just blown up, which is told elsewhere
-                    del held[layer]
-    return [[number for layer in layers for number in _told(layer, held.get(layer))] for held in spreads]
+                    del by_layer[layer]
+    return [[number for layer in layers for number in _numbers(layer, by_layer.get(layer))] for by_layer in spreads]
 
 
-def _told(layer: str, spread: Spread | None) -> list[Number]:
-    found = spread.result() if spread else None
-    values = (found.effective_rank, found.participation, float(found.dead)) if found else (nan, nan, nan)
+def _numbers(layer: str, spread: Spread | None) -> list[Number]:
+    ranking = spread.result() if spread else None
+    values = (ranking.effective_rank, ranking.participation, float(ranking.dead)) if ranking else (nan, nan, nan)
     quantities = ("effective_rank", "participation_ratio", "rank_dead")
     return [(quantity, layer, None, value) for quantity, value in zip(quantities, values, strict=True)]
