@@ -38,6 +38,12 @@ def default_workers(device: torch.device) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def environment(threads: int) -> dict[str, str]:
+    """Return the variables that a worker of so many threads starts with; what the user set of malloc's stays."""
+    path = os.pathsep.join(p for p in sys.path if p)
+    return {**MALLOC, **os.environ, "OMP_NUM_THREADS": str(threads), "PYTHONPATH": path}
+
+
 def shares(plan: Plan, missing: set[str], count: int) -> list[list[str]]:
     """Split the missing nodes into `count` shares of about equal work; what grows from one branch stays together.
 
@@ -105,7 +111,7 @@ class _Crew:
         self, plan: Plan, store: Store, device: torch.device, rows: int, watcher: Watcher, threads: int
     ) -> None:
         self.plan, self.watcher = plan, watcher
-        self.order = {
+        self.order: dict[str, Any] = {
             "study": plan.study.to_toml(),
             "store": str(store.folder),
             "device": device.type,
@@ -147,16 +153,11 @@ class _Crew:
                 process.stdout.close()
 
     def _start(self, i: int, part: Sequence[str]) -> subprocess.Popen[str]:
-        env = {
-            **os.environ,
-            "OMP_NUM_THREADS": str(self.order["threads"]),
-            "PYTHONPATH": os.pathsep.join(p for p in sys.path if p),
-        }
         process = subprocess.Popen(
             [sys.executable, "-m", "chiasm.study.worker"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env=env,
+            env=environment(self.order["threads"]),
             text=True,
             process_group=0,  # Ctrl-C is for us alone: we send the crew home
         )
