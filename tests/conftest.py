@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import copy
 import os
+import random
+import secrets
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,7 @@ import torch
 from hypothesis import settings
 
 from chiasm.study.spec import Study, shipped
+from tests.processes import descendants, end
 
 torch.set_num_threads(1)
 
@@ -22,6 +25,30 @@ settings.register_profile("ci", derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "default")
 
 TINY: dict[str, Any] = tomllib.loads(Path(shipped()["smoke"]).read_text())
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_is_left_behind() -> Iterator[None]:
+    """No process outlives the tests of a file: one that does is killed, and that is an error."""
+    yield
+    if left := descendants():
+        end(left)
+        pytest.fail(f"processes left behind: {left}")
+
+
+@pytest.fixture
+def processes() -> Iterator[None]:
+    """For a test that kills, or may fail while processes run: they end with it."""
+    yield
+    end(descendants())
+
+
+@pytest.fixture
+def chance() -> random.Random:
+    """Chance that is new in every run: a failing test shows its seed, and CHIASM_TEST_SEED sets it again."""
+    seed = int(os.environ.get("CHIASM_TEST_SEED") or secrets.randbits(32))
+    print(f"CHIASM_TEST_SEED={seed}")
+    return random.Random(seed)
 
 
 @pytest.fixture

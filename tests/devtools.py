@@ -8,12 +8,12 @@ import json
 import os
 import select
 import shutil
-import signal
 import tempfile
-import time
 from pathlib import Path
 from types import TracebackType
 from typing import Any
+
+from tests.processes import CEILING, descendants, end
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = (
@@ -48,6 +48,7 @@ class Page:
             path,
             [path, *FLAGS, f"--user-data-dir={self._profile.name}", "about:blank"],
             os.environ,
+            setsid=True,
             file_actions=[
                 (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
                 (os.POSIX_SPAWN_OPEN, 2, os.devnull, os.O_WRONLY, 0),
@@ -55,15 +56,15 @@ class Page:
                 (os.POSIX_SPAWN_DUP2, ends[1], 4),
             ],
         )
-        for end in (to_browser, from_browser, *ends):
-            os.close(end)
+        for descriptor in (to_browser, from_browser, *ends):
+            os.close(descriptor)
         self._buffer, self._last, self._session = b"", 0, ""
         self.events: list[dict[str, Any]] = []
         try:
             self._session = self.send("Target.attachToTarget", targetId=self._target(), flatten=True)["sessionId"]
             for domain in ("Page", "Runtime", "Log", "Network"):
                 self.send(f"{domain}.enable")
-        except RuntimeError:
+        except BaseException:
             self.close()
             raise
 
@@ -76,14 +77,11 @@ class Page:
         self.close()
 
     def close(self) -> None:
-        """End the browser and remove its profile."""
-        for end in (self._write, self._read):  # a browser without its pipe ends itself
-            os.close(end)
-        until = time.monotonic() + 10
-        while os.waitpid(self._pid, os.WNOHANG)[0] == 0:
-            if time.monotonic() > until:
-                os.kill(self._pid, signal.SIGKILL)
-            time.sleep(0.05)
+        """End the browser, whatever it is doing, with all the processes it has started, and remove its profile."""
+        for descriptor in (self._write, self._read):
+            os.close(descriptor)
+        end([self._pid, *descendants()])  # its crash handlers have sessions of their own
+        os.waitpid(self._pid, 0)
         self._profile.cleanup()
 
     def send(self, method: str, **params: Any) -> dict[str, Any]:
@@ -94,7 +92,7 @@ class Page:
             message["sessionId"] = self._session
         os.write(self._write, json.dumps(message).encode() + b"\0")
         while True:
-            answer = self._next(30)
+            answer = self._next()
             if answer.get("id") == self._last:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']}")
@@ -106,7 +104,7 @@ class Page:
         """Go to an address and wait until it is loaded."""
         self.events.clear()
         self.send("Page.navigate", url=url)
-        self._wait_for("Page.loadEventFired")
+        self.wait_for("Page.loadEventFired")
 
     def evaluate(self, expression: str) -> Any:
         """Evaluate JavaScript in the page and return its value."""
@@ -139,26 +137,26 @@ class Page:
         """The parameters of every event of that name since the page was opened."""
         return [event["params"] for event in self.events if event.get("method") == method]
 
-    def _target(self) -> str:
-        until = time.monotonic() + 30
-        while time.monotonic() < until:
-            for target in self.send("Target.getTargets")["targetInfos"]:
-                if target["type"] == "page":
-                    return str(target["targetId"])
-        raise RuntimeError("the browser opened no page")
-
-    def _wait_for(self, method: str) -> None:
-        until = time.monotonic() + 30
+    def wait_for(self, method: str) -> dict[str, Any]:
+        """Wait until an event of that name has come since the page was opened, and return its parameters."""
         while not self.of(method):
-            self.events.append(self._next(until - time.monotonic()))
+            self.events.append(self._next())
+        return self.of(method)[0]
 
-    def _next(self, seconds: float) -> dict[str, Any]:
-        until = time.monotonic() + seconds
+    def _target(self) -> str:
+        self.send("Target.setDiscoverTargets", discover=True)  # tells of those that are there already, too
+        while True:
+            for event in self.of("Target.targetCreated"):
+                if event["targetInfo"]["type"] == "page":
+                    return str(event["targetInfo"]["targetId"])
+            self.events.append(self._next())
+
+    def _next(self) -> dict[str, Any]:
         while b"\0" not in self._buffer:
-            ready, _, _ = select.select([self._read], [], [], max(0.0, until - time.monotonic()))
+            ready, _, _ = select.select([self._read], [], [], CEILING)
             chunk = os.read(self._read, 1 << 16) if ready else b""
             if not chunk:
-                raise RuntimeError(f"the browser said nothing for {seconds:.0f} s")
+                raise RuntimeError("the browser says nothing any more")
             self._buffer += chunk
         text, self._buffer = self._buffer.split(b"\0", 1)
         message: dict[str, Any] = json.loads(text)

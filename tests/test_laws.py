@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -19,11 +18,13 @@ import chiasm
 from chiasm.api import run
 from chiasm.study.collect import collect
 from chiasm.study.engine import Engine
+from chiasm.study.executors.local import MALLOC, environment
 from chiasm.study.plan import make_plan
 from chiasm.study.progress import Silent
 from chiasm.study.results import Results
 from chiasm.study.spec import Study
 from chiasm.study.store import Store
+from tests.processes import PROC, alive, finish, start, until
 
 Make = Callable[..., Study]
 FILES = ("results.parquet", "units.npz", "study.toml", "environment.json")
@@ -38,10 +39,12 @@ def quiet(study: Study, folder: Path, rows: int = 32) -> Results:
     return run(study, folder, rows=rows, report=False, progress=False)
 
 
-def start(study: Path, out: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "chiasm.cli", "run", str(study), "--out", str(out), "--no-report", *more]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def begin(study: Path, out: Path, *more: str) -> subprocess.Popen[str]:
+    return start([sys.executable, "-m", "chiasm.cli", "run", study, "--out", out, "--no-report", *more])
+
+
+def nodes(out: Path) -> int:
+    return len(list((out / "store").rglob("*.safetensors")))
 
 
 def test_the_same_study_gives_the_same_bytes(tiny: Make, tmp_path: Path) -> None:
@@ -171,41 +174,35 @@ def long_study(tiny: Make, tmp_path: Path) -> Path:
     return path
 
 
-def test_killed_at_random_moments_and_resumed_ends_with_the_same_bytes(long_study: Path, tmp_path: Path) -> None:
-    undisturbed = start(long_study, tmp_path / "calm")
-    _, said = undisturbed.communicate(timeout=120)
-    assert undisturbed.returncode == 0, said
-    rng = random.Random(os.getpid())
+@pytest.mark.usefixtures("processes")
+def test_killed_at_random_moments_and_resumed_ends_with_the_same_bytes(
+    long_study: Path, tmp_path: Path, chance: random.Random
+) -> None:
+    calm, out = tmp_path / "calm", tmp_path / "killed"
+    finish(begin(long_study, calm))
     killed = 0
     for _ in range(6):
-        process = start(long_study, tmp_path / "killed")
-        store = tmp_path / "killed" / "store"
-        before = len(list(store.rglob("*.safetensors")))
-        deadline = time.monotonic() + 60
-        while len(list(store.rglob("*.safetensors"))) == before and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
-        time.sleep(rng.random() * 0.5)
+        before = nodes(out)
+        process = begin(long_study, out)
+        until(lambda before=before: nodes(out) > before, process)  # type: ignore[misc]
+        time.sleep(chance.random() * 0.5)  # at any moment: while it trains, measures or writes
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             killed += 1
         process.communicate()
     assert killed, "the study ended before anyone could kill it: make it longer"
-    last = start(long_study, tmp_path / "killed")
-    _, said = last.communicate(timeout=120)
-    assert last.returncode == 0, said
-    same_files(tmp_path / "calm", tmp_path / "killed")
+    finish(begin(long_study, out))
+    same_files(calm, out)
 
 
+@pytest.mark.usefixtures("processes")
 def test_ctrl_c_says_how_to_go_on(long_study: Path, tmp_path: Path) -> None:
-    process = start(long_study, tmp_path / "out")
-    while not list((tmp_path / "out" / "store").rglob("*.safetensors")) and process.poll() is None:
-        time.sleep(0.01)
+    process = begin(long_study, tmp_path / "out")
+    until(lambda: nodes(tmp_path / "out") > 0, process)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert "the same command goes on" in said
-    assert "Traceback" not in said
+    _, errors = finish(process, status=130)
+    assert "the same command goes on" in errors
+    assert "Traceback" not in errors
 
 
 @pytest.fixture
@@ -219,57 +216,37 @@ def crew_study(tiny: Make, tmp_path: Path) -> Path:
 
 
 def children(process: subprocess.Popen[str]) -> list[int]:
-    told = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    return [int(pid) for pid in told.read_text().split()] if told.exists() else []
+    listed = PROC / f"{process.pid}/task/{process.pid}/children"
+    return [int(pid) for pid in listed.read_text().split()] if listed.exists() else []
 
 
-def alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended but was not waited for (a zombie) does not."""
-    stat = Path(f"/proc/{pid}/stat")
-    try:
-        return stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_for_nodes(process: subprocess.Popen[str], store: Path, count: int) -> None:
-    deadline = time.monotonic() + 90
-    while len(list(store.rglob("*.safetensors"))) < count and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="needs /proc to see the workers")
+@pytest.mark.skipif(not (PROC / "self/task").exists(), reason="needs /proc to see the workers")
+@pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_crew_goes_home_when_its_captain_is_gone(crew_study: Path, tmp_path: Path, how: signal.Signals) -> None:
-    process = start(crew_study, tmp_path / "out", "--workers", "2")
-    wait_for_nodes(process, tmp_path / "out" / "store", 6)
+    process = begin(crew_study, tmp_path / "out", "--workers", "2")
+    until(lambda: nodes(tmp_path / "out") >= 6, process)
     crew = children(process)
     assert len(crew) == 2, "the study ended before anyone could look, or was not worth two processes"
+    for pid in crew:
+        variables = (PROC / f"{pid}/environ").read_text().split("\0")
+        assert {f"{name}={environment(1)[name]}" for name in MALLOC} <= set(variables)
     process.send_signal(how)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == (130 if how == signal.SIGINT else -signal.SIGKILL)
-    assert "Traceback" not in said
-    deadline = time.monotonic() + 30
-    while any(alive(pid) for pid in crew):
-        assert time.monotonic() < deadline, "workers go on without anyone who wants their work"
-        time.sleep(0.05)
+    _, errors = finish(process, status=130 if how == signal.SIGINT else -signal.SIGKILL)
+    assert "Traceback" not in errors
+    until(lambda: not any(alive(pid) for pid in crew))  # nobody wants their work
     if how == signal.SIGKILL:  # and what it left is gone on from
         for folder, workers in (("out", "2"), ("calm", "1")):
-            done = start(crew_study, tmp_path / folder, "--workers", workers)
-            _, said = done.communicate(timeout=120)
-            assert done.returncode == 0, said
+            finish(begin(crew_study, tmp_path / folder, "--workers", workers))
         same_files(tmp_path / "out", tmp_path / "calm")
 
 
+@pytest.mark.usefixtures("processes")
 def test_two_processes_on_one_folder_do_not_spoil_each_other(long_study: Path, tmp_path: Path) -> None:
-    pair = [start(long_study, tmp_path / "both") for _ in range(2)]
+    pair = [begin(long_study, tmp_path / "both") for _ in range(2)]
     for process in pair:
-        _, said = process.communicate(timeout=120)
-        assert process.returncode == 0, said
-    alone = start(long_study, tmp_path / "alone")
-    _, said = alone.communicate(timeout=120)
-    assert alone.returncode == 0, said
+        finish(process)
+    finish(begin(long_study, tmp_path / "alone"))
     same_files(tmp_path / "both", tmp_path / "alone")
     assert not list((tmp_path / "both").rglob("*.part"))
 

@@ -267,7 +267,7 @@ def test_a_network_that_cannot_be_called_is_one_sentence(own: Path, body: str, p
 def test_what_a_network_prints_does_not_disturb_the_workers(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.conftest import TINY
 
-    monkeypatch.setattr("chiasm.study.workers.WORTH_A_PROCESS", 0.01)
+    monkeypatch.setattr("chiasm.study.executors.sharing.WORTH_A_PROCESS", 0.01)
     loud = "print('5'); print('loud' * 3000); z = sum"  # more than a pipe holds, and a line that is JSON
     (own / "own_net.py").write_text(OWN.replace("z = sum", loud))
     arm = [{"name": "a", "timeline": "silence(right) {d} | clean 3", "d": [0, 3]}]

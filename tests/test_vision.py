@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,8 @@ from chiasm.study.plan import make_plan
 from chiasm.study.spec import Study, shipped
 from chiasm.training import resolved
 from tests.cifar_files import drawn, write_binary, write_pickles
-from tests.test_laws import same_files, start
+from tests.processes import finish, until
+from tests.test_laws import begin, nodes, same_files
 
 TEXT = """
 name = "pictures"
@@ -79,35 +79,29 @@ def trained(made: Study, out: Path, **options: Any) -> pl.DataFrame:
     return run(made, out, report=False, progress=False, **options).frame()
 
 
+@pytest.mark.usefixtures("processes")
 def test_killed_and_resumed_ends_with_the_same_bytes(pictures: Path, tmp_path: Path) -> None:
     file = tmp_path / "study.toml"
     file.write_text(study(pictures).to_toml())
-    calm = start(file, tmp_path / "calm")
-    _, said = calm.communicate(timeout=240)
-    assert calm.returncode == 0, said
-    whole = len(list((tmp_path / "calm" / "store").rglob("*.safetensors")))
+    calm, out = tmp_path / "calm", tmp_path / "killed"
+    finish(begin(file, calm))
     killed = 0
     for share in (0.3, 0.6):
-        process = start(file, tmp_path / "killed")
-        store, deadline = tmp_path / "killed" / "store", time.monotonic() + 120
-        while len(list(store.rglob("*.safetensors"))) < share * whole and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        process = begin(file, out)
+        until(lambda share=share: nodes(out) >= share * nodes(calm), process)  # type: ignore[misc]
         if process.poll() is None:
             process.send_signal(signal.SIGKILL)
             killed += 1
         process.communicate()
     assert killed, "the study ended before anyone could kill it: make it longer"
-    last = start(file, tmp_path / "killed")
-    _, said = last.communicate(timeout=240)
-    assert last.returncode == 0, said
-    same_files(tmp_path / "calm", tmp_path / "killed")
+    finish(begin(file, out))
+    same_files(calm, out)
 
 
 def test_a_cut_and_a_shared_run_are_the_run_alone(pictures: Path, tmp_path: Path, monkeypatch: Any) -> None:
     whole = trained(study(pictures), tmp_path / "whole")
     with monkeypatch.context() as patched:  # every epoch is stored as a node
-        patched.setattr("chiasm.study.workers.Engine", partial(Engine, checkpoint=-1.0, patience=0.0))
+        patched.setattr("chiasm.study.executors.dispatch.Engine", partial(Engine, checkpoint=-1.0, patience=0.0))
         cut = trained(study(pictures), tmp_path / "cut")
     assert cut.equals(whole)
     nodes = [len(list((tmp_path / name / "store").rglob("*.safetensors"))) for name in ("whole", "cut")]

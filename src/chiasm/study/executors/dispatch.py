@@ -6,7 +6,7 @@ import torch
 
 from chiasm.study.engine import Engine
 from chiasm.study.executors.executor import EXECUTORS, Job
-from chiasm.study.executors.shares import default_workers, shares
+from chiasm.study.executors.sharing import default_workers, shares
 from chiasm.study.progress import Silent
 from chiasm.training import ALONE, Ranks
 
