@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import chiasm
 from chiasm.intervals import Estimate, difference
-from chiasm.report.outcomes import CellOutcome, in_points
+from chiasm.report.outcomes import CellOutcome, StudyOutcomes
 from chiasm.report.read_results import read_results
 
 QUANTITIES = {"rsv_mean": (-2, 2), "rsv_sd": (-1, 1), "synergy_mean": (-1, 1)}
@@ -26,14 +26,14 @@ def told(made: Estimate | None, digits: int = 3) -> str:
     return f"{f'{made.mean:+.{digits}f} [{made.low:+.{digits}f}, {made.high:+.{digits}f}]':>24}"
 
 
-def table(title: str, pairs: Sequence[tuple[CellOutcome, CellOutcome]], layer: str, sources: Sequence[str]) -> None:
+def table(title: str, pairs: Sequence[tuple[CellOutcome, CellOutcome]], layer: str, outcomes: StudyOutcomes) -> None:
     """Print one line a pair of a cell and what it is held against."""
     wide = max(len(cell.label) for cell, _ in pairs)
-    heard = ("all", *sources)
+    heard = ("all", *outcomes.sources)
     heads = ("points lost", *QUANTITIES, *(f"usable bits, {source}" for source in heard))
     print("".join([f"{title:{wide}}", *(f"  {x:>24}" for x in heads)]))
     for cell, control in pairs:
-        lost = difference(in_points(control.accuracy()), in_points(cell.accuracy()), (-100, 100))
+        lost = outcomes.worse(cell.scores(), control.scores())
         changes = [
             difference(cell.layer(layer, name), control.layer(layer, name), bounds)
             for name, bounds in QUANTITIES.items()
@@ -48,7 +48,7 @@ def main(folder: str, layer: str) -> None:
     for title, against in (("equal clean epochs", outcomes.control), ("equal total epochs", outcomes.as_long)):
         pairs = [(cell, held) for cell in outcomes if cell.duration and (held := against(cell)) is not None]
         if pairs:
-            table(f"{layer}, {title}", pairs, layer, outcomes.sources)
+            table(f"{layer}, {title}", pairs, layer, outcomes)
 
 
 if __name__ == "__main__":

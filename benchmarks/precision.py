@@ -38,7 +38,7 @@ def asked(seeds: int) -> Study:
 def said(cell: CellOutcome, quantity: str) -> dict[int, float]:
     """Return one number a seed: points of accuracy, or of the last stage's units."""
     if quantity == "accuracy":
-        return {seed: 100 * x for seed, x in cell.accuracy().items()}
+        return {seed: 100 * x for seed, x in cell.scores().items()}
     return cell.layer(LAYER, quantity)
 
 

@@ -191,7 +191,7 @@ def test_the_layer_is_the_last_stage_at_its_positions() -> None:
     outcomes = read_results(results)
 
     def of(*layers: str) -> str | None:
-        return rsv_layer(type(outcomes)(outcomes.cells, outcomes.sources, layers, outcomes.clocks))
+        return rsv_layer(type(outcomes)(outcomes.cells, outcomes.sources, layers, outcomes.clocks, outcomes.outcome))
 
     assert of("trunk.stage3 per position", "trunk.stage4") == "trunk.stage4"
     assert of("trunk.stage4 per position", "trunk.stage4", "trunk.stage3") == "trunk.stage4 per position"

@@ -115,7 +115,7 @@ def test_every_seed_is_a_dot_and_the_mean_another() -> None:
     assert [len(np.asarray(line.get_ydata())) for line in seeds] == [4] * 6
     outcomes = read_results(make(seeds=4))
     drawn = sorted(float(y) for line in seeds for y in np.asarray(line.get_ydata()))
-    truth = sorted(100 * v for cell in outcomes.durations("absolute") for v in cell.accuracy().values())
+    truth = sorted(100 * v for cell in outcomes.durations("absolute") for v in cell.scores().values())
     assert drawn == pytest.approx(truth)
 
 

@@ -126,10 +126,10 @@ def test_the_table_holds_every_cell_and_the_numbers_of_the_cells(html: str) -> N
     table = html[html.index('aria-label="Table of the numbers"') :]
     assert table.count('<th scope="row"') == len(outcomes.cells)
     cell = outcomes.longest("absolute")
-    made, lost = (cell.mean_accuracy(), outcomes.cost(cell)) if cell else (None, None)
+    made, lost = (outcomes.mean_score(cell), outcomes.cost(cell)) if cell else (None, None)
     assert made is not None
     assert lost is not None
-    assert f"<td>{100 * made.mean:.1f} <span" in table
+    assert f"<td>{made.mean:.1f} <span" in table
     assert f"<td>{lost.mean:.1f} <span" in table
     assert "+1: left only" in table
 

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from chiasm.intervals import estimate
+from chiasm.objectives import Classify
 from chiasm.report.confounds import QUESTIONS, UNTESTED
 from chiasm.report.finding import Finding, allows, judge
 from chiasm.report.read_results import read_results
@@ -19,6 +20,8 @@ from chiasm.study.results import SCHEMA, Results
 from chiasm.study.spec import Study
 from chiasm.tasks import write_arrays
 from tests.report_fakes import ARMS, Told, early_window, flat, make, still, turning, wiggle
+
+ACCURACY = Classify().outcome()
 
 
 def read(results: Results) -> dict[str, Finding]:
@@ -144,7 +147,7 @@ def test_the_share_that_a_restart_wins_back_is_the_stated_one() -> None:
     found = read(make())
     cells = {cell.clock: cell for cell in read_results(make()) if cell.role == "duration" and cell.duration == 80}
     control = next(c for c in read_results(make()) if c.role == "duration" and not c.duration and c.clock == "absolute")
-    means = [np.mean(list(c.accuracy().values())) for c in (cells["since_release"], cells["absolute"], control)]
+    means = [np.mean(list(c.scores().values())) for c in (cells["since_release"], cells["absolute"], control)]
     share = 100 * (means[0] - means[1]) / (means[2] - means[1])
     assert f"wins back {share:.0f} % of the loss" in found["restart"].text
     assert found["restart"].verdict == "explains most"
@@ -203,7 +206,7 @@ def test_diverged_runs_are_named_counted_and_in_no_mean() -> None:
     assert "duration[d=80, training.clock=absolute] seed 1 at epoch 3" in found["diverged"].text
     cell = read_results(results).longest("absolute")
     assert cell is not None
-    assert sorted(cell.accuracy()) == [0, 2, 3]
+    assert sorted(cell.scores()) == [0, 2, 3]
     assert sorted(cell.layer("fusion", "rsv_mean")) == [0, 2, 3]
     assert len(cell.diverged) == 1
     assert found["cost"].verdict == "lasting cost"
@@ -357,20 +360,20 @@ def test_a_users_own_data_may_be_gone(tmp_path: Path) -> None:
                 rows.append(row | {"onset": 0 if d else None, "value": 0.9 - 0.1 * d + 0.01 * wiggle(d, seed)})
     results = Results(study, pl.DataFrame(rows, schema=SCHEMA))
     known = read_results(results)
-    assert (known.sources, known.chance) == (("a", "b", "c"), 0.5)
+    assert (known.sources, known.outcome.chance) == (("a", "b", "c"), 0.5)
     (tmp_path / "own.npz").unlink()
     gone = read_results(results)
-    assert (gone.sources, gone.chance) == (("a", "b", "c"), None)
+    assert (gone.sources, gone.outcome.chance) == (("a", "b", "c"), None)
     assert read(results)["cost"].verdict == "lasting cost"
 
 
 def test_judgements_are_those_of_the_rules() -> None:
-    assert judge(None) == "not tested"
-    assert judge(estimate([5.0])) == "cannot tell"
-    assert judge(estimate([5.0, 5.1, 5.2])) == "cost"
-    assert judge(estimate([-5.0, -5.1, -5.2])) == "gain"
-    assert judge(estimate([1.8, 1.9, 1.85])) == "none"
+    assert judge(None, ACCURACY) == "not tested"
+    assert judge(estimate([5.0]), ACCURACY) == "cannot tell"
+    assert judge(estimate([5.0, 5.1, 5.2]), ACCURACY) == "cost"
+    assert judge(estimate([-5.0, -5.1, -5.2]), ACCURACY) == "gain"
+    assert judge(estimate([1.8, 1.9, 1.85]), ACCURACY) == "none"
     wide = estimate([-20.0, 40.0, 10.0])
     assert wide is not None
-    assert judge(wide) == "none"
-    assert "with 3 seeds" in allows(wide)
+    assert judge(wide, ACCURACY) == "none"
+    assert "with 3 seeds" in allows(wide, ACCURACY)

@@ -47,8 +47,8 @@ def estimate(values: Sequence[float], bounds: tuple[float, float] = (-math.inf, 
     Returns:
         The estimate; None without values, an estimate without an interval for one value.
 
-    >>> made = estimate([0.90, 0.92, 0.94], bounds=(0, 1))
-    >>> round(made.mean, 3), round(made.low, 3), round(made.high, 3)
+    >>> accuracy = estimate([0.90, 0.92, 0.94], bounds=(0, 1))
+    >>> round(accuracy.mean, 3), round(accuracy.low, 3), round(accuracy.high, 3)
     (0.92, 0.87, 0.97)
     """
     numbers = tuple(float(v) for v in values)
@@ -79,16 +79,27 @@ def difference(
     return estimate([left[seed] - right[seed] for seed in sorted(left.keys() & right.keys())], bounds)
 
 
-def percents(estimated: Estimate | None) -> Estimate | None:
-    """An estimate of a share as one of percent."""
-    if estimated is None:
+def scaled(mean: Estimate | None, scale: float) -> Estimate | None:
+    """An estimate in another unit: a `scale` of 100 turns a share into percent."""
+    if mean is None:
         return None
-    low, high = (None if end is None else 100 * end for end in (estimated.low, estimated.high))
-    return Estimate(100 * estimated.mean, low, high, tuple(100 * value for value in estimated.values))
+    low, high = (None if end is None else scale * end for end in (mean.low, mean.high))
+    return Estimate(scale * mean.mean, low, high, tuple(scale * value for value in mean.values))
 
 
-def clear(estimated: Estimate) -> float:
+def percents(share: Estimate | None) -> Estimate | None:
+    """An estimate of a share as one of percent."""
+    return scaled(share, 100)
+
+
+def negative(mean: Estimate) -> Estimate:
+    """The estimate of the opposite: a gain as a loss."""
+    low, high = (None if end is None else -end for end in (mean.high, mean.low))
+    return Estimate(-mean.mean, low, high, tuple(-value for value in mean.values))
+
+
+def clear(mean: Estimate) -> float:
     """Return how many times as far from 0 a mean is as its interval is wide; 0 without an interval."""
-    if estimated.low is None or estimated.high is None:
+    if mean.low is None or mean.high is None:
         return 0.0
-    return abs(estimated.mean) / max(estimated.high - estimated.low, 1e-9)
+    return abs(mean.mean) / max(mean.high - mean.low, 1e-9)

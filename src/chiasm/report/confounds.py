@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from chiasm.intervals import Estimate, difference
+from chiasm.intervals import Estimate
 from chiasm.pictures.words import count, listed, number, percent
 from chiasm.report.finding import NEAR_CHANCE, SHIFT, Finding, allows, costs, explains, judge, measured, sentence
-from chiasm.report.outcomes import CellOutcome, StudyOutcomes, in_points
+from chiasm.report.outcomes import CellOutcome, StudyOutcomes
 from chiasm.report.phrases import (
+    amount,
+    amount_between,
+    capital,
     clock_words,
     deficits_of,
     doing,
+    level,
+    level_between,
     pair_words,
-    points,
-    points_between,
     stretch,
     touched,
 )
@@ -54,9 +57,10 @@ def _untested(about: str, text: str) -> Finding:
     return Finding(about, UNTESTED, f"Not tested here: {text}.")
 
 
-def _uncontrolled(about: str, cell: CellOutcome) -> Finding:
-    made = cell.mean_accuracy()
-    ends = "has no final accuracy" if made is None else f"ends at {percent(made.mean)}"
+def _uncontrolled(about: str, cell: CellOutcome, outcomes: StudyOutcomes) -> Finding:
+    made = outcomes.mean_score(cell)
+    label = outcomes.outcome.quantity.label
+    ends = f"has no final {label}" if made is None else f"ends at {level(made.mean, outcomes.outcome)}"
     text = f"{stretch(cell.timeline)}, {count(cell.after, 'clean epoch')} after, {ends}"
     return Finding(
         about, "cannot tell", sentence(f"{text}; there is no control with the same settings to hold it against")
@@ -70,35 +74,35 @@ def restart(outcomes: StudyOutcomes) -> Finding:
     control = outcomes.control(absolute) if absolute else None
     if absolute is None or again is None or control is None or absolute.duration != again.duration:
         return _untested("restart", "a learning rate restarted at release, beside the one on absolute epochs")
-    curves = [in_points(cell.accuracy()) for cell in (control, absolute, again)]
+    curves = [cell.scores() for cell in (control, absolute, again)]
     # One set of seeds throughout: a share of two means over different ones would mean nothing.
     common = set.intersection(*(set(by) for by in curves))
     whole, without, with_ = ({seed: by[seed] for seed in sorted(common)} for by in curves)
-    lost, won, left = difference(whole, without), difference(with_, without, (-100, 100)), outcomes.cost(again)
+    lost, won, left = outcomes.worse(without, whole), outcomes.worse(without, with_), outcomes.cost(again)
     if lost is None or won is None or left is None or min(lost.n, won.n) < 2:
         return Finding("restart", "cannot tell", "Cannot tell what a restart of the learning rate wins back: one seed.")
-    if judge(lost) != "cost":
+    if judge(lost, outcomes.outcome) != "cost":
         little = "too little a cost to count" if measured(lost) else "no measurable cost"
         text = f"On absolute epochs the longest deficit has {little}: a restart has nothing to win back."
         return Finding("restart", "no loss to explain", text)
-    remains = _remains(left)
-    if judge(won) != "cost":
-        text = f"A restart of the learning rate at release wins back nothing measurable ({points_between(won)}); "
+    remains = _remains(left, outcomes)
+    if judge(won, outcomes.outcome) != "cost":
+        text = f"A restart of the learning rate at release wins back nothing measurable ({amount_between(won, outcomes.outcome)}); "
         text += f"{remains}."
         return Finding("restart", "does not explain it", text)
-    means = [sum(by[seed] for seed in common) / len(common) for by in (whole, without, with_)]
-    gap = means[0] - means[1]
-    share, of = (means[2] - means[1]) / gap, number(gap, 0 if gap >= 9.95 else 1)
-    text = f"A restart of the learning rate at release wins back {percent(share)} of the loss: {points_between(won)} "
+    means = [sum(outcomes.shown(by).values()) / len(common) for by in (whole, without, with_)]
+    gap = abs(means[0] - means[1])
+    share, of = (means[2] - means[1]) / (means[0] - means[1]), amount(gap, outcomes.outcome, unit=False)
+    text = f"A restart of the learning rate at release wins back {percent(share)} of the loss: {amount_between(won, outcomes.outcome)} "
     text += f"of {of}; {remains}."
-    return Finding("restart", explains(left, gap), text)
+    return Finding("restart", explains(left, gap, outcomes.outcome), text)
 
 
-def _remains(left: Estimate) -> str:
-    if judge(left) == "cost":
-        return f"{points_between(left)} remain"
+def _remains(left: Estimate, outcomes: StudyOutcomes) -> str:
+    if judge(left, outcomes.outcome) == "cost":
+        return f"{amount_between(left, outcomes.outcome)} remain"
     much = "little" if measured(left) else "nothing measurable"
-    return f"{much} remains: {points_between(left)}{allows(left)}"
+    return f"{much} remains: {amount_between(left, outcomes.outcome)}{allows(left, outcomes.outcome)}"
 
 
 def constant(outcomes: StudyOutcomes) -> Finding:
@@ -108,9 +112,9 @@ def constant(outcomes: StudyOutcomes) -> Finding:
     if cell is None:
         return _untested("constant", "a constant learning rate")
     if lost is None:
-        return _uncontrolled("constant", cell)
-    told = f"At a constant learning rate {stretch(cell.timeline)} {costs(lost)}"
-    verdict = judge(lost)
+        return _uncontrolled("constant", cell, outcomes)
+    told = f"At a constant learning rate {stretch(cell.timeline)} {costs(lost, outcomes.outcome)}"
+    verdict = judge(lost, outcomes.outcome)
     if verdict == "cannot tell":
         return Finding("constant", "cannot tell", sentence(told + "; one seed cannot tell"))
     if verdict == "cost":
@@ -127,12 +131,12 @@ def mirror(outcomes: StudyOutcomes) -> Finding:
     if cell is None:
         return _untested("mirror", "the same deficit on the other source")
     if mirrored is None:
-        return _uncontrolled("mirror", cell)
-    told = f"Mirrored, {stretch(cell.timeline)} {costs(mirrored)}"
+        return _uncontrolled("mirror", cell, outcomes)
+    told = f"Mirrored, {stretch(cell.timeline)} {costs(mirrored, outcomes.outcome)}"
     if partner is None or straight is None:
         return Finding("mirror", "cannot tell", sentence(told + "; there is no equal deficit on the first side"))
-    told += f"; {doing(partner.timeline)} {costs(straight)}"
-    verdicts = {judge(mirrored), judge(straight)}
+    told += f"; {doing(partner.timeline)} {costs(straight, outcomes.outcome)}"
+    verdicts = {judge(mirrored, outcomes.outcome), judge(straight, outcomes.outcome)}
     if "cannot tell" in verdicts:
         return Finding("mirror", "cannot tell", sentence(told + "; one seed cannot tell whether they agree"))
     shifts, turned = "", True
@@ -145,15 +149,17 @@ def mirror(outcomes: StudyOutcomes) -> Finding:
             shifts = f"; the mean RSV{pair_words(outcomes.sources)} moves by {number(both[0], 2, True)} and, mirrored, "
             shifts += f"by {number(both[1], 2, True)}"
             turned = both[0] * both[1] < 0 or max(map(abs, both)) < SHIFT
-    apart = difference(in_points(partner.accuracy()), in_points(cell.accuracy()), (-100, 100))
+    apart = outcomes.worse(cell.scores(), partner.scores())
     if not turned or apart is None:
         named, said = "mirror differs", "The mirror does not agree"
-    elif judge(apart) == "none":  # two costs on either side of what counts may still be one and the same
+    elif (
+        judge(apart, outcomes.outcome) == "none"
+    ):  # two costs on either side of what counts may still be one and the same
         named, said = "mirror agrees", "The mirror agrees"
     elif len(verdicts) > 1:
-        named, said = "mirror differs", f"The mirror does not agree, {points_between(apart)} apart"
+        named, said = "mirror differs", f"The mirror does not agree, {amount_between(apart, outcomes.outcome)} apart"
     else:
-        named, said = "agrees in kind", f"The mirror agrees in kind, {points_between(apart)} apart"
+        named, said = "agrees in kind", f"The mirror agrees in kind, {amount_between(apart, outcomes.outcome)} apart"
     return Finding("mirror", named, sentence(f"{told}{shifts}. {said}"))
 
 
@@ -162,27 +168,30 @@ def fresh(outcomes: StudyOutcomes) -> Finding:
     cell = _longest_of(outcomes, "fresh")
     if cell is None:
         return _untested("fresh", "fresh training data instead of a fixed set")
-    ends = [c.mean_accuracy() for c in outcomes.of("fresh", cell.clock)]
-    worst = min((end.mean for end in ends if end is not None), default=0.0)
-    floor = f"; no cell with fresh data ends below {percent(worst)}" if len(ends) > 1 else ""
+    ends = [end.mean for c in outcomes.of("fresh", cell.clock) if (end := outcomes.mean_score(c)) is not None]
+    worst, beyond = (min, "below") if outcomes.outcome.higher_is_better else (max, "above")
+    floor = f"; no cell with fresh data ends {beyond} {level(worst(ends), outcomes.outcome)}" if len(ends) > 1 else ""
     lost = outcomes.cost(cell)
     if lost is None:
-        return _uncontrolled("fresh", cell)
-    told = f"With fresh data {stretch(cell.timeline)} {costs(lost)}"
+        return _uncontrolled("fresh", cell, outcomes)
+    told = f"With fresh data {stretch(cell.timeline)} {costs(lost, outcomes.outcome)}"
     partner = _partner(outcomes, cell)
     fixed = outcomes.cost(partner) if partner else None
     if fixed is not None:
-        told += f"; with the fixed training set {points(fixed.mean)}"
+        told += f"; with the fixed training set {amount(fixed.mean, outcomes.outcome)}"
     told += floor
-    verdict, before = judge(lost), judge(fixed)
+    verdict, before = judge(lost, outcomes.outcome), judge(fixed, outcomes.outcome)
     if "cannot tell" in (verdict, before):
         return Finding("fresh", "cannot tell", sentence(told + "; one seed cannot tell"))
     if fixed is None or before != "cost":
         return Finding("fresh", "no loss to explain" if fixed else "cost known", sentence(told))
     if verdict != "cost":
-        named, said = explains(lost, fixed.mean), "The cost needs a fixed training set, as memorising it would"
+        named, said = (
+            explains(lost, fixed.mean, outcomes.outcome),
+            "The cost needs a fixed training set, as memorising it would",
+        )
     elif lost.mean <= fixed.mean / 2:
-        named, said = explains(lost, fixed.mean), "More than half of it needs a fixed training set"
+        named, said = explains(lost, fixed.mean, outcomes.outcome), "More than half of it needs a fixed training set"
     else:
         named, said = "does not explain it", "Most of it does not need a fixed training set"
     return Finding("fresh", named, sentence(f"{told}. {said}"))
@@ -196,15 +205,15 @@ def longer(outcomes: StudyOutcomes) -> Finding:
     if cell is None:
         return _untested("longer", "a longer clean phase")
     if lost is None:
-        return _uncontrolled("longer", cell)
+        return _uncontrolled("longer", cell, outcomes)
     partner, control = _partner(outcomes, cell), outcomes.control(cell)
     before = outcomes.cost(partner) if partner else None
-    told = f"After {count(cell.after, 'clean epoch')}, {stretch(cell.timeline)} {costs(lost)}"
+    told = f"After {count(cell.after, 'clean epoch')}, {stretch(cell.timeline)} {costs(lost, outcomes.outcome)}"
     if before is not None and partner is not None:
-        told += f"; after {partner.after} it was {points(before.mean)}"
+        told += f"; after {partner.after} it was {amount(before.mean, outcomes.outcome)}"
     if control is not None and control.after != cell.after:
         told += f", against a control of {count(control.after, 'epoch')}"
-    verdict, was = judge(lost), judge(before)
+    verdict, was = judge(lost, outcomes.outcome), judge(before, outcomes.outcome)
     if verdict == "cannot tell":
         named, said = "cannot tell", "One seed cannot tell"
     elif before is not None and was != "cost":
@@ -228,16 +237,17 @@ def alone(outcomes: StudyOutcomes) -> Finding:
         if made is None:
             continue
         name = f"{source} alone" if source else cell.label
-        interval = "" if made.low is None or made.high is None else f" [{percent(made.low)}, {percent(made.high)}]"
-        said.append(f"{name} {percent(made.mean)}{interval}")
+        said.append(f"{name} {level_between(made, outcomes.outcome)}")
         single = single or made.n < 2
-        off = off or (outcomes.chance is not None and abs(made.mean - outcomes.chance) * 100 > NEAR_CHANCE)
+        off = off or (
+            outcomes.chance is not None and abs(made.mean - outcomes.chance) > NEAR_CHANCE * outcomes.outcome.margin
+        )
     if not said:
         return _untested("alone", "one source trained and tested alone")
     told = f"Trained and tested alone: {listed(said)}"
     if outcomes.chance is None:
         return Finding("alone", "chance unknown", sentence(told + "; the task's level of chance is not known here"))
-    told += f"; chance is {percent(outcomes.chance)}"
+    told += f"; chance is {level(outcomes.chance, outcomes.outcome)}"
     if off:
         return Finding("alone", "above chance", sentence(told + ": one source alone is not at chance"))
     seeds = " (one seed)" if single else ""
@@ -253,12 +263,12 @@ def deficit(outcomes: StudyOutcomes) -> Finding:
             longest[" + ".join(map(str, deficits_of(cell.timeline)))] = cell
     said = []
     for cell in longest.values():
-        lost, made = outcomes.cost(cell), cell.mean_accuracy()
+        lost, made = outcomes.cost(cell), outcomes.mean_score(cell)
         if lost is not None:
-            one = " (one seed cannot tell)" if judge(lost) == "cannot tell" else ""
-            said.append(f"{stretch(cell.timeline)} {costs(lost)}{one}")
+            one = " (one seed cannot tell)" if judge(lost, outcomes.outcome) == "cannot tell" else ""
+            said.append(f"{stretch(cell.timeline)} {costs(lost, outcomes.outcome)}{one}")
         elif made is not None:
-            said.append(f"{stretch(cell.timeline)}: ends at {percent(made.mean)}, without a control")
+            said.append(f"{stretch(cell.timeline)}: ends at {level(made.mean, outcomes.outcome)}, without a control")
     if not said or clock is None:
         return _untested("deficit", "other kinds of deficit")
     return Finding("deficit", count(len(said), "other deficit"), sentence(f"{'; '.join(said)} ({clock_words(clock)})"))
@@ -274,7 +284,11 @@ def after(outcomes: StudyOutcomes) -> Finding:
         text = f"Every run of the duration and onset arms had {count(lengths[0], 'clean epoch')} after release."
         return Finding("after", "equal", text)
     text = f"Clean phases differ: {listed([str(n) for n in lengths])} epochs. "
-    return Finding("after", "not equal", text + "Accuracies after different lengths do not compare.")
+    return Finding(
+        "after",
+        "not equal",
+        text + f"{capital(outcomes.outcome.quantity.label)} after different lengths does not compare.",
+    )
 
 
 def total(outcomes: StudyOutcomes) -> Finding:
@@ -284,13 +298,17 @@ def total(outcomes: StudyOutcomes) -> Finding:
     control = next((c for c in outcomes.durations(clock) if not c.duration), None) if clock else None
     if not cells or control is None:
         return _untested("total", "clean runs that train for as many epochs in total as those with a deficit")
-    gains = [difference(in_points(c.accuracy()), in_points(control.accuracy()), (-100, 100)) for c in cells]
+    gains = [outcomes.change(c.scores(), control.scores()) for c in cells]
     said = [
-        f"{count(c.after, 'epoch')} {points_between(g)}" for c, g in zip(cells, gains, strict=True) if g is not None
+        f"{count(c.after, 'epoch')} {amount_between(g, outcomes.outcome)}"
+        for c, g in zip(cells, gains, strict=True)
+        if g is not None
     ]
     told = f"Without any deficit, training for longer than the control's {count(control.after, 'epoch')} changes "
-    told += f"accuracy by: {'; '.join(said)} ({clock_words(control.clock)}){_as_long(outcomes)}"
-    verdicts = {judge(gain) for gain in gains}
+    told += (
+        f"{outcomes.outcome.quantity.label} by: {'; '.join(said)} ({clock_words(control.clock)}){_as_long(outcomes)}"
+    )
+    verdicts = {judge(gain, outcomes.outcome) for gain in gains}
     if "cannot tell" in verdicts or "not tested" in verdicts:
         return Finding("total", "cannot tell", sentence(f"{told}. One seed cannot tell"))
     if verdicts == {"none"}:
@@ -305,9 +323,9 @@ def _as_long(outcomes: StudyOutcomes) -> str:
         cell = outcomes.longest(clock)
         as_long = outcomes.as_long(cell) if cell else None
         if cell is not None and as_long is not None:
-            lost = difference(in_points(as_long.accuracy()), in_points(cell.accuracy()), (-100, 100))
+            lost = outcomes.worse(cell.scores(), as_long.scores())
             if lost is not None:
-                said.append(f"{costs(lost)} ({clock_words(clock)})")
+                said.append(f"{costs(lost, outcomes.outcome)} ({clock_words(clock)})")
     return f". Against runs of as many epochs in total, the longest deficit {listed(said)}" if said else ""
 
 

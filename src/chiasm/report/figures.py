@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from chiasm.intervals import Estimate, estimate, percents
+from chiasm.intervals import Estimate
 from chiasm.pictures.style import GREEN, INK, MARKERS, PURPLE, SOURCES, Panel, shorten, theme
 from chiasm.pictures.words import count
 from chiasm.report.curves import Level, Series, accuracy_range, chart
 from chiasm.report.forest import ForestRow, forest
-from chiasm.report.outcomes import CellOutcome, StudyOutcomes, brief_name, curve_name, in_points
+from chiasm.report.outcomes import CellOutcome, StudyOutcomes, brief_name, curve_name
 from chiasm.report.phrases import capital, clock_words, doing, pair_words, stretch
 from chiasm.report.timeline_figure import picture
 from chiasm.report.training_curves import training_curves
@@ -59,17 +59,17 @@ def main_cells(outcomes: StudyOutcomes) -> list[tuple[str, CellOutcome]]:
     return found or [("first cell", cell) for cell in outcomes.cells[:1]]
 
 
-def _accuracy_of(cell: CellOutcome) -> Mapping[int, float]:
-    return in_points(cell.accuracy())
+def _scores_of(outcomes: StudyOutcomes) -> Callable[[CellOutcome], Mapping[int, float]]:
+    return lambda cell: outcomes.shown(cell.scores())
 
 
 def _ylim(outcomes: StudyOutcomes, alone: bool = False) -> tuple[float, float]:
     """One range of accuracy for all curves, so that they compare; another one for those of single sources."""
     values: list[float] = []
     for cell in [c for c in outcomes if c.role in ("duration", "onset")]:
-        for by_seed in [cell.accuracy(), *(cell.alone(source) for source in outcomes.sources if alone)]:
-            values += _ends(percents(estimate(list(by_seed.values()), (0, 1))))
-    return accuracy_range(values, _chance(outcomes))
+        for source in ["", *(outcomes.sources if alone else ())]:
+            values += _ends(outcomes.mean_score(cell, source))
+    return accuracy_range(values, outcomes.chance)
 
 
 def _ends(made: Estimate | None) -> list[float]:
@@ -77,16 +77,12 @@ def _ends(made: Estimate | None) -> list[float]:
     return [] if made is None else [*made.values, *(end for end in (made.low, made.high) if end is not None)]
 
 
-def _chance(outcomes: StudyOutcomes) -> float | None:
-    return None if outcomes.chance is None else 100 * outcomes.chance
-
-
 def _levels(outcomes: StudyOutcomes, control: CellOutcome | None, ylim: tuple[float, float]) -> list[Level]:
     levels = []
-    made = percents(control.mean_accuracy()) if control else None
+    made = outcomes.mean_score(control) if control else None
     if made is not None:
         levels.append(Level("control", made))
-    chance = _chance(outcomes)
+    chance = outcomes.chance
     if chance is not None and ylim[0] <= chance <= ylim[1]:
         levels.append(Level("chance", Estimate(chance, None, None, ()), dotted=True))
     return levels
@@ -94,7 +90,7 @@ def _levels(outcomes: StudyOutcomes, control: CellOutcome | None, ylim: tuple[fl
 
 def _seeds(cells: Sequence[CellOutcome]) -> str:
     """How many seeds a figure rests on, and which runs are missing."""
-    counts = sorted({len(cell.accuracy()) for cell in cells})
+    counts = sorted({len(cell.scores()) for cell in cells})
     if not counts or not counts[-1]:
         said = "No run came to its end."
     elif counts[-1] < 2:
@@ -120,9 +116,11 @@ def _strips(outcomes: StudyOutcomes) -> Iterator[Panel]:
         )
 
 
-def _curve(cells: Sequence[CellOutcome], of: Callable[[CellOutcome], float], clock: str) -> Series:
+def _curve(
+    outcomes: StudyOutcomes, cells: Sequence[CellOutcome], of: Callable[[CellOutcome], float], clock: str
+) -> Series:
     colour, marker = CLOCK_LOOKS.get(clock, (INK, "o"))
-    return Series("", cells, [of(cell) for cell in cells], _accuracy_of, colour, marker)
+    return Series("", cells, [of(cell) for cell in cells], _scores_of(outcomes), colour, marker)
 
 
 def _duration_of(cell: CellOutcome) -> float:
@@ -138,7 +136,7 @@ def _accuracy(outcomes: StudyOutcomes, ylim: tuple[float, float]) -> Iterator[Pa
     for role, of, xlabel in (("duration", _duration_of, DURATION), ("onset", _onset_of, ONSET)):
         curves = outcomes.curves(role, outcomes.clock)
         for i, cells in enumerate(curves[1:]):
-            name, one = capital(brief_name(cells, curves)), _curve(cells, of, outcomes.clock)
+            name, one = capital(brief_name(cells, curves)), _curve(outcomes, cells, of, outcomes.clock)
             levels = _levels(outcomes, outcomes.control(cells[-1]), ylim)
             figure = chart([one], shorten(name, 40), xlabel, ACCURACY, ylim, (0, 100), levels)
             what = f"{capital(doing(cells[-1].timeline))}, {curve_name(cells)} ({clock_words(outcomes.clock)})"
@@ -154,7 +152,9 @@ def _pair(
         control = next((cell for cell in lengths if not cell.duration), None) or outcomes.control(lengths[-1])
         levels = _levels(outcomes, control, ylim)
         title = capital(clock_words(clock)) if clock_in_title else "Accuracy against length"
-        figure = chart([_curve(lengths, _duration_of, clock)], title, DURATION, ACCURACY, ylim, (0, 100), levels)
+        figure = chart(
+            [_curve(outcomes, lengths, _duration_of, clock)], title, DURATION, ACCURACY, ylim, (0, 100), levels
+        )
         said = (
             f"{capital(doing(lengths[-1].timeline))} for so many epochs, then {count(lengths[-1].after, 'clean epoch')}"
         )
@@ -162,7 +162,7 @@ def _pair(
     if len(onsets) > 1:
         levels = _levels(outcomes, outcomes.control(onsets[-1]), ylim)
         title = capital(clock_words(clock)) if clock_in_title else "Accuracy against onset"
-        figure = chart([_curve(onsets, _onset_of, clock)], title, ONSET, ACCURACY, ylim, (0, 100), levels)
+        figure = chart([_curve(outcomes, onsets, _onset_of, clock)], title, ONSET, ACCURACY, ylim, (0, 100), levels)
         said = (
             f"{capital(doing(onsets[-1].timeline))} for {count(onsets[-1].duration, 'epoch')} from so many epochs on, "
         )
@@ -207,21 +207,21 @@ def _alone(outcomes: StudyOutcomes) -> Iterator[Panel]:
         (outcomes.onsets(clock), _onset_of, ONSET, "onset"),
     )
     for cells, of, xlabel, kind in curves:
-        if len(cells) < 2 or not any(cell.alone(source) for cell in cells for source in outcomes.sources):
+        if len(cells) < 2 or not any(cell.scores_alone(source) for cell in cells for source in outcomes.sources):
             continue
         x = [of(cell) for cell in cells]
-        series = [Series("all sources", cells, x, _accuracy_of, INK, "o")]
+        series = [Series("all sources", cells, x, _scores_of(outcomes), INK, "o")]
         for i, source in enumerate(outcomes.sources):
             colour, marker = SOURCES[i % len(SOURCES)], MARKERS[1 + i % (len(MARKERS) - 1)]
-            series.append(Series(f"{source} alone", cells, x, _of_source(source), colour, marker))
+            series.append(Series(f"{source} alone", cells, x, _of_source(outcomes, source), colour, marker))
         levels = _levels(outcomes, None, ylim)
         figure = chart(series, f"Each source alone, by {kind}", xlabel, ACCURACY, ylim, (0, 100), levels)
         said = "Tested with all sources, and with one while the rest is silenced; training is the same."
         yield Panel(f"alone-{kind}", figure, f"{said} {_seeds(cells)}")
 
 
-def _of_source(source: str) -> Callable[[CellOutcome], Mapping[int, float]]:
-    return lambda cell: in_points(cell.alone(source))
+def _of_source(outcomes: StudyOutcomes, source: str) -> Callable[[CellOutcome], Mapping[int, float]]:
+    return lambda cell: outcomes.shown(cell.scores_alone(source))
 
 
 def _confounds(outcomes: StudyOutcomes) -> Iterator[Panel]:
@@ -230,18 +230,16 @@ def _confounds(outcomes: StudyOutcomes) -> Iterator[Panel]:
     if not cells:
         return
     rows = [
-        ForestRow(
-            _label(cell, outcomes), percents(outcomes.tested(cell)[0]), _control(outcomes, cell), len(cell.diverged)
-        )
+        ForestRow(_label(cell, outcomes), outcomes.tested(cell)[0], _control(outcomes, cell), len(cell.diverged))
         for cell in cells[:ROWS]
     ]
     shown = [value for row in rows for made in (row.made, row.control) for value in _ends(made)]
-    xlim = accuracy_range(shown, _chance(outcomes))
+    xlim = accuracy_range(shown, outcomes.chance)
     left = f" The first {ROWS} of {len(cells)} cells; the table has them all." if len(cells) > ROWS else ""
     said = "Arms that test confounds, each held against the control with the same settings."
     yield Panel(
         "confounds",
-        forest(rows, "Arms beside the main curves", xlim, _chance(outcomes)),
+        forest(rows, "Arms beside the main curves", xlim, outcomes.chance),
         f"{said} {_seeds(cells)}{_cut(xlim)}{left}",
     )
 
@@ -250,7 +248,7 @@ def _control(outcomes: StudyOutcomes, cell: CellOutcome) -> Estimate | None:
     control = outcomes.control(cell)
     if control is None or control is cell or cell.role == "alone":
         return None
-    return percents(control.mean_accuracy())
+    return outcomes.mean_score(control)
 
 
 def _label(cell: CellOutcome, outcomes: StudyOutcomes) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chiasm.pictures.words import count
-from chiasm.report.finding import SMALLEST
 from chiasm.report.outcomes import StudyOutcomes
+from chiasm.report.phrases import margin
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
@@ -27,7 +27,7 @@ def limits(results: Results, outcomes: StudyOutcomes) -> list[str]:
         said.append(f"{count(seeds, 'seed')}: intervals rest on differences between seeds being roughly normal.")
     said.append(
         "Intervals are not corrected for the number of comparisons on this page: of twenty true zeros one would be "
-        f"missed by its interval. Differences below {SMALLEST:g} points are not counted as effects."
+        f"missed by its interval. Differences below {margin(outcomes.outcome)} are not counted as effects."
     )
     if not training.get("weight_decay", 0):
         said.append(

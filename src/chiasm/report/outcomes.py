@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chiasm.intervals import Estimate, difference, estimate
+from chiasm.intervals import Estimate, difference, estimate, scaled
+from chiasm.objectives import Outcome
 from chiasm.report.phrases import deficits_of, healthy, setting_words
 from chiasm.timeline import Timeline
 
@@ -20,20 +21,20 @@ class RunOutcome:
     Attributes:
         name: unique in the study.
         seed: the replicate.
-        accuracy: on the test set with all sources; None for a run that diverged.
-        alone: accuracy with one source and the others silenced, by source.
+        score: the outcome on the test set with all sources, as in the table; None for a run that diverged.
+        alone: the outcome with one source and the others silenced, by source.
         layers: quantities by layer ("rsv_mean", "dead", "share_mean left", ...), or by part ("fisher_trace").
-        train_accuracy: on the training batches as shown in the last epoch; None where it was not recorded.
+        train_score: the outcome on the training batches as shown in the last epoch; None where it was not recorded.
         diverged: the epoch at which the loss became non-finite; None for a sound run.
         others: further quantities of sources, by quantity and source ("usable_bits", "without left").
     """
 
     name: str
     seed: int
-    accuracy: float | None
+    score: float | None
     alone: Mapping[str, float]
     layers: Mapping[str, Mapping[str, float]]
-    train_accuracy: float | None
+    train_score: float | None
     diverged: int | None
     others: Mapping[tuple[str, str], float] = field(default_factory=dict)
 
@@ -76,26 +77,22 @@ class CellOutcome:
         """The runs whose loss became non-finite."""
         return tuple(run for run in self.runs if run.diverged is not None)
 
-    def accuracy(self) -> dict[int, float]:
-        """Final accuracy by seed, without the runs that diverged."""
-        return {run.seed: run.accuracy for run in self.runs if run.accuracy is not None}
+    def scores(self) -> dict[int, float]:
+        """Final outcome by seed, as in the table, without the runs that diverged."""
+        return {run.seed: run.score for run in self.runs if run.score is not None}
 
-    def alone(self, source: str) -> dict[int, float]:
-        """Final accuracy by seed with one source, the others silenced."""
+    def scores_alone(self, source: str) -> dict[int, float]:
+        """Final outcome by seed, as in the table, with one source, the others silenced."""
         return {run.seed: run.alone[source] for run in self.runs if source in run.alone}
 
     def layer(self, layer: str, quantity: str) -> dict[int, float]:
         """A layer's final quantity by seed."""
-        found = ((run.seed, run.layers.get(layer, {}).get(quantity)) for run in self.runs)
-        return {seed: value for seed, value in found if value is not None}
+        by_seed = {run.seed: run.layers.get(layer, {}).get(quantity) for run in self.runs}
+        return {seed: value for seed, value in by_seed.items() if value is not None}
 
     def other(self, quantity: str, source: str) -> dict[int, float]:
         """A final quantity of sources by seed."""
         return {run.seed: run.others[quantity, source] for run in self.runs if (quantity, source) in run.others}
-
-    def mean_accuracy(self) -> Estimate | None:
-        """Final accuracy over seeds, in [0, 1]."""
-        return estimate(list(self.accuracy().values()), (0, 1))
 
     def mean_layer(self, layer: str, quantity: str, bounds: tuple[float, float]) -> Estimate | None:
         """A layer's quantity over seeds, summarised over units within each seed first."""
@@ -111,7 +108,7 @@ class StudyOutcomes:
         sources: names in the order of the task; RSV +1 means that of the first two only the first matters.
         layers: the measured layers, the one that the reading speaks of first.
         clocks: the clocks that occur, the study's own first.
-        chance: accuracy of the best constant answer; None where the task cannot be asked.
+        outcome: what the study's objective scores; without a chance level where the task's data are gone.
         titles: the arms' own lines for people, by name.
     """
 
@@ -119,7 +116,7 @@ class StudyOutcomes:
     sources: tuple[str, ...]
     layers: tuple[str, ...]
     clocks: tuple[str, ...]
-    chance: float | None = None
+    outcome: Outcome
     titles: Mapping[str, str] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[CellOutcome]:
@@ -129,6 +126,37 @@ class StudyOutcomes:
     def clock(self) -> str:
         """The study's own clock."""
         return self.clocks[0] if self.clocks else "absolute"
+
+    @property
+    def chance(self) -> float | None:
+        """What the best constant answer scores, in the unit that is shown; None where nobody knows."""
+        chance = self.outcome.chance
+        return None if chance is None else self.outcome.quantity.scale * chance
+
+    @property
+    def range(self) -> tuple[float, float]:
+        """Between what the outcome can lie, in the unit that is shown: (0, 100) for accuracy."""
+        quantity = self.outcome.quantity
+        return quantity.scale * quantity.low, quantity.scale * quantity.high
+
+    def shown(self, scores: Mapping[int, float]) -> dict[int, float]:
+        """Scores by seed, as `CellOutcome.scores` gives them, in the unit that is shown: percent for accuracy."""
+        return {seed: self.outcome.quantity.scale * score for seed, score in scores.items()}
+
+    def mean_score(self, cell: CellOutcome, source: str = "") -> Estimate | None:
+        """Final outcome over seeds in the unit that is shown, with one source where it is named, else with all."""
+        quantity = self.outcome.quantity
+        scores = cell.scores_alone(source) if source else cell.scores()
+        return scaled(estimate(list(scores.values()), (quantity.low, quantity.high)), quantity.scale)
+
+    def change(self, scores: Mapping[int, float], before: Mapping[int, float]) -> Estimate | None:
+        """Scores minus those before, paired by seed, in the unit that is shown."""
+        low, high = self.range
+        return difference(self.shown(scores), self.shown(before), (low - high, high - low))
+
+    def worse(self, scores: Mapping[int, float], than: Mapping[int, float]) -> Estimate | None:
+        """By how much scores are worse than others, paired by seed, in the unit that is shown; negative: better."""
+        return self.change(than, scores) if self.outcome.higher_is_better else self.change(scores, than)
 
     def of(self, role: str, clock: str | None = None) -> list[CellOutcome]:
         """The cells of a role, of one clock where it is given."""
@@ -207,20 +235,20 @@ class StudyOutcomes:
         )
 
     def cost(self, cell: CellOutcome) -> Estimate | None:
-        """Points of accuracy that a cell loses against its control, paired by seed; None without a control."""
+        """By how much a cell is worse than its control, paired by seed, in the unit that is shown; None without one."""
         control = self.control(cell)
         if control is None or control is cell:
             return None
-        return difference(in_points(control.accuracy()), in_points(cell.accuracy()), (-100, 100))
+        return self.worse(cell.scores(), control.scores())
 
     def tested(self, cell: CellOutcome) -> tuple[Estimate | None, str]:
-        """Final accuracy as a cell is meant to be tested: with the one source that it trained on, or with all ("")."""
+        """`mean_score` as a cell is meant to be tested: with the one source that it trained on, or with all ("")."""
         if cell.role == "alone":
             left = healthy(cell.timeline, self.sources)
-            made = estimate(list(cell.alone(left[0]).values()), (0, 1)) if len(left) == 1 else None
-            if made is not None:
-                return made, left[0]
-        return cell.mean_accuracy(), ""
+            score = self.mean_score(cell, left[0]) if len(left) == 1 else None
+            if score is not None:
+                return score, left[0]
+        return self.mean_score(cell), ""
 
     def shift(self, cell: CellOutcome, layer: str, quantity: str = "rsv_mean") -> Estimate | None:
         """By how much a layer's RSV, its mean or its spread "rsv_sd", differs from the control, paired by seed."""
@@ -228,11 +256,6 @@ class StudyOutcomes:
         if control is None or control is cell:
             return None
         return difference(cell.layer(layer, quantity), control.layer(layer, quantity), (-2, 2))
-
-
-def in_points(accuracy: Mapping[int, float]) -> dict[int, float]:
-    """Accuracies in [0, 1] as percentage points."""
-    return {seed: 100 * value for seed, value in accuracy.items()}
 
 
 def _distinct(cells: Sequence[CellOutcome], by: Callable[[CellOutcome], int]) -> list[CellOutcome]:

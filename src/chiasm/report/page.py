@@ -10,7 +10,7 @@ from chiasm.pictures.frame import asset, bullets, frame, gallery, item, lead, sc
 from chiasm.pictures.style import Panel
 from chiasm.pictures.words import count, listed
 from chiasm.report.confounds import QUESTIONS, TESTED_BY, UNTESTED
-from chiasm.report.finding import RULES, Finding
+from chiasm.report.finding import Finding, rules
 from chiasm.report.limits import limits
 from chiasm.report.outcomes import StudyOutcomes
 from chiasm.report.phrases import capital, clock_words, pair_words
@@ -81,7 +81,7 @@ def page(
     study = results.study
     question = study.question or "What stays broken when a source is impaired for a while during training?"
     sections = [
-        ("reading", "What the numbers say", _reading(findings)),
+        ("reading", "What the numbers say", _reading(findings, outcomes)),
         ("done", "What was done", _done(results, outcomes) + gallery(panels["strips"])),
         ("accuracy", "Accuracy in the end", lead(_levels_note(outcomes)) + gallery(panels["accuracy"])),
         ("clocks", "The clocks side by side", _clocks(outcomes, panels["clocks"])),
@@ -124,7 +124,7 @@ def _tag(verdict: str) -> str:
     return f'<span class="tag{kind}">{escape(verdict)}</span>'
 
 
-def _reading(findings: Sequence[Finding]) -> str:
+def _reading(findings: Sequence[Finding], outcomes: StudyOutcomes) -> str:
     first, *rest = findings
     title, text = capital(first.verdict), first.text
     # The verdict stands above in large letters; the sentence need not begin with it again.
@@ -135,8 +135,8 @@ def _reading(findings: Sequence[Finding]) -> str:
     missing = [question for key, question, _ in QUESTIONS for f in rest if f.about == key and f.verdict == UNTESTED]
     if missing:
         html += "\n" + item("Not tested here", " ".join(missing))
-    rules = bullets(RULES)
-    return f"{html}\n</ul>\n<details><summary>The rules behind these sentences</summary>\n{rules}\n</details>"
+    listing = bullets(rules(outcomes.outcome))
+    return f"{html}\n</ul>\n<details><summary>The rules behind these sentences</summary>\n{listing}\n</details>"
 
 
 def _done(results: Results, outcomes: StudyOutcomes) -> str:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from chiasm.deficits import Deficit, Noise
 from chiasm.intervals import Estimate
-from chiasm.pictures.words import count, number
+from chiasm.objectives import Outcome
+from chiasm.pictures.words import count, number, number_between
 from chiasm.timeline import Timeline
 
 #: What a deficit does, to stand before the source it touches.
@@ -45,8 +46,7 @@ def healthy(timeline: Timeline, sources: Sequence[str]) -> tuple[str, ...]:
 
 def doing(timeline: Timeline) -> str:
     """What is done to the sources, in words: "silencing right", "blurring right [blur(right, 4)]"."""
-    said = [_doing(deficit) for deficit in deficits_of(timeline)]
-    return " and ".join(said) or "nothing"
+    return " and ".join(_doing(deficit) for deficit in deficits_of(timeline)) or "nothing"
 
 
 def _doing(deficit: Deficit) -> str:
@@ -74,22 +74,91 @@ def capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def points(value: float) -> str:
-    """Percentage points with their unit: one decimal below ten."""
-    digits = 1 if abs(value) < 9.95 else 0
-    text = number(value, digits)
-    return f"{text} point" if text in ("1.0", "−1.0") else f"{text} points"
+def level(score: float, outcome: Outcome, fine: bool = False) -> str:
+    """A score in the unit that is shown: "93 %", "0.031".
+
+    Args:
+        score: as `StudyOutcomes.mean_score` gives it.
+        outcome: what is scored.
+        fine: a percentage with the outcome's decimals rather than none.
+    """
+    unit = outcome.quantity.unit
+    text = number(score, 0 if unit == "%" and not fine else outcome.quantity.digits)
+    return f"{text} {unit}" if unit else text
 
 
-def points_between(made: Estimate, unit: bool = True) -> str:
-    """Points with their interval: "61 points [58, 64]"; the bare mean where there is no interval."""
-    narrow = made.low is not None and made.high is not None and made.high - made.low < 2
-    digits = 1 if abs(made.mean) < 9.95 or narrow else 0
-    bare = number(made.mean, digits)
-    text = f"{bare} {'point' if bare in ('1.0', '−1.0') else 'points'}" if unit else bare
-    if made.low is None or made.high is None:
+def level_between(score: Estimate, outcome: Outcome) -> str:
+    """A score with its interval: "25 % [24 %, 26 %]"."""
+    text = level(score.mean, outcome)
+    if score.low is None or score.high is None:
         return text
-    return f"{text} [{number(made.low, digits)}, {number(made.high, digits)}]"
+    return f"{text} [{level(score.low, outcome)}, {level(score.high, outcome)}]"
+
+
+def amount(change: float, outcome: Outcome, unit: bool = True) -> str:
+    """A difference between scores, one decimal less from ten on: "61 points", "2.5 points", "0.031"."""
+    return _amount(change, outcome, is_small(change, outcome), unit)
+
+
+def amount_between(change: Estimate, outcome: Outcome, unit: bool = True) -> str:
+    """A difference between scores with its interval: "61 points [58, 64]"; the bare mean where there is no interval."""
+    # An interval as narrow as twenty steps of the last decimal is worth that decimal.
+    narrow = change.low is not None and change.high is not None and change.high - change.low < 20 * _step(outcome)
+    small = is_small(change.mean, outcome) or narrow
+    text = _amount(change.mean, outcome, small, unit)
+    if change.low is None or change.high is None:
+        return text
+    return f"{text} [{_amount(change.low, outcome, small, False)}, {_amount(change.high, outcome, small, False)}]"
+
+
+def margin(outcome: Outcome, times: float = 1.0) -> str:
+    """What counts as a difference, or so many times that, with its unit: "2 points"."""
+    word = outcome.difference or outcome.quantity.unit
+    return f"{times * outcome.margin:.4g} {word}".rstrip()
+
+
+def signed_between(change: Estimate, outcome: Outcome) -> str:
+    """A difference between scores with its sign: "+2.5 [+1.0, +4.0] points"."""
+    digits = outcome.quantity.digits if is_small(change.mean, outcome) else max(0, outcome.quantity.digits - 1)
+    return f"{number_between(change, digits, True)} {outcome.difference or outcome.quantity.unit}".rstrip()
+
+
+def better(outcome: Outcome) -> str:
+    """What a gain does to an outcome: it "raises" accuracy, and "lowers" an error."""
+    return "raises" if outcome.higher_is_better else "lowers"
+
+
+def falls(outcome: Outcome) -> str:
+    """What an outcome does where it gets worse: accuracy "falls", an error "rises"."""
+    return "falls" if outcome.higher_is_better else "rises"
+
+
+def worsens(outcome: Outcome) -> str:
+    """That there is a cost: "costs accuracy", "raises mean squared error"."""
+    return f"{'costs' if outcome.higher_is_better else 'raises'} {outcome.quantity.label}"
+
+
+def article(word: str) -> str:
+    """A word with its article: "an accuracy"."""
+    return f"{'an' if word[:1] in 'aeiou' else 'a'} {word}"
+
+
+def is_small(change: float, outcome: Outcome) -> bool:
+    """Whether a difference is printed with all its decimals: one that rounds to less than ten."""
+    return abs(change) < 10 - _step(outcome) / 2
+
+
+def _step(outcome: Outcome) -> float:
+    return 10.0**-outcome.quantity.digits
+
+
+def _amount(change: float, outcome: Outcome, small: bool, unit: bool) -> str:
+    digits = outcome.quantity.digits
+    text = number(change, digits if small else max(0, digits - 1))
+    word = outcome.difference or outcome.quantity.unit if unit else ""
+    if text.lstrip("−").rstrip("0") == "1.":
+        word = word.removesuffix("s")
+    return f"{text} {word}".rstrip()
 
 
 def clock_words(clock: str) -> str:

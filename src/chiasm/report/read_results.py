@@ -11,6 +11,7 @@ import polars as pl
 
 from chiasm.errors import ChiasmError
 from chiasm.report.outcomes import CLOCK, CLOCKS, CellOutcome, RunOutcome, StudyOutcomes
+from chiasm.study.spec import settings_of
 from chiasm.timeline import Timeline
 
 if TYPE_CHECKING:
@@ -21,13 +22,14 @@ def read_results(results: Results) -> StudyOutcomes:
     """Read the outcomes out of a study's results: one pass over the rows of the last epochs."""
     table = results.frame()
     sources, chance = _task(results)
+    outcome = settings_of(results.study.sections).objective.outcome(chance)
     runs: dict[tuple[str, str], dict[str, _Draft]] = {}
     first: dict[tuple[str, str], dict[str, Any]] = {}
     known = table.unique(["arm", "cell", "run"], keep="first", maintain_order=True)
     for row in known.iter_rows(named=True):
         key = (row["arm"], row["cell"] or "")
         first.setdefault(key, row)
-        runs.setdefault(key, {})[row["run"]] = _Draft(row["seed"])
+        runs.setdefault(key, {})[row["run"]] = _Draft(row["seed"], outcome.quantity.name)
     # A run that diverged has no last epoch of its own; the mark may stand at any epoch.
     last = table.filter(pl.col("final") | (pl.col("quantity") == "diverged"))
     for row in last.iter_rows(named=True):
@@ -48,22 +50,24 @@ def read_results(results: Results) -> StudyOutcomes:
         for key, row in first.items()
     )
     own = results.study.sections.get("training", {}).get("clock", CLOCKS[0])
-    found = {cell.clock for cell in cells}
-    clocks = sorted(found, key=lambda c: (c != own, CLOCKS.index(c) if c in CLOCKS else len(CLOCKS), c))
+    clocks = sorted(
+        {cell.clock for cell in cells}, key=lambda c: (c != own, CLOCKS.index(c) if c in CLOCKS else len(CLOCKS), c)
+    )
     # Layers whose units were measured; other numbers of layers and parts have a table of their own.
     layers = table.filter(quantity="rsv_mean")["layer"].unique(maintain_order=True).to_list()
     ordered = sorted(layers, key=lambda name: name != "fusion")
     titles = {arm.name: arm.title for arm in results.study.arms if arm.title}
-    return StudyOutcomes(cells, sources, tuple(ordered), tuple(clocks), chance, titles)
+    return StudyOutcomes(cells, sources, tuple(ordered), tuple(clocks), outcome, titles)
 
 
 class _Draft:
     """A run while its rows are being read."""
 
-    def __init__(self, seed: int) -> None:
+    def __init__(self, seed: int, outcome: str) -> None:
         self.seed = seed
-        self.accuracy: float | None = None
-        self.train_accuracy: float | None = None
+        self.outcome = outcome  # its name in the table
+        self.score: float | None = None
+        self.train_score: float | None = None
         self.alone: dict[str, float] = {}
         self.layers: dict[str, dict[str, float]] = {}
         self.others: dict[tuple[str, str], float] = {}
@@ -79,21 +83,19 @@ class _Draft:
         elif row["layer"] is not None:
             named = quantity if source is None else f"{quantity} {source}"
             self.layers.setdefault(row["layer"], {})[named] = value
-        elif quantity == "accuracy" and source in (None, "all"):
-            self.accuracy = value
-        elif quantity == "accuracy":
+        elif quantity == self.outcome and source in (None, "all"):
+            self.score = value
+        elif quantity == self.outcome:
             self.alone[source] = value
-        elif quantity == "train_accuracy":
-            self.train_accuracy = value
+        elif quantity == f"train_{self.outcome}":
+            self.train_score = value
         elif source is not None:
             self.others[quantity, source] = value
 
     def run(self, name: str) -> RunOutcome:
         if self.diverged is not None:  # whatever it measured on the way is no result
             return RunOutcome(name, self.seed, None, {}, {}, None, self.diverged)
-        return RunOutcome(
-            name, self.seed, self.accuracy, self.alone, self.layers, self.train_accuracy, None, self.others
-        )
+        return RunOutcome(name, self.seed, self.score, self.alone, self.layers, self.train_score, None, self.others)
 
 
 def _settings(cell: str) -> frozenset[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chiasm.pictures.words import count, percent
+from chiasm.pictures.words import count
 from chiasm.report.confounds import confounds
 from chiasm.report.finding import (
     Finding,
@@ -13,7 +13,7 @@ from chiasm.report.finding import (
     sentence,
 )
 from chiasm.report.outcomes import StudyOutcomes, brief_name, curve_name
-from chiasm.report.phrases import points, points_between, stretch
+from chiasm.report.phrases import amount, amount_between, article, better, is_small, level, stretch
 from chiasm.report.unit_findings import silent, single, spread, units
 from chiasm.report.window import other_clocks, units_window, window
 
@@ -39,36 +39,48 @@ def cost(outcomes: StudyOutcomes) -> Finding | None:
     if cell is None:
         return None
     lost, control, what = outcomes.cost(cell), outcomes.control(cell), stretch(cell.timeline)
-    made, whole = cell.mean_accuracy(), control.mean_accuracy() if control else None
+    made, whole = outcomes.mean_score(cell), outcomes.mean_score(control) if control else None
     if made is None or lost is None or whole is None:
-        left = "no run with a final accuracy" if made is None else f"an accuracy of {percent(made.mean)}"
+        left = (
+            f"no run with a final {outcomes.outcome.quantity.label}"
+            if made is None
+            else f"{article(outcomes.outcome.quantity.label)} of {level(made.mean, outcomes.outcome)}"
+        )
         text = f"{what} leaves {left}; there is no control to hold it against"
         return Finding("cost", "cannot tell", sentence(text if made else f"{what} leaves {left}"))
-    digits = 0 if abs(lost.mean) >= 9.95 else 1
-    change = f"({percent(whole.mean, digits)} to {percent(made.mean, digits)})"
+    fine = is_small(lost.mean, outcomes.outcome)
+    change = f"({level(whole.mean, outcomes.outcome, fine)} to {level(made.mean, outcomes.outcome, fine)})"
     clean = f"after {count(cell.after, 'clean epoch')}"
-    verdict = judge(lost)
+    verdict = judge(lost, outcomes.outcome)
     if verdict == "cannot tell":
-        does = f"costs {points_between(lost)}" if lost.mean >= 0 else f"raises accuracy by {points(-lost.mean)}"
+        does = (
+            f"costs {amount_between(lost, outcomes.outcome)}"
+            if lost.mean >= 0
+            else f"{better(outcomes.outcome)} by {amount(-lost.mean, outcomes.outcome)}"
+        )
         text = f"With {count(lost.n, 'seed')}, {what} {does} {change}, {clean}; "
         return Finding("cost", "cannot tell", sentence(text + "without an interval this cannot be told from chance"))
     if verdict == "cost":
-        text = f"{what} costs {points_between(lost)} of accuracy {change}, {clean}"
+        text = f"{what} costs {amount_between(lost, outcomes.outcome)} of {outcomes.outcome.quantity.label} {change}, {clean}"
         return Finding("cost", "lasting cost", sentence(text) + _shortest(outcomes))
     if verdict == "gain":
-        text = f"{what} raises accuracy by {points(-lost.mean)} {change}, {clean}"
+        text = f"{what} {better(outcomes.outcome)} by {amount(-lost.mean, outcomes.outcome)} {change}, {clean}"
     else:
         size = "little" if measured(lost) else "no measurable"
-        text = f"{what} has {size} cost in accuracy: {points_between(lost)} {change}, {clean}{allows(lost)}"
+        text = f"{what} has {size} cost in {outcomes.outcome.quantity.label}: {amount_between(lost, outcomes.outcome)} {change}, {clean}{allows(lost, outcomes.outcome)}"
     return Finding("cost", "no cost", sentence(text))
 
 
 def _shortest(outcomes: StudyOutcomes) -> str:
     for cell in outcomes.durations(outcomes.clock):
         lost = outcomes.cost(cell)
-        if cell is not outcomes.longest(outcomes.clock) and lost is not None and judge(lost) == "cost":
+        if (
+            cell is not outcomes.longest(outcomes.clock)
+            and lost is not None
+            and judge(lost, outcomes.outcome) == "cost"
+        ):
             lasted = count(cell.duration, "epoch")
-            return f" The shortest deficit with a measurable cost lasted {lasted} ({points_between(lost)})."
+            return f" The shortest deficit with a measurable cost lasted {lasted} ({amount_between(lost, outcomes.outcome)})."
     return ""
 
 
@@ -78,8 +90,8 @@ def _others(outcomes: StudyOutcomes) -> list[Finding]:
     for curve in curves[1:]:
         lost = outcomes.cost(curve[-1])
         if lost is not None:
-            text = sentence(f"with {curve_name(curve)}, {stretch(curve[-1].timeline)} {costs(lost)}")
-            found.append(Finding(f"cost, {brief_name(curve, curves)}", judge(lost), text))
+            text = sentence(f"with {curve_name(curve)}, {stretch(curve[-1].timeline)} {costs(lost, outcomes.outcome)}")
+            found.append(Finding(f"cost, {brief_name(curve, curves)}", judge(lost, outcomes.outcome), text))
     return found
 
 
@@ -97,8 +109,8 @@ def _caveats(outcomes: StudyOutcomes) -> list[Finding]:
         text = f"{len(bad)} of {count(len(runs), 'run')} diverged (the loss became infinite or not a number) and "
         text += f"{'is' if len(bad) == 1 else 'are'} left out of every mean: {'; '.join(named[:8])}{more}."
         found.append(Finding("diverged", "diverged runs", text))
-    lost = [run for _, run in runs if run.diverged is None and run.accuracy is None]
+    lost = [run for _, run in runs if run.diverged is None and run.score is None]
     if lost:
-        text = f"{len(lost)} of {count(len(runs), 'run')} have no accuracy at their last epoch and are in no mean."
+        text = f"{len(lost)} of {count(len(runs), 'run')} have no {outcomes.outcome.quantity.label} at their last epoch and are in no mean."
         found.append(Finding("missing", "incomplete runs", text))
     return found

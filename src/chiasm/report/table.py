@@ -73,12 +73,12 @@ def _shared(outcomes: StudyOutcomes) -> Sequence[str]:
 
 
 def _row(cell: CellOutcome, outcomes: StudyOutcomes, layers: tuple[str, ...]) -> list[str]:
-    accuracy, tested = outcomes.tested(cell)
+    score, tested = outcomes.tested(cell)
     parts = [ABSENT if cell.onset is None else f"<td>{cell.onset}</td>"]
     parts.append(f"<td>{cell.duration}</td><td>{cell.after}</td>")
     bad = f' <span class="bad">{len(cell.diverged)} diverged</span>' if cell.diverged else ""
-    parts.append(f"<td>{len(cell.accuracy())}{bad}</td>")
-    parts.append(entry(percents(accuracy), 1))
+    parts.append(f"<td>{len(cell.scores())}{bad}</td>")
+    parts.append(entry(score, 1))
     parts.append(ABSENT if tested else entry(outcomes.cost(cell), 1))
     for layer in layers:
         parts.append(entry(cell.mean_layer(layer, "rsv_mean", (-1, 1)), 2, sign=True))

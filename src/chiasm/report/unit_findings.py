@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from chiasm.intervals import Estimate, clear, difference
+from chiasm.intervals import clear, difference, negative
 from chiasm.pictures.words import listed, number, number_between, percent
-from chiasm.report.finding import SHIFT, SILENT_DROP, SPREAD, Finding, sentence
-from chiasm.report.outcomes import CellOutcome, StudyOutcomes, in_points
-from chiasm.report.phrases import clock_words, healthy, pair_words, points_between, stretch, touched
+from chiasm.report.finding import SHIFT, SILENT, SPREAD, Finding, sentence
+from chiasm.report.outcomes import CellOutcome, StudyOutcomes
+from chiasm.report.phrases import (
+    amount_between,
+    capital,
+    clock_words,
+    healthy,
+    level,
+    margin,
+    pair_words,
+    signed_between,
+    stretch,
+    touched,
+)
 
 MOST = 5  # layers that a sentence names
 
@@ -137,24 +148,22 @@ def silent(outcomes: StudyOutcomes) -> Finding | None:
         lost, moved = (outcomes.cost(cell), outcomes.shift(cell, layer)) if cell else (None, None)
         if cell is None or lost is None or moved is None or lost.n < 2:
             continue
-        if lost.mean < SILENT_DROP and abs(moved.mean) >= SHIFT and moved.excludes(0):
-            change, shift = points_between(_negative(lost)), number_between(moved, 2, True)
+        if lost.mean < SILENT * outcomes.outcome.margin and abs(moved.mean) >= SHIFT and moved.excludes(0):
+            change, shift = amount_between(negative(lost), outcomes.outcome), number_between(moved, 2, True)
             if said:
                 said.append(f"{clock_words(clock)} ({change}, {shift})")
             else:
-                moves = f"changes accuracy by {change} while the mean RSV{of_two} of layer {layer} moves by {shift}"
+                moves = f"changes {outcomes.outcome.quantity.label} by {change} while the mean RSV{of_two} of layer {layer} moves by {shift}"
                 said.append(f"{stretch(cell.timeline)} {moves} ({clock_words(clock)})")
     if not said:
         return None
+    drop = "drop" if outcomes.outcome.higher_is_better else "rise"
     also = f" Likewise: {listed(said[1:])}." if said[1:] else ""
     return Finding(
-        "silent", "fails silently", f"Accuracy does not show it (a drop below {SILENT_DROP:g} points): {said[0]}.{also}"
+        "silent",
+        "fails silently",
+        f"{capital(outcomes.outcome.quantity.label)} does not show it (a {drop} below {margin(outcomes.outcome, SILENT)}): {said[0]}.{also}",
     )
-
-
-def _negative(made: Estimate) -> Estimate:
-    low, high = (None if end is None else -end for end in (made.high, made.low))
-    return Estimate(-made.mean, low, high, tuple(-value for value in made.values))
 
 
 def single(outcomes: StudyOutcomes) -> Finding | None:
@@ -165,18 +174,18 @@ def single(outcomes: StudyOutcomes) -> Finding | None:
         return None
     said = []
     for source in outcomes.sources:
-        moved = difference(in_points(cell.alone(source)), in_points(control.alone(source)), (-100, 100))
+        moved = outcomes.change(cell.scores_alone(source), control.scores_alone(source))
         if moved is None:
             continue
-        both = control.alone(source).keys() & cell.alone(source).keys()
-        before, after = (sum(c.alone(source)[seed] for seed in both) / len(both) for c in (control, cell))
-        said.append(f"with {source} alone from {percent(before)} to {percent(after)} ({_signed(moved)})")
+        both = control.scores_alone(source).keys() & cell.scores_alone(source).keys()
+        before, after = (
+            sum(c.scores_alone(source)[seed] for seed in both) / len(both) * outcomes.outcome.quantity.scale
+            for c in (control, cell)
+        )
+        said.append(
+            f"with {source} alone from {level(before, outcomes.outcome)} to {level(after, outcomes.outcome)} ({signed_between(moved, outcomes.outcome)})"
+        )
     if not said:
         return None
-    text = f"Tested with one source while the rest is silenced, accuracy goes {listed(said)}: control against "
+    text = f"Tested with one source while the rest is silenced, {outcomes.outcome.quantity.label} goes {listed(said)}: control against "
     return Finding("single", "one source at a time", sentence(text + stretch(cell.timeline)))
-
-
-def _signed(moved: Estimate) -> str:
-    digits = 1 if abs(moved.mean) < 9.95 else 0
-    return f"{number_between(moved, digits, True)} points"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from chiasm.intervals import Estimate, clear, difference
-from chiasm.pictures.words import count, number_between, percent
+from chiasm.pictures.words import count, number_between
 from chiasm.report.confounds import restart
-from chiasm.report.finding import SHIFT, SMALLEST, Finding, Judgement, allows, judge, started
-from chiasm.report.outcomes import CellOutcome, StudyOutcomes, in_points
-from chiasm.report.phrases import clock_words, doing, pair_words, points_between
+from chiasm.report.finding import SHIFT, Finding, Judgement, allows, judge, started
+from chiasm.report.outcomes import CellOutcome, StudyOutcomes
+from chiasm.report.phrases import amount_between, clock_words, doing, level, pair_words, worsens
 
 #: Verdicts on a restart of the learning rate that leaves nothing measurable of a deficit's cost.
 UNDONE = ("explains the loss", "may explain all of it")
@@ -26,13 +26,17 @@ def _ends(outcomes: StudyOutcomes, clock: str) -> tuple[CellOutcome, CellOutcome
 def early_loss(outcomes: StudyOutcomes, clock: str) -> Estimate | None:
     """Points by which the same deficit costs more at the earliest onset than at the latest, paired by seed."""
     ends = _ends(outcomes, clock)
-    return ends and difference(in_points(ends[1].accuracy()), in_points(ends[0].accuracy()), (-100, 100))
+    return ends and outcomes.worse(ends[0].scores(), ends[1].scores())
 
 
 def window_at(outcomes: StudyOutcomes, clock: str) -> Judgement:
     """What equal deficits at different onsets show under a clock; an early window takes an early deficit that costs."""
-    verdict, ends = judge(early_loss(outcomes, clock)), _ends(outcomes, clock)
-    return "none" if verdict == "cost" and ends and judge(outcomes.cost(ends[0])) in ("none", "gain") else verdict
+    verdict, ends = judge(early_loss(outcomes, clock), outcomes.outcome), _ends(outcomes, clock)
+    return (
+        "none"
+        if verdict == "cost" and ends and judge(outcomes.cost(ends[0]), outcomes.outcome) in ("none", "gain")
+        else verdict
+    )
 
 
 def window(outcomes: StudyOutcomes) -> Finding:
@@ -52,17 +56,22 @@ def window(outcomes: StudyOutcomes) -> Finding:
         return Finding("window", "cannot tell", text)
     elsewhere = {window_at(outcomes, other) for other in outcomes.clocks[1:]}
     if verdict == "cost":
-        text = f"{told}: an early window, {points_between(more)} apart."
+        text = f"{told}: an early window, {amount_between(more, outcomes.outcome)} apart."
         return Finding("window", "critical period" + _doubt(outcomes, elsewhere), text)
-    if judge(more) == "cost":
-        text = f"No critical period: not even the early deficit costs accuracy. {told}: the late one ends "
-        text += f"{points_between(more)} higher, after {late.timeline.epochs} epochs in total, the early one after "
+    if judge(more, outcomes.outcome) == "cost":
+        higher = "higher" if outcomes.outcome.higher_is_better else "lower"
+        text = f"No critical period: not even the early deficit {worsens(outcomes.outcome)}. {told}: the late one ends "
+        text += f"{amount_between(more, outcomes.outcome)} {higher}, after {late.timeline.epochs} epochs in total, the early one after "
         text += f"{early.timeline.epochs}."
     elif verdict == "gain":
         text = f"No critical period: the late deficit costs more than the early one. {told}."
     else:
-        why = "an interval that includes 0" if not more.excludes(0) else f"below the smallest effect of {SMALLEST:g}"
-        text = f"No critical period. {told}: the difference is {points_between(more)}, {why}{allows(more)}."
+        why = (
+            "an interval that includes 0"
+            if not more.excludes(0)
+            else f"below the smallest effect of {outcomes.outcome.margin:g}"
+        )
+        text = f"No critical period. {told}: the difference is {amount_between(more, outcomes.outcome)}, {why}{allows(more, outcomes.outcome)}."
     return Finding("window", "no critical period" + _elsewhere(outcomes, elsewhere), text)
 
 
@@ -70,9 +79,9 @@ def _told(outcomes: StudyOutcomes, early: CellOutcome, late: CellOutcome) -> str
     costs = [outcomes.cost(cell) for cell in (early, late)]
     what, under = f"{count(early.duration, 'epoch')} of {doing(early.timeline)}", clock_words(early.clock)
     if costs[0] is None or costs[1] is None:
-        ends = f"accuracy ends at {_level(early)}, {started(late)} at {_level(late)}"
+        ends = f"{outcomes.outcome.quantity.label} ends at {_level(outcomes, early)}, {started(late)} at {_level(outcomes, late)}"
         return f"After {what} {started(early)} {ends} ({under})"
-    first, last = points_between(costs[0]), points_between(costs[1])
+    first, last = amount_between(costs[0], outcomes.outcome), amount_between(costs[1], outcomes.outcome)
     return f"The same {what} cost {first} {started(early)} and {last} {started(late)} ({under})"
 
 
@@ -87,7 +96,7 @@ def _elsewhere(outcomes: StudyOutcomes, elsewhere: Collection[Judgement]) -> str
     """Where there is a critical period after all."""
     if "cost" in elsewhere:
         return ", but one under another clock"
-    return " in accuracy, one in the units" if units_window(outcomes) is not None else ""
+    return f" in {outcomes.outcome.quantity.label}, one in the units" if units_window(outcomes) is not None else ""
 
 
 def other_clocks(outcomes: StudyOutcomes) -> Finding | None:
@@ -99,8 +108,8 @@ def other_clocks(outcomes: StudyOutcomes) -> Finding | None:
         if more is None or verdict == "cannot tell":
             continue
         shown = SHOWN[verdict]
-        rest = allows(more) if verdict == "none" else ""
-        said.append(f"With {_a(clock)} {shown}: early minus late {points_between(more)}{rest}.")
+        rest = allows(more, outcomes.outcome) if verdict == "none" else ""
+        said.append(f"With {_a(clock)} {shown}: early minus late {amount_between(more, outcomes.outcome)}{rest}.")
     return Finding("window elsewhere", "other clocks", " ".join(said)) if said else None
 
 
@@ -109,9 +118,9 @@ def _a(clock: str) -> str:
     return f"{article} {clock_words(clock)}"
 
 
-def _level(cell: CellOutcome) -> str:
-    made = cell.mean_accuracy()
-    return "no result" if made is None else percent(made.mean)
+def _level(outcomes: StudyOutcomes, cell: CellOutcome) -> str:
+    made = outcomes.mean_score(cell)
+    return "no result" if made is None else level(made.mean, outcomes.outcome)
 
 
 def units_window(outcomes: StudyOutcomes) -> Finding | None:

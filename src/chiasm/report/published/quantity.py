@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from chiasm.intervals import Estimate, difference, estimate, percents
+from chiasm.intervals import Estimate, difference, estimate
 from chiasm.report.outcomes import CellOutcome, StudyOutcomes
 from chiasm.report.published.pairing import Pairing, read_at
 
@@ -84,7 +84,7 @@ def accuracy(pair: Pairing, outcomes: StudyOutcomes) -> PublishedQuantity:
                 there,
                 there in paper.durations,
                 level,
-                percents(cell.mean_accuracy()),
+                outcomes.mean_score(cell),
                 lost if cell.duration else None,
                 outcomes.cost(cell) if cell.duration else None,
             )

@@ -10,9 +10,10 @@ import msgspec
 
 from chiasm.intervals import Estimate
 from chiasm.networks import Custom
+from chiasm.objectives import Classify
 from chiasm.pictures.words import count, number, number_between
 from chiasm.report.outcomes import StudyOutcomes
-from chiasm.report.phrases import clock_words, points, points_between
+from chiasm.report.phrases import amount, amount_between, clock_words
 from chiasm.report.published.pairing import PLACES, Pairing, rsv_layer
 from chiasm.report.published.quantity import Line, PublishedQuantity, accuracy, bits, rsv
 from chiasm.study.published import HOW, PAPER
@@ -21,6 +22,8 @@ from chiasm.study.spec import settings_of
 if TYPE_CHECKING:
     from chiasm.study.results import Results
 
+#: What the paper scores.
+ACCURACY = Classify().outcome()
 #: Settings of a task that say where its data lie.
 ELSEWHERE = ("path", "format", "dataset", "limit")
 
@@ -57,7 +60,7 @@ def _drop(pair: Pairing, quantity: PublishedQuantity) -> list[str]:
         judged = [one.inside for _, one in gaps if one.inside is not None]
         mean = math.fsum(gap for gap, _ in gaps) / len(gaps)
         said.append(
-            f"Over {count(len(gaps), 'length')} the drops are {points(mean)} apart in the mean and {points(most)} at "
+            f"Over {count(len(gaps), 'length')} the drops are {amount(mean, ACCURACY)} apart in the mean and {amount(most, ACCURACY)} at "
             f"most (at {count(at.cell.duration, 'epoch')}); the published one lies inside our interval at "
             f"{sum(judged)} of {len(judged)}."
         )
@@ -66,9 +69,9 @@ def _drop(pair: Pairing, quantity: PublishedQuantity) -> list[str]:
 
 def _loses(made: Estimate) -> str:
     if made.mean >= 0:
-        return f"loses {points_between(made)}"
+        return f"loses {amount_between(made, ACCURACY)}"
     low, high = (None if end is None else -end for end in (made.high, made.low))
-    return f"gains {points_between(Estimate(-made.mean, low, high, made.values))}"
+    return f"gains {amount_between(Estimate(-made.mean, low, high, made.values), ACCURACY)}"
 
 
 def _verdict(here: Estimate) -> str:
@@ -82,7 +85,7 @@ def _verdict(here: Estimate) -> str:
 
 
 def _apart(gap: float) -> str:
-    return f"{points(abs(gap))} {'larger' if gap >= 0 else 'smaller'} than the published one"
+    return f"{amount(abs(gap), ACCURACY)} {'larger' if gap >= 0 else 'smaller'} than the published one"
 
 
 def _shift(held: list[PublishedQuantity], layer: str) -> list[str]:
