@@ -181,7 +181,7 @@ def test_what_the_user_wrote_is_escaped(tmp_path: Path) -> None:
 
 def test_the_sliders_data_are_the_units(html: str) -> None:
     results = make()
-    data = json.loads(html.split('id="motion-data">')[1].split("</script>", maxsplit=1)[0])
+    data = json.loads(html.split('id="slider-data">')[1].split("</script>", maxsplit=1)[0])
     assert [cell["name"] for cell in data["layers"][0]["cells"]] == ["control", "longest deficit"]
     seed = data["layers"][0]["cells"][1]["seeds"][0]
     units = results.units("fusion")

@@ -42,16 +42,16 @@ class Series:
 
 @dataclass(frozen=True)
 class Level:
-    """A horizontal line that a curve is held against: a control or chance.
+    """A horizontal line that a curve is compared with: a control or chance.
 
     Attributes:
         label: written at its right end.
-        made: its mean, with an interval or without.
+        estimate: its mean, with an interval or without.
         dotted: whether it is drawn dotted (chance) rather than dashed.
     """
 
     label: str
-    made: Estimate
+    estimate: Estimate
     dotted: bool = False
 
 
@@ -108,12 +108,12 @@ def _draw(
         # Seeds stand to the right of their mean, where its marker does not hide them.
         at = [x + shift + 2.6 * jitter + d for d in dodge(len(values), jitter / 2)]
         axes.plot(at, list(values.values()), "o", ms=3.2, mfc="none", mec=one.colour, mew=0.8, alpha=0.8, zorder=2)
-        made = estimate(list(values.values()), bounds)
-        if made is not None:
+        over_seeds = estimate(list(values.values()), bounds)
+        if over_seeds is not None:
             xs.append(x + shift)
-            means.append(made.mean)
-            below.append(0.0 if made.low is None else made.mean - made.low)
-            above.append(0.0 if made.high is None else made.high - made.mean)
+            means.append(over_seeds.mean)
+            below.append(0.0 if over_seeds.low is None else over_seeds.mean - over_seeds.low)
+            above.append(0.0 if over_seeds.high is None else over_seeds.high - over_seeds.mean)
         if cell.diverged:
             axes.plot([x + shift], [ylim[0]], "x", color=VERMILLION, ms=7, mew=1.8, clip_on=False, zorder=4)
     axes.plot(xs, means, "-", color=one.colour, linewidth=1.5, zorder=3)
@@ -124,12 +124,12 @@ def _draw(
 
 def _level(axes: Axes, level: Level, ylim: tuple[float, float]) -> None:
     style = (0, (1, 2)) if level.dotted else (0, (5, 3))
-    axes.axhline(level.made.mean, color=MUTED, linewidth=1.0, linestyle=style, zorder=1)
-    if level.made.low is not None and level.made.high is not None:
-        axes.axhspan(level.made.low, level.made.high, color=MUTED, alpha=0.14, linewidth=0, zorder=0)
+    axes.axhline(level.estimate.mean, color=MUTED, linewidth=1.0, linestyle=style, zorder=1)
+    if level.estimate.low is not None and level.estimate.high is not None:
+        axes.axhspan(level.estimate.low, level.estimate.high, color=MUTED, alpha=0.14, linewidth=0, zorder=0)
     # Above the band where there is room for a line of text, else below it.
-    high = level.made.mean if level.made.high is None else level.made.high
-    low = level.made.mean if level.made.low is None else level.made.low
+    high = level.estimate.mean if level.estimate.high is None else level.estimate.high
+    low = level.estimate.mean if level.estimate.low is None else level.estimate.low
     fits = high + 0.07 * (ylim[1] - ylim[0]) < ylim[1]
     across, side = axes.get_yaxis_transform(), "bottom" if fits else "top"
     axes.text(1.0, high if fits else low, level.label, transform=across, ha="right", va=side, color=MUTED)

@@ -55,8 +55,8 @@ def main_cells(outcomes: StudyOutcomes) -> list[tuple[str, CellOutcome]]:
     named = [("control", outcomes.control(anchor) if anchor else None), ("longest deficit", longest)]
     if onsets and onsets[-1].onset:
         named.append(("latest onset", onsets[-1]))
-    found = [(name, cell) for name, cell in named if cell is not None]
-    return found or [("first cell", cell) for cell in outcomes.cells[:1]]
+    there = [(name, cell) for name, cell in named if cell is not None]
+    return there or [("first cell", cell) for cell in outcomes.cells[:1]]
 
 
 def _scores_of(outcomes: StudyOutcomes) -> Callable[[CellOutcome], Mapping[int, float]]:
@@ -72,16 +72,16 @@ def _ylim(outcomes: StudyOutcomes, alone: bool = False) -> tuple[float, float]:
     return accuracy_range(values, outcomes.chance)
 
 
-def _ends(made: Estimate | None) -> list[float]:
+def _ends(mean: Estimate | None) -> list[float]:
     """Every number of an estimate that a figure shows."""
-    return [] if made is None else [*made.values, *(end for end in (made.low, made.high) if end is not None)]
+    return [] if mean is None else [*mean.values, *(end for end in (mean.low, mean.high) if end is not None)]
 
 
 def _levels(outcomes: StudyOutcomes, control: CellOutcome | None, ylim: tuple[float, float]) -> list[Level]:
     levels = []
-    made = outcomes.mean_score(control) if control else None
-    if made is not None:
-        levels.append(Level("control", made))
+    mean = outcomes.mean_score(control) if control else None
+    if mean is not None:
+        levels.append(Level("control", mean))
     chance = outcomes.chance
     if chance is not None and ylim[0] <= chance <= ylim[1]:
         levels.append(Level("chance", Estimate(chance, None, None, ()), dotted=True))
@@ -92,13 +92,13 @@ def _seeds(cells: Sequence[CellOutcome]) -> str:
     """How many seeds a figure rests on, and which runs are missing."""
     counts = sorted({len(cell.scores()) for cell in cells})
     if not counts or not counts[-1]:
-        said = "No run came to its end."
+        sentence = "No run came to its end."
     elif counts[-1] < 2:
-        said = "One seed: no interval."
+        sentence = "One seed: no interval."
     else:
-        said = f"{counts[0]} to {counts[-1]} seeds." if len(counts) > 1 else f"{counts[0]} seeds."
+        sentence = f"{counts[0]} to {counts[-1]} seeds." if len(counts) > 1 else f"{counts[0]} seeds."
     bad = sum(len(cell.diverged) for cell in cells)
-    return said + (f" Crosses: {count(bad, 'diverged run')}, in no mean." if bad else "")
+    return sentence + (f" Crosses: {count(bad, 'diverged run')}, in no mean." if bad else "")
 
 
 def _cut(limits: tuple[float, float]) -> str:
@@ -108,11 +108,11 @@ def _cut(limits: tuple[float, float]) -> str:
 def _strips(outcomes: StudyOutcomes) -> Iterator[Panel]:
     for name, cell in main_cells(outcomes):
         figure = picture(cell.timeline, outcomes.sources, title=capital(name))
-        said = stretch(cell.timeline) if cell.duration else "no deficit"
+        caption = stretch(cell.timeline) if cell.duration else "no deficit"
         yield Panel(
             f"timeline-{name.replace(' ', '-')}",
             figure,
-            f"{capital(name)}: {said}; {count(cell.after, 'clean epoch')} after.",
+            f"{capital(name)}: {caption}; {count(cell.after, 'clean epoch')} after.",
         )
 
 
@@ -155,27 +155,27 @@ def _pair(
         figure = chart(
             [_curve(outcomes, lengths, _duration_of, clock)], title, DURATION, ACCURACY, ylim, (0, 100), levels
         )
-        said = (
+        caption = (
             f"{capital(doing(lengths[-1].timeline))} for so many epochs, then {count(lengths[-1].after, 'clean epoch')}"
         )
-        yield Panel(f"{stem}-duration", figure, f"{said} ({clock_words(clock)}). {_seeds(lengths)}{_cut(ylim)}")
+        yield Panel(f"{stem}-duration", figure, f"{caption} ({clock_words(clock)}). {_seeds(lengths)}{_cut(ylim)}")
     if len(onsets) > 1:
         levels = _levels(outcomes, outcomes.control(onsets[-1]), ylim)
         title = capital(clock_words(clock)) if clock_in_title else "Accuracy against onset"
         figure = chart([_curve(outcomes, onsets, _onset_of, clock)], title, ONSET, ACCURACY, ylim, (0, 100), levels)
-        said = (
+        caption = (
             f"{capital(doing(onsets[-1].timeline))} for {count(onsets[-1].duration, 'epoch')} from so many epochs on, "
         )
-        said += f"then {count(onsets[-1].after, 'clean epoch')}"
-        yield Panel(f"{stem}-onset", figure, f"{said} ({clock_words(clock)}). {_seeds(onsets)}{_cut(ylim)}")
+        caption += f"then {count(onsets[-1].after, 'clean epoch')}"
+        yield Panel(f"{stem}-onset", figure, f"{caption} ({clock_words(clock)}). {_seeds(onsets)}{_cut(ylim)}")
 
 
 def _clocks(outcomes: StudyOutcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
     if len(outcomes.clocks) < 2:
         return
-    made = [panel for clock in outcomes.clocks for panel in _pair(outcomes, clock, ylim, f"clock-{clock}", True)]
+    panels = [panel for clock in outcomes.clocks for panel in _pair(outcomes, clock, ylim, f"clock-{clock}", True)]
     for kind in ("duration", "onset"):  # durations in one row, onsets in the next
-        yield from (panel for panel in made if panel.name.endswith(kind))
+        yield from (panel for panel in panels if panel.name.endswith(kind))
 
 
 def _rsv(outcomes: StudyOutcomes) -> Iterator[Panel]:
@@ -196,8 +196,8 @@ def _rsv(outcomes: StudyOutcomes) -> Iterator[Panel]:
         of_two = pair_words(outcomes.sources)
         title = shorten(f"Mean RSV{of_two}, layer {layer}", 40) if of_two else f"Mean RSV of layer {layer}"
         figure = chart([one], title, xlabel, ylabel, (-1.05, 1.05), (-1, 1), [zero])
-        said = f"{capital(clock_words(clock))}. {f'RSV{of_two}. ' if of_two else ''}{_seeds(cells)}"
-        yield Panel(f"rsv-{kind}", figure, said)
+        caption = f"{capital(clock_words(clock))}. {f'RSV{of_two}. ' if of_two else ''}{_seeds(cells)}"
+        yield Panel(f"rsv-{kind}", figure, caption)
 
 
 def _alone(outcomes: StudyOutcomes) -> Iterator[Panel]:
@@ -216,8 +216,8 @@ def _alone(outcomes: StudyOutcomes) -> Iterator[Panel]:
             series.append(Series(f"{source} alone", cells, x, _of_source(outcomes, source), colour, marker))
         levels = _levels(outcomes, None, ylim)
         figure = chart(series, f"Each source alone, by {kind}", xlabel, ACCURACY, ylim, (0, 100), levels)
-        said = "Tested with all sources, and with one while the rest is silenced; training is the same."
-        yield Panel(f"alone-{kind}", figure, f"{said} {_seeds(cells)}")
+        caption = "Tested with all sources, and with one while the rest is silenced; training is the same."
+        yield Panel(f"alone-{kind}", figure, f"{caption} {_seeds(cells)}")
 
 
 def _of_source(outcomes: StudyOutcomes, source: str) -> Callable[[CellOutcome], Mapping[int, float]]:
@@ -233,14 +233,14 @@ def _confounds(outcomes: StudyOutcomes) -> Iterator[Panel]:
         ForestRow(_label(cell, outcomes), outcomes.tested(cell)[0], _control(outcomes, cell), len(cell.diverged))
         for cell in cells[:ROWS]
     ]
-    shown = [value for row in rows for made in (row.made, row.control) for value in _ends(made)]
-    xlim = accuracy_range(shown, outcomes.chance)
+    drawn = [value for row in rows for mean in (row.estimate, row.control) for value in _ends(mean)]
+    xlim = accuracy_range(drawn, outcomes.chance)
     left = f" The first {ROWS} of {len(cells)} cells; the table has them all." if len(cells) > ROWS else ""
-    said = "Arms that test confounds, each held against the control with the same settings."
+    caption = "Arms that test confounds, each held against the control with the same settings."
     yield Panel(
         "confounds",
         forest(rows, "Arms beside the main curves", xlim, outcomes.chance),
-        f"{said} {_seeds(cells)}{_cut(xlim)}{left}",
+        f"{caption} {_seeds(cells)}{_cut(xlim)}{left}",
     )
 
 

@@ -36,13 +36,13 @@ class ForestRow:
 
     Attributes:
         label: what the cell is.
-        made: final accuracy in percent; None where no run has one.
+        estimate: final accuracy in percent; None where no run has one.
         control: that of its control; None without one.
         diverged: how many runs diverged.
     """
 
     label: str
-    made: Estimate | None
+    estimate: Estimate | None
     control: Estimate | None
     diverged: int = 0
 
@@ -63,12 +63,14 @@ def forest(rows: Sequence[ForestRow], title: str, xlim: tuple[float, float], cha
     for i, row in enumerate(rows):
         if row.control is not None:
             axes.plot([row.control.mean], [i], "D", mfc="none", mec=PURPLE, ms=6.5, mew=1.3, zorder=3, clip_on=False)
-        if row.made is not None:
-            ys = [i + d for d in dodge(row.made.n, 0.09)]
-            axes.plot(row.made.values, ys, "o", mfc="none", mec=INK, ms=3, mew=0.7, alpha=0.75, zorder=2, clip_on=False)
-            if row.made.low is not None and row.made.high is not None:
-                axes.plot([row.made.low, row.made.high], [i, i], "-", color=INK, linewidth=1.2, zorder=3)
-            axes.plot([row.made.mean], [i], "o", color=INK, ms=5.5, zorder=4, clip_on=False)
+        if row.estimate is not None:
+            ys = [i + d for d in dodge(row.estimate.n, 0.09)]
+            axes.plot(
+                row.estimate.values, ys, "o", mfc="none", mec=INK, ms=3, mew=0.7, alpha=0.75, zorder=2, clip_on=False
+            )
+            if row.estimate.low is not None and row.estimate.high is not None:
+                axes.plot([row.estimate.low, row.estimate.high], [i, i], "-", color=INK, linewidth=1.2, zorder=3)
+            axes.plot([row.estimate.mean], [i], "o", color=INK, ms=5.5, zorder=4, clip_on=False)
         if row.diverged:
             axes.plot([xlim[0]], [i], "x", color=VERMILLION, ms=7, mew=1.8, clip_on=False, zorder=4)
     if chance is not None and xlim[0] <= chance <= xlim[1]:

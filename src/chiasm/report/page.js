@@ -1,11 +1,11 @@
 "use strict";
 (() => {
-  const holder = document.getElementById("motion-data");
+  const holder = document.getElementById("slider-data");
   if (!holder) return;
   const data = JSON.parse(holder.textContent);
-  const root = document.getElementById("motion");
-  const slider = document.getElementById("epoch");
-  const shown = document.getElementById("epoch-shown");
+  const root = document.getElementById("slider");
+  const range = document.getElementById("epoch");
+  const reading = document.getElementById("epoch-shown");
   const play = document.getElementById("play");
   const stages = document.getElementById("stages");
   const SVG = "http://www.w3.org/2000/svg";
@@ -16,11 +16,11 @@
   let layer = data.layers[0], seed = "all", epochs = [], timer = 0, pictures = [];
 
   function element(parent, name, attributes, text) {
-    const made = document.createElementNS(SVG, name);
-    for (const key in attributes) made.setAttribute(key, attributes[key]);
-    if (text !== undefined) made.textContent = text;
-    parent.appendChild(made);
-    return made;
+    const node = document.createElementNS(SVG, name);
+    for (const key in attributes) node.setAttribute(key, attributes[key]);
+    if (text !== undefined) node.textContent = text;
+    parent.appendChild(node);
+    return node;
   }
 
   function chosen(cell) {
@@ -95,7 +95,7 @@
     const cell = picture.cell, some = chosen(cell);
     const last = Math.max(...cell.seeds.map((one) => one.epochs[one.epochs.length - 1]));
     const counts = new Array(BINS).fill(0);
-    const rsv = [], synergy = [], accuracies = [], means = [];
+    const rsv = [], synergy = [], outcomes = [], means = [];
     let live = 0, dead = 0, units = 0;
     for (const one of some) {
       const place = at(one, epoch);
@@ -104,12 +104,12 @@
       dead += one.dead[place];
       units += one.units;
       if (one.mean[place] !== null) means.push(one.mean[place]);
-      if (one.accuracy[place] !== null) accuracies.push(one.accuracy[place]);
+      if (one.outcome[place] !== null) outcomes.push(one.outcome[place]);
     }
     picture.dots.forEach((dot, i) => {
-      const seen = i < rsv.length && rsv[i] !== null && synergy[i] !== null;
-      dot.style.display = seen ? "" : "none";
-      if (!seen) return;
+      const visible = i < rsv.length && rsv[i] !== null && synergy[i] !== null;
+      dot.style.display = visible ? "" : "none";
+      if (!visible) return;
       live += 1;
       counts[Math.min(BINS - 1, Math.floor((rsv[i] + 100) / 200 * BINS))] += 1;
       dot.setAttribute("cx", across(rsv[i]));
@@ -123,21 +123,24 @@
     });
     const average = (list) => list.reduce((a, b) => a + b, 0) / list.length;
     const signed = (x) => (x < 0 ? "\u2212" : "+") + Math.abs(x).toFixed(2);
-    const said = [];
-    if (means.length) said.push("mean RSV " + signed(average(means)));
-    said.push(dead + " of " + units + " units dead");
-    if (accuracies.length) said.push("test accuracy " + average(accuracies).toFixed(1) + " %");
+    const words = [];
+    if (means.length) words.push("mean RSV " + signed(average(means)));
+    words.push(dead + " of " + units + " units dead");
+    if (outcomes.length) {
+      const { label, digits, unit } = data.outcome;
+      words.push(["test " + label, average(outcomes).toFixed(digits), unit].join(" ").trim());
+    }
     picture.phase.textContent = phaseWords(cell, epoch, last);
-    picture.numbers.textContent = said.join(" \u00b7 ");
-    picture.svg.setAttribute("aria-label", cell.name + ", epoch " + Math.min(epoch, last) + ": " + said.join(", "));
+    picture.numbers.textContent = words.join(" \u00b7 ");
+    picture.svg.setAttribute("aria-label", cell.name + ", epoch " + Math.min(epoch, last) + ": " + words.join(", "));
   }
 
   function show() {
-    const epoch = epochs[Number(slider.value)];
-    shown.textContent = "epoch " + epoch;
+    const epoch = epochs[Number(range.value)];
+    reading.textContent = "epoch " + epoch;
     pictures.forEach((picture) => draw(picture, epoch));
-    const told = pictures.map((p) => p.cell.name + ": " + p.phase.textContent).join("; ");
-    slider.setAttribute("aria-valuetext", "epoch " + epoch + "; " + told);
+    const now = pictures.map((p) => p.cell.name + ": " + p.phase.textContent).join("; ");
+    range.setAttribute("aria-valuetext", "epoch " + epoch + "; " + now);
   }
 
   function rebuild() {
@@ -146,8 +149,8 @@
     const all = new Set();
     layer.cells.forEach((cell) => cell.seeds.forEach((one) => one.epochs.forEach((e) => all.add(e))));
     epochs = [...all].sort((a, b) => a - b);
-    slider.max = String(epochs.length - 1);
-    slider.value = slider.max;
+    range.max = String(epochs.length - 1);
+    range.value = range.max;
     show();
   }
 
@@ -180,17 +183,17 @@
   const seeds = [...new Set(data.layers.flatMap((l) => l.cells.flatMap((c) => c.seeds.map((one) => String(one.seed)))))];
   choices("seed", "seed", seeds.length > 1 ? ["all", ...seeds] : seeds, (value) => { seed = value; show(); });
   choices("layer", "layer", data.layers.map((l) => l.name), (_, i) => { layer = data.layers[i]; rebuild(); });
-  slider.addEventListener("input", () => { halt(); show(); });
+  range.addEventListener("input", () => { halt(); show(); });
   play.addEventListener("click", () => {
     if (timer) return halt();
-    if (slider.value === slider.max) slider.value = "0";
+    if (range.value === range.max) range.value = "0";
     play.textContent = "pause";
     play.setAttribute("aria-pressed", "true");
     show();
     timer = setInterval(() => {
-      slider.value = String(Number(slider.value) + 1);
+      range.value = String(Number(range.value) + 1);
       show();
-      if (slider.value === slider.max) halt();
+      if (range.value === range.max) halt();
     }, 500);
   });
   rebuild();

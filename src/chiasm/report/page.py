@@ -94,7 +94,7 @@ def page(
         ("again", "How to make it again", _again(results, command)),
         ("limits", "Known limits", bullets(limits(results, outcomes))),
     ]
-    data = f'<script type="application/json" id="motion-data">{as_json(moving)}</script>\n' if moving else ""
+    data = f'<script type="application/json" id="slider-data">{as_json(moving)}</script>\n' if moving else ""
     made = (
         f"Made by chiasm {escape(_version(results))} from results.parquet and units.npz beside this file. Nothing on\n"
     )
@@ -205,8 +205,8 @@ def _motion(moving: Mapping[str, Any] | None, of_two: str) -> str:
         said += " Of each run an evenly picked part of the units is shown; means and counts are of all."
     return lead(said) + (
         '<noscript><p class="lead">This part needs JavaScript; the figures above do not.</p></noscript>\n'
-        '<div id="motion" class="motion" hidden>\n<div class="controls">\n'
-        '<label class="slider"><span>epoch</span><input type="range" id="epoch" min="0" max="0" step="1" value="0">'
+        '<div id="slider" class="slider" hidden>\n<div class="controls">\n'
+        '<label class="range"><span>epoch</span><input type="range" id="epoch" min="0" max="0" step="1" value="0">'
         '<output id="epoch-shown" for="epoch"></output></label>\n'
         '<button type="button" id="play" aria-pressed="false">play</button>\n'
         '<fieldset id="seeds"></fieldset>\n<fieldset id="layers"></fieldset>\n</div>\n'

@@ -40,9 +40,9 @@ def slider(
     """
     layers: list[dict[str, Any]] = []
     for layer in outcomes.layers[:LAYERS]:
-        shown = [made for name, cell in cells if (made := _cell(results, layer, name, cell))]
-        if shown:
-            layers.append({"name": layer, "cells": shown})
+        drawn = [entry for name, cell in cells if (entry := _cell(results, layer, name, cell))]
+        if drawn:
+            layers.append({"name": layer, "cells": drawn})
     every = [seed for layer in layers for cell in layer["cells"] for seed in cell["seeds"]]
     if max((len(seed["epochs"]) for seed in every), default=0) < 2:
         return None
@@ -51,7 +51,8 @@ def slider(
     for seed in every:
         # Rows first: a smooth slider is worth less than the spread of the units.
         seed.update(_rounded(seed.pop("arrays"), max(FEWEST, int(share * seed["units"]))))
-    return {"sources": list(outcomes.sources[:2]), "layers": layers, "thinned": share < 1}
+    outcome = {"label": "accuracy", "unit": "%", "digits": 1}
+    return {"sources": list(outcomes.sources[:2]), "outcome": outcome, "layers": layers, "thinned": share < 1}
 
 
 def as_json(value: Mapping[str, Any]) -> str:
@@ -61,7 +62,7 @@ def as_json(value: Mapping[str, Any]) -> str:
 
 def _cell(results: Results, layer: str, name: str, cell: CellOutcome) -> dict[str, Any] | None:
     accuracy = _accuracies(results, cell)
-    seeds = [made for run in cell.runs if run.diverged is None and (made := _seed(results, layer, run, accuracy))]
+    seeds = [entry for run in cell.runs if run.diverged is None and (entry := _seed(results, layer, run, accuracy))]
     if not seeds:
         return None
     spans = [[start, end, " + ".join(map(str, deficits)) or "clean"] for start, end, deficits in cell.timeline.spans()]
@@ -85,7 +86,7 @@ def _seed(
         "units": dead.shape[1],
         "dead": [int(n) for n in dead.sum(1)],
         "mean": [_mean(row) for row in arrays[0]],
-        "accuracy": [accuracy.get((run.name, epoch)) for epoch in epochs],
+        "outcome": [accuracy.get((run.name, epoch)) for epoch in epochs],
         "arrays": arrays,
     }
 
@@ -97,10 +98,10 @@ def _mean(rsv: NDArray[np.float64]) -> float | None:
 
 def _rounded(arrays: Sequence[NDArray[np.float64]], most: int) -> dict[str, list[list[int | None]]]:
     kept = thinned(arrays[0].shape[1], most)
-    made = {}
+    rounded = {}
     for name, x in zip(("rsv", "synergy"), arrays, strict=True):
-        made[name] = [[int(v) if np.isfinite(v) else None for v in row] for row in np.round(100 * x[:, kept])]
-    return made
+        rounded[name] = [[int(v) if np.isfinite(v) else None for v in row] for row in np.round(100 * x[:, kept])]
+    return rounded
 
 
 def _accuracies(results: Results, cell: CellOutcome) -> dict[tuple[str, int], float]:

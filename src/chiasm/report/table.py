@@ -52,18 +52,18 @@ def by_arm(
         for cell in (c for c in outcomes if c.arm == arm):
             lone = tested(cell)
             note = f' <span class="note">tested with {escape(lone)} alone</span>' if lone else ""
-            told = escape(f"{cell.label}: {cell.timeline}", quote=True)
-            named = f'<th scope="row" title="{told}">{escape(outcomes.short(cell) or cell.arm)}{note}</th>'
-            rows.append(f"<tr>{named}<td>{escape(cell.clock)}</td>{''.join(row(cell))}</tr>")
+            written = escape(f"{cell.label}: {cell.timeline}", quote=True)
+            head_cell = f'<th scope="row" title="{written}">{escape(outcomes.short(cell) or cell.arm)}{note}</th>'
+            rows.append(f"<tr>{head_cell}<td>{escape(cell.clock)}</td>{''.join(row(cell))}</tr>")
         bodies.append("<tbody>\n" + "\n".join(rows) + "\n</tbody>")
     return f"<table>\n<thead><tr>{head}</tr></thead>\n" + "\n".join(bodies) + "\n</table>"
 
 
-def entry(made: Estimate | None, digits: int, sign: bool = False) -> str:
+def entry(estimate: Estimate | None, digits: int, sign: bool = False) -> str:
     """Return an estimate as one entry of a table, its interval set back; a dash where there is none."""
-    if made is None:
+    if estimate is None:
         return ABSENT
-    text = number_between(made, digits, sign)
+    text = number_between(estimate, digits, sign)
     mean, bracket, interval = text.partition(" [")
     return f"<td>{mean}" + (f' <span class="interval">[{interval}</span></td>' if bracket else "</td>")
 

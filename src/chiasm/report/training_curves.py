@@ -84,20 +84,20 @@ def training_curves(
         & pl.col("run").is_in(list(names))
         & pl.col("value").is_finite()
     )
-    found: dict[str, dict[int, tuple[list[int], list[float]]]] = {}
+    by_cell: dict[str, dict[int, tuple[list[int], list[float]]]] = {}
     for run, epoch, value in rows.sort("run", "epoch").select("run", "epoch", "value").iter_rows():
         name, seed = names[run]
-        epochs, values = found.setdefault(name, {}).setdefault(seed, ([], []))
+        epochs, values = by_cell.setdefault(name, {}).setdefault(seed, ([], []))
         epochs.append(epoch)
         values.append(100 * value)
     drawn = [
-        Track(f"{name}: {cell.timeline}", found[name], *LOOKS[i % len(LOOKS)], cell.timeline.release)
+        Track(f"{name}: {cell.timeline}", by_cell[name], *LOOKS[i % len(LOOKS)], cell.timeline.release)
         for i, (name, cell) in enumerate(cells)
-        if name in found
+        if name in by_cell
     ]
     if max((len(epochs) for track in drawn for epochs, _ in track.seeds.values()), default=0) < 2:
         return
     low = min(value for track in drawn for _, values in track.seeds.values() for value in values)
     figure = through_training(drawn, "Through training", "test accuracy (%)", (min(ylim[0], low - 2), ylim[1]))
-    said = "Thin lines: single seeds; thick: their mean. Dashed verticals: the release of the deficit."
-    yield Panel("through-training", figure, said)
+    caption = "Thin lines: single seeds; thick: their mean. Dashed verticals: the release of the deficit."
+    yield Panel("through-training", figure, caption)

@@ -34,15 +34,15 @@ def measured(results: Results, layer: str, run: str) -> Units | None:
 
 def live_units(results: Results, layer: str, cell: CellOutcome) -> list[tuple[Floats, Floats]]:
     """Return (rsv, synergy) of the live units at the last epoch, (units,) each, one pair a seed that was measured."""
-    found = []
+    pairs = []
     for run in cell.runs:
         units = measured(results, layer, run.name) if run.diverged is None else None
         if units is not None:
             at = units.at(run.name)
             rsv, synergy = (np.asarray(x[at], dtype=np.float64).ravel() for x in (units.rsv, units.synergy))
             live = ~np.asarray(units.dead[at]).ravel() & np.isfinite(rsv) & np.isfinite(synergy)
-            found.append((rsv[live], synergy[live]))
-    return found
+            pairs.append((rsv[live], synergy[live]))
+    return pairs
 
 
 def ridges(results: Results, outcomes: StudyOutcomes) -> Iterator[Panel]:
@@ -56,7 +56,7 @@ def ridges(results: Results, outcomes: StudyOutcomes) -> Iterator[Panel]:
         if len(drawn) < 2:
             continue
         kept = np.unique(np.linspace(0, len(drawn) - 1, min(RIDGES, len(drawn))).round().astype(int))
-        made = [
+        drawn_ridges = [
             Ridge(
                 str((drawn[k][0].duration if kind == "duration" else drawn[k][0].onset) or 0),
                 tuple(rsv for rsv, _ in drawn[k][1]),
@@ -64,16 +64,16 @@ def ridges(results: Results, outcomes: StudyOutcomes) -> Iterator[Panel]:
             for k in kept
         ]
         ylabel = "length of the deficit (epochs)" if kind == "duration" else "onset of the deficit (epoch)"
-        figure = ridgelines(made, outcomes.sources[:2], title("Units of layer ", layer, f", by {kind}"), ylabel)
+        figure = ridgelines(drawn_ridges, outcomes.sources[:2], title("Units of layer ", layer, f", by {kind}"), ylabel)
         last = drawn[-1][0]
         what = capital(doing(last.timeline))
         what += " for so many epochs" if kind == "duration" else f" for {count(last.duration, 'epoch')} from so many on"
-        said = f"{what} ({clock_words(clock)})."
-        said += _compared(outcomes)
+        caption = f"{what} ({clock_words(clock)})."
+        caption += _compared(outcomes)
         if len(kept) < len(drawn):
-            said += f" {len(kept)} of {len(drawn)} cells."
+            caption += f" {len(kept)} of {len(drawn)} cells."
         name = f"rsv-ridges-{kind}" + (f"-layer-{i + 1}" if kind == "duration" and i else "")
-        yield Panel(name, figure, said)
+        yield Panel(name, figure, caption)
 
 
 def planes(results: Results, outcomes: StudyOutcomes) -> Iterator[Panel]:
@@ -92,13 +92,13 @@ def planes(results: Results, outcomes: StudyOutcomes) -> Iterator[Panel]:
                 outcomes.sources[:2],
                 title(f"{'After the deficit' if name == 'deficit' else 'Control'}, layer ", layer, ""),
             )
-            said = capital(stretch(cell.timeline) if cell.duration else "no deficit")
-            said += f", {count(cell.after, 'clean epoch')} after: "
-            said += f"{count(len(rsv), 'live unit')} of {count(len(pairs), 'seed')}.{_compared(outcomes)}"
-            said += f" {MOST} of them are drawn, evenly picked." if len(rsv) > MOST else ""
+            caption = capital(stretch(cell.timeline) if cell.duration else "no deficit")
+            caption += f", {count(cell.after, 'clean epoch')} after: "
+            caption += f"{count(len(rsv), 'live unit')} of {count(len(pairs), 'seed')}.{_compared(outcomes)}"
+            caption += f" {MOST} of them are drawn, evenly picked." if len(rsv) > MOST else ""
             dead = [value for run in cell.runs if (value := run.layers.get(layer, {}).get("dead")) is not None]
-            said += f" Masked as dead: {count(round(sum(dead)), 'unit')}." if dead else ""
-            yield Panel(f"plane-{name}" + (f"-layer-{i + 1}" if i else ""), figure, said)
+            caption += f" Masked as dead: {count(round(sum(dead)), 'unit')}." if dead else ""
+            yield Panel(f"plane-{name}" + (f"-layer-{i + 1}" if i else ""), figure, caption)
 
 
 def _compared(outcomes: StudyOutcomes) -> str:

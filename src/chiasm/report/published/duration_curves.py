@@ -81,9 +81,9 @@ def extent(drawn: Sequence[DurationCurve], zero: bool) -> tuple[float, float]:
     An interval of two or three seeds can be so wide that it would flatten every curve; it may reach beyond the axes.
     """
     solid = [value for curve in drawn for _, values in curve.there for value in values]
-    solid += [value for curve in drawn for _, made in curve.here for value in made.values]
+    solid += [value for curve in drawn for _, estimate in curve.here for value in estimate.values]
     solid += [0.0] if zero else []
-    ends = [e for curve in drawn for _, made in curve.here for e in (made.low, made.high) if e is not None]
+    ends = [e for curve in drawn for _, estimate in curve.here for e in (estimate.low, estimate.high) if e is not None]
     low, high = min(solid), max(solid)
     room = max(high - low, 1e-6)
     low, high = (
@@ -109,16 +109,16 @@ def _there(axes: Axes, curve: DurationCurve, unit: float) -> None:
 
 def _here(axes: Axes, curve: DurationCurve, unit: float, shift: float, jitter: float) -> None:
     at = [unit * n + shift for n, _ in curve.here]
-    for x, (_, made) in zip(at, curve.here, strict=True):
-        seeds = [x + 2.6 * jitter + d for d in dodge(made.n, jitter / 2)]
-        if made.n > 1:
-            axes.plot(seeds, made.values, "o", ms=3.2, mfc="none", mec=curve.colour, mew=0.8, alpha=0.8, zorder=3)
-        if made.low is not None and made.high is not None:
+    for x, (_, estimate) in zip(at, curve.here, strict=True):
+        seeds = [x + 2.6 * jitter + d for d in dodge(estimate.n, jitter / 2)]
+        if estimate.n > 1:
+            axes.plot(seeds, estimate.values, "o", ms=3.2, mfc="none", mec=curve.colour, mew=0.8, alpha=0.8, zorder=3)
+        if estimate.low is not None and estimate.high is not None:
             axes.errorbar(
-                [x], [made.mean], [[made.mean - made.low], [made.high - made.mean]], fmt="none", ecolor=curve.colour,
-                elinewidth=1.1, capsize=3, zorder=4,
+                [x], [estimate.mean], [[estimate.mean - estimate.low], [estimate.high - estimate.mean]], fmt="none",
+                ecolor=curve.colour, elinewidth=1.1, capsize=3, zorder=4,
             )  # fmt: skip
-    means = [made.mean for _, made in curve.here]
+    means = [estimate.mean for _, estimate in curve.here]
     axes.plot(at, means, "-", marker=curve.marker, color=curve.colour, lw=1.5, ms=5.5, zorder=5)
 
 
@@ -127,13 +127,13 @@ def _handles(drawn: Sequence[DurationCurve]) -> list[Line2D]:
     one = drawn[0]
     colour, there = (one.colour, one.published) if len(drawn) == 1 else (MUTED, MUTED)
     runs = max(len(curve.there) for curve in drawn)
-    told = f"paper, mean of {runs} runs" if runs > 1 else "paper"
-    made = [
+    paper = f"paper, mean of {runs} runs" if runs > 1 else "paper"
+    handles = [
         Line2D([], [], color=colour, marker=one.marker, markersize=5, label="here, 95 % interval"),
-        Line2D([], [], color=there, linestyle=DASHED, marker=one.marker, markersize=5, mfc=PAPER, label=told),
+        Line2D([], [], color=there, linestyle=DASHED, marker=one.marker, markersize=5, mfc=PAPER, label=paper),
     ]
     if runs > 1:
-        made.append(Line2D([], [], color=there, lw=0.7, alpha=0.7, label="paper, single runs"))
+        handles.append(Line2D([], [], color=there, lw=0.7, alpha=0.7, label="paper, single runs"))
     if len(drawn) > 1:
-        made += [Line2D([], [], color=c.colour, marker=c.marker, markersize=5, label=c.label) for c in drawn]
-    return made
+        handles += [Line2D([], [], color=c.colour, marker=c.marker, markersize=5, label=c.label) for c in drawn]
+    return handles

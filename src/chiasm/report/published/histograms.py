@@ -94,10 +94,10 @@ def outline(histogram: Histogram) -> tuple[Floats, Floats]:
     All of its mass lies within [-1, 1], although its outermost bins reach beyond.
     """
     edges, fractions = np.clip(histogram.edges, -1, 1), np.array(histogram.fractions)
-    held = np.diff(edges) > 0
-    x, y = ((edges[1:] + edges[:-1]) / 2)[held], (fractions[held] / np.diff(edges)[held])
-    made: tuple[Floats, Floats] = (np.concatenate([[-1.0], x, [1.0]]), np.concatenate([y[:1], y, y[-1:]]))
-    return made
+    inside = np.diff(edges) > 0
+    x, y = ((edges[1:] + edges[:-1]) / 2)[inside], (fractions[inside] / np.diff(edges)[inside])
+    line: tuple[Floats, Floats] = (np.concatenate([[-1.0], x, [1.0]]), np.concatenate([y[:1], y, y[-1:]]))
+    return line
 
 
 def _means(axes: Axes, base: float, here: float, there: float) -> None:

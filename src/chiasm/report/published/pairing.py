@@ -73,14 +73,14 @@ class Pairing:
 
     def histogram(self, cell: CellOutcome) -> tuple[int, Histogram] | None:
         """The published length nearest to a cell's that has a histogram, and that; None without one near it."""
-        held, there = self.published.rsv, self.there(cell)
-        near = min(held, key=lambda n: abs(n - there), default=None)
-        return None if near is None or abs(near - there) > NEAR * self.published.longest else (near, held[near])
+        histograms, there = self.published.rsv, self.there(cell)
+        near = min(histograms, key=lambda n: abs(n - there), default=None)
+        return None if near is None or abs(near - there) > NEAR * self.published.longest else (near, histograms[near])
 
 
 def pairings(results: Results, outcomes: StudyOutcomes) -> list[Pairing]:
     """Return every curve of an arm that names published numbers; of each arm those with the paper's protocol first."""
-    found: list[Pairing] = []
+    pairs: list[Pairing] = []
     training = results.study.sections.get("training", {})
     sets = results.study.report.get("published", {})
     for arm in results.study.arms:
@@ -88,16 +88,16 @@ def pairings(results: Results, outcomes: StudyOutcomes) -> list[Pairing]:
             continue
         there = published(sets[arm.name])
         clocks = sorted(outcomes.clocks, key=lambda clock: clock != there.clock)
-        made = []
+        of_arm = []
         for clock in clocks:
             for curve in outcomes.curves("duration", clock):
                 if curve[0].arm != arm.name or not curve[-1].duration:
                     continue
-                held = training | {key.removeprefix("training."): value for key, value in curve[-1].settings}
-                decays = float(held.get("decay", 1)) != 1
+                chosen = training | {key.removeprefix("training."): value for key, value in curve[-1].settings}
+                decays = float(chosen.get("decay", 1)) != 1
                 mirrored = touched(curve[-1].timeline) == outcomes.sources[:1]
                 scaled = abs(curve[-1].after - there.clean) > ALIKE
-                made.append(
+                of_arm.append(
                     Pairing(
                         "",
                         there.mirrored() if mirrored else there,
@@ -105,13 +105,13 @@ def pairings(results: Results, outcomes: StudyOutcomes) -> list[Pairing]:
                         arm.name,
                         clock if decays else "constant",
                         setting_words(curve[-1].settings),
-                        str(held.get("momentum_at_switch", "keep")),
+                        str(chosen.get("momentum_at_switch", "keep")),
                         scaled,
                         mirrored,
                     )
                 )
-        found += sorted(made, key=lambda pair: not pair.own)
-    return [replace(pair, key=f"published-{i + 1}") for i, pair in enumerate(found)]
+        pairs += sorted(of_arm, key=lambda pair: not pair.own)
+    return [replace(pair, key=f"published-{i + 1}") for i, pair in enumerate(pairs)]
 
 
 def rsv_layer(outcomes: StudyOutcomes) -> str | None:

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 def panels(results: Results, outcomes: StudyOutcomes, pairs: Sequence[Pairing]) -> list[Panel]:
     """Draw every figure that there is data for; their names begin with the key of their pairing."""
-    made = []
+    drawn = []
     with theme():
         for pair in pairs:
             alike = [other for other in pairs if other.arm == pair.arm]
-            made += _lost(pair, outcomes, alike)
-            made += _units(pair, results, outcomes)
-            made += _bits(pair, outcomes, alike)
-    return made
+            drawn += _lost(pair, outcomes, alike)
+            drawn += _units(pair, results, outcomes)
+            drawn += _bits(pair, outcomes, alike)
+    return drawn
 
 
 def _lost(pair: Pairing, outcomes: StudyOutcomes, alike: Sequence[Pairing]) -> list[Panel]:
@@ -42,12 +42,12 @@ def _lost(pair: Pairing, outcomes: StudyOutcomes, alike: Sequence[Pairing]) -> l
     ylim = extent(list(drawn.values()), True)
     figure = duration_curves(pair, [one], "Accuracy lost", "drop in accuracy (points)", ylim, True)
     paper = pair.published
-    said = f"Against no deficit. {_whose(pair)} {_seeds(one)}{_cut(one, ylim)}"
+    caption = f"Against no deficit. {_whose(pair)} {_seeds(one)}{_cut(one, ylim)}"
     if lost := sum(len(cell.diverged) for cell in pair.cells):
-        said += f" {capital(count(lost, 'diverged run'))} in no mean."
+        caption += f" {capital(count(lost, 'diverged run'))} in no mean."
     if paper.runs:
-        said += f" In the paper {count(len(paper.runs), 'run')}."
-    return [Panel(f"{pair.key}-accuracy", figure, said)]
+        caption += f" In the paper {count(len(paper.runs), 'run')}."
+    return [Panel(f"{pair.key}-accuracy", figure, caption)]
 
 
 def _curve(pair: Pairing, quantity: PublishedQuantity) -> DurationCurve:
@@ -73,11 +73,11 @@ def _units(pair: Pairing, results: Results, outcomes: StudyOutcomes) -> list[Pan
         return []
     ylabel = "epochs here (paper)" if pair.scaled else "length (epochs)"
     figure = histograms(drawn, outcomes.sources, shorten(f"RSV, {layer}", 44), ylabel)
-    said = f"Filled: the live units of {count(len(drawn[-1].seeds), 'seed')} here; dashed: the published histogram of "
-    said += "one network, its sign turned. Marks and numbers: means."
+    caption = f"Filled: the live units of {count(len(drawn[-1].seeds), 'seed')} here; dashed: the published histogram "
+    caption += "of one network, its sign turned. Marks and numbers: means."
     if not layer.endswith(PLACES):
-        said += " Published units are channels at positions; these are not, so compare means rather than widths."
-    return [Panel(f"{pair.key}-rsv", figure, f"{said} {_whose(pair)}")]
+        caption += " Published units are channels at positions; these are not, so compare means rather than widths."
+    return [Panel(f"{pair.key}-rsv", figure, f"{caption} {_whose(pair)}")]
 
 
 def _bits(pair: Pairing, outcomes: StudyOutcomes, alike: Sequence[Pairing]) -> list[Panel]:
@@ -93,13 +93,13 @@ def _bits(pair: Pairing, outcomes: StudyOutcomes, alike: Sequence[Pairing]) -> l
 def _bit_curves(pair: Pairing, outcomes: StudyOutcomes) -> list[DurationCurve]:
     labels = ("both sources", *(f"{source} alone" for source in outcomes.sources))
     looks = zip((INK, *SOURCES[:2]), MARKERS, strict=False)
-    held = pair.published.bits
-    made = []
+    bits_by_length = pair.published.bits
+    curves = []
     for shown, label, (colour, marker), quantity in zip(SHOWN, labels, looks, bits(pair, outcomes), strict=False):
-        there = [(tuple(held), [told[shown] for told in held.values()])]
+        there = [(tuple(bits_by_length), [values[shown] for values in bits_by_length.values()])]
         here = [(line.there, line.level) for line in quantity.lines if line.level is not None]
-        made.append(DurationCurve(label, there, here, colour, colour, marker))
-    return made
+        curves.append(DurationCurve(label, there, here, colour, colour, marker))
+    return curves
 
 
 def _whose(pair: Pairing) -> str:
@@ -107,7 +107,7 @@ def _whose(pair: Pairing) -> str:
 
 
 def _seeds(curve: DurationCurve) -> str:
-    counts = sorted({made.n for _, made in curve.here})
+    counts = sorted({estimate.n for _, estimate in curve.here})
     if not counts:
         return "No run here came to its end."
     if counts[-1] < 2:
@@ -116,5 +116,5 @@ def _seeds(curve: DurationCurve) -> str:
 
 
 def _cut(curve: DurationCurve, ylim: tuple[float, float]) -> str:
-    ends = [end for _, made in curve.here for end in (made.low, made.high) if end is not None]
+    ends = [end for _, estimate in curve.here for end in (estimate.low, estimate.high) if end is not None]
     return " Intervals reach beyond the axes." if any(not ylim[0] <= end <= ylim[1] for end in ends) else ""

@@ -94,10 +94,10 @@ def accuracy(pair: Pairing, outcomes: StudyOutcomes) -> PublishedQuantity:
 
 def rsv(pair: Pairing, outcomes: StudyOutcomes, layer: str) -> list[PublishedQuantity]:
     """Mean and standard deviation of RSV over the units of a layer; none where nothing was published."""
-    held = pair.published.rsv
-    if not held or len(outcomes.sources) != 2:
+    histograms = pair.published.rsv
+    if not histograms or len(outcomes.sources) != 2:
         return []
-    means, sds = {n: h.mean for n, h in held.items()}, {n: h.sd for n, h in held.items()}
+    means, sds = {n: h.mean for n, h in histograms.items()}, {n: h.sd for n, h in histograms.items()}
     return [
         _quantity(
             pair,
@@ -114,16 +114,16 @@ def rsv(pair: Pairing, outcomes: StudyOutcomes, layer: str) -> list[PublishedQua
 
 def bits(pair: Pairing, outcomes: StudyOutcomes) -> list[PublishedQuantity]:
     """Usable bits with both sources and each alone; none where they are missing there or here."""
-    held = pair.published.bits
+    bits_by_length = pair.published.bits
     ours = [cell.other("usable_bits", "all") for cell in pair.cells]
-    if not held or len(outcomes.sources) != 2 or not any(ours):
+    if not bits_by_length or len(outcomes.sources) != 2 or not any(ours):
         return []
     return [
         _quantity(
             pair,
             outcomes,
             "usable bits, both sources" if shown == "both" else f"usable bits, {source} alone",
-            {n: told[shown] for n, told in held.items()},
+            {n: values[shown] for n, values in bits_by_length.items()},
             lambda cell, source=source: cell.other("usable_bits", source),  # type: ignore[misc]
         )
         for shown, source in zip(SHOWN, ("all", *outcomes.sources), strict=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chiasm.intervals import Estimate
+from chiasm.intervals import Estimate, negative
 from chiasm.networks import Custom
 from chiasm.objectives import Classify
 from chiasm.pictures.words import count, number, number_between
@@ -30,15 +30,19 @@ ELSEWHERE = ("path", "format", "dataset", "limit")
 
 def sentences(pair: Pairing, outcomes: StudyOutcomes) -> list[str]:
     """Say what a pairing shows: the drop at the longest deficit, over all lengths, and the units."""
-    said = [*_drop(pair, accuracy(pair, outcomes))]
+    texts = [*_drop(pair, accuracy(pair, outcomes))]
     layer = rsv_layer(outcomes)
-    if layer is not None and (held := rsv(pair, outcomes, layer)):
-        said += _shift(held, layer)
-    if held := bits(pair, outcomes):
-        told = [f"{q.title.removeprefix('usable bits, ')} {_both(q.lines[-1])}" for q in held if _told(q.lines[-1])]
-        if told:
-            said.append(f"Usable bits after the longest deficit, against none: {'; '.join(told)}.")
-    return said
+    if layer is not None and (units := rsv(pair, outcomes, layer)):
+        texts += _shift(units, layer)
+    if usable := bits(pair, outcomes):
+        changes = [
+            f"{q.title.removeprefix('usable bits, ')} {_both(q.lines[-1])}"
+            for q in usable
+            if _on_both_sides(q.lines[-1])
+        ]
+        if changes:
+            texts.append(f"Usable bits after the longest deficit, against none: {'; '.join(changes)}.")
+    return texts
 
 
 def _drop(pair: Pairing, quantity: PublishedQuantity) -> list[str]:
@@ -49,29 +53,29 @@ def _drop(pair: Pairing, quantity: PublishedQuantity) -> list[str]:
         why = "no drop was published at its length" if there is None else "no run here has a drop to hold against it"
         return [f"After the longest deficit ({lengths}) nothing can be compared: {why}."]
     first = f"After the longest deficit ({lengths}) the paper {_loses(there)}, this study {_loses(here)}"
-    said = [f"{first}: {_verdict(here)}."]
+    texts = [f"{first}: {_verdict(here)}."]
     if line.inside is None:
-        return [*said, f"The drop here is {_apart(apart)}; one seed gives no interval."]
+        return [*texts, f"The drop here is {_apart(apart)}; one seed gives no interval."]
     where = "inside" if line.inside else "outside"
-    said.append(f"The drop here is {_apart(apart)}; the published one lies {where} our interval.")
+    texts.append(f"The drop here is {_apart(apart)}; the published one lies {where} our interval.")
     gaps = [(abs(one.apart), one) for one in quantity.lines if one.apart is not None]
     if len(gaps) > 1:
         most, at = max(gaps, key=lambda gap: gap[0])
         judged = [one.inside for _, one in gaps if one.inside is not None]
         mean = math.fsum(gap for gap, _ in gaps) / len(gaps)
-        said.append(
-            f"Over {count(len(gaps), 'length')} the drops are {amount(mean, ACCURACY)} apart in the mean and {amount(most, ACCURACY)} at "
+        texts.append(
+            f"Over {count(len(gaps), 'length')} the drops are {amount(mean, ACCURACY)} apart in the mean and "
+            f"{amount(most, ACCURACY)} at "
             f"most (at {count(at.cell.duration, 'epoch')}); the published one lies inside our interval at "
             f"{sum(judged)} of {len(judged)}."
         )
-    return said
+    return texts
 
 
-def _loses(made: Estimate) -> str:
-    if made.mean >= 0:
-        return f"loses {amount_between(made, ACCURACY)}"
-    low, high = (None if end is None else -end for end in (made.high, made.low))
-    return f"gains {amount_between(Estimate(-made.mean, low, high, made.values), ACCURACY)}"
+def _loses(drop: Estimate) -> str:
+    if drop.mean >= 0:
+        return f"loses {amount_between(drop, ACCURACY)}"
+    return f"gains {amount_between(negative(drop), ACCURACY)}"
 
 
 def _verdict(here: Estimate) -> str:
@@ -88,17 +92,17 @@ def _apart(gap: float) -> str:
     return f"{amount(abs(gap), ACCURACY)} {'larger' if gap >= 0 else 'smaller'} than the published one"
 
 
-def _shift(held: list[PublishedQuantity], layer: str) -> list[str]:
-    mean, spread = (quantity.lines[-1] for quantity in held)
-    if not _told(mean):
+def _shift(units: list[PublishedQuantity], layer: str) -> list[str]:
+    mean, spread = (quantity.lines[-1] for quantity in units)
+    if not _on_both_sides(mean):
         return []
     text = f"Against no deficit the longest one moves the mean RSV {_both(mean)}"
-    if _told(spread):
+    if _on_both_sides(spread):
         text += f", and its spread over units {_both(spread)}"
     return [f"{text} (here layer {layer})."]
 
 
-def _told(line: Line) -> bool:
+def _on_both_sides(line: Line) -> bool:
     return line.change is not None and line.published_change is not None
 
 
@@ -117,53 +121,55 @@ def notes(pair: Pairing, outcomes: StudyOutcomes) -> list[str]:
     ours = f"here {count(last.duration, 'epoch')} of deficit and {last.after} clean ones after it"
     theirs = f"in the paper {paper.longest} and {paper.clean}"
     if pair.scaled:
-        said = [f"The scales differ ({ours}, {theirs} at the longest): lengths are matched as shares of the longest."]
+        texts = [f"The scales differ ({ours}, {theirs} at the longest): lengths are matched as shares of the longest."]
     else:
-        said = [f"Lengths are matched epoch by epoch ({ours}, {theirs} at the longest)."]
+        texts = [f"Lengths are matched epoch by epoch ({ours}, {theirs} at the longest)."]
     if any(not line.stands for line in accuracy(pair, outcomes).lines):
-        said.append("≈: between two published lengths, read off the straight line that joins their numbers.")
+        texts.append("≈: between two published lengths, read off the straight line that joins their numbers.")
     if paper.runs:
-        said.append("The published interval is over the runs that were published, ours over seeds.")
+        texts.append("The published interval is over the runs that were published, ours over seeds.")
     else:
-        said.append("One run was published: how far another seed would lie from it is unknown.")
+        texts.append("One run was published: how far another seed would lie from it is unknown.")
     if pair.mirrored:
         first = outcomes.sources[0]
-        said.append(f"Here {first} is impaired, in the paper right: published RSV and bits stand with sides exchanged.")
-    return said + protocol(pair)
+        texts.append(
+            f"Here {first} is impaired, in the paper right: published RSV and bits stand with sides exchanged."
+        )
+    return texts + protocol(pair)
 
 
 def protocol(pair: Pairing) -> list[str]:
     """Say in what a curve's learning rate and momentum differ from the paper's."""
-    paper, said = pair.published, []
+    paper, texts = pair.published, []
     if pair.clock != paper.clock:
-        said.append(f"In the paper: {clock_words(paper.clock)}; here: {clock_words(pair.clock)}.")
+        texts.append(f"In the paper: {clock_words(paper.clock)}; here: {clock_words(pair.clock)}.")
     if pair.momentum != "drop":
-        said.append("The paper drops the optimiser's momentum where the deficit ends; here it is kept.")
-    return said
+        texts.append("The paper drops the optimiser's momentum where the deficit ends; here it is kept.")
+    return texts
 
 
 def general(pairs: Sequence[Pairing], results: Results, outcomes: StudyOutcomes) -> list[str]:
     """Say what holds for all pairings of a report: where the numbers come from, the scale, what units are there."""
     settings = settings_of(results.study.sections)
     scale = f"{_scale('task', settings.task)}; {_scale('network', settings.network)}"
-    said = [
+    texts = [
         f"Published numbers: {PAPER}; {HOW}.",
         f"Here, where an arm says nothing else: {scale}.",
         "The lengths of one run share the beginning of their training, there as here: they are not independent.",
     ]
     layer = rsv_layer(outcomes)
     if layer is not None and len(outcomes.sources) == 2 and any(pair.published.rsv for pair in pairs):
-        said.append(
+        texts.append(
             "Published RSV is of one network, in the opposite sign (−1: left only), which is turned here. Each of its "
             "values is a ratio of two variances of 100 samples at one anchor, and all anchors and units lie in one "
             "histogram, which widens it; ours is one ratio a unit, over all anchors."
         )
         if not layer.endswith(PLACES):
-            said.append(
+            texts.append(
                 "Published units are channels at each position before pooling, where the place alone makes much of "
                 f"the spread; here the units of layer {layer} are measured without their place."
             )
-    return said
+    return texts
 
 
 def _scale(what: str, settings: Any) -> str:
@@ -171,7 +177,7 @@ def _scale(what: str, settings: Any) -> str:
     if isinstance(settings, Custom):
         return f"{what} {settings.kind}"
     fields = msgspec.structs.fields(settings)
-    told = {f.name: getattr(settings, f.name) for f in fields if f.name not in ELSEWHERE}
-    own = [f"{f.name} = {told[f.name]}" for f in fields if f.name in told and told[f.name] != f.default]
+    values = {f.name: getattr(settings, f.name) for f in fields if f.name not in ELSEWHERE}
+    own = [f"{f.name} = {values[f.name]}" for f in fields if f.name in values and values[f.name] != f.default]
     name = f"{what} {settings.__struct_config__.tag}"
     return f"{name} ({', '.join(own)})" if own else f"{name} with its defaults"
