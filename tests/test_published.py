@@ -16,10 +16,10 @@ from chiasm.report.published.histograms import outline
 from chiasm.report.published.pairing import Pairing, pairings, read_at, rsv_layer
 from chiasm.report.published.quantity import accuracy, bits, rsv
 from chiasm.report.published.reading import sentences
+from chiasm.report.published.sets import known_published, published
 from chiasm.report.read_results import read_results
 from chiasm.report.writing import write_report
 from chiasm.study.plan import make_plan
-from chiasm.study.published import known_published, published
 from chiasm.study.results import Results
 from chiasm.study.spec import Study
 from tests.report_fakes import RAW, Told, flat, make

@@ -18,7 +18,7 @@ from chiasm.intervals import Estimate
 from chiasm.pictures.ridgeline import BANDWIDTH, GRID, density
 from chiasm.pictures.style import Panel, inline, png, svg, theme
 from chiasm.report import picture
-from chiasm.report.curves import accuracy_range
+from chiasm.report.curves import outcome_range
 from chiasm.report.figures import figures
 from chiasm.report.forest import ForestRow, forest
 from chiasm.report.read_results import read_results
@@ -210,7 +210,7 @@ def test_a_deficit_that_names_no_source_has_a_row_of_its_own() -> None:
 def test_forest_labels_are_cut_not_clipped() -> None:
     rows = [ForestRow("an arm with a very long name that goes on and on d=80", Estimate(50, 40, 60, (45, 55)), None, 1)]
     with theme():
-        assert not clipped(forest([*rows, ForestRow("short", None, None)], "Arms", (0, 100), 25))
+        assert not clipped(forest([*rows, ForestRow("short", None, None)], "Arms", "test accuracy (%)", (0, 100), 25))
 
 
 @pytest.mark.parametrize("centre", [-1.0, 0.0, 0.4, 1.0])
@@ -227,10 +227,10 @@ def test_a_density_is_that_of_its_kernels() -> None:
 
 
 def test_accuracy_panels_share_a_range_that_holds_all_of_them() -> None:
-    low, high = accuracy_range([32, 95], 25)
+    low, high = outcome_range([32, 95], 25, (0, 100))
     assert low <= 25
     assert high >= 95
-    assert accuracy_range([97, 99], 10)[0] >= 80  # chance far below does not flatten the curve
+    assert outcome_range([97, 99], 10, (0, 100))[0] >= 80  # chance far below does not flatten the curve
     drawn = full()
     limits = {panel.figure.axes[0].get_ylim() for name, panel in drawn.items() if name.startswith("clock")}
     assert len(limits) == 1

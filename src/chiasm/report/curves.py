@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from chiasm.intervals import Estimate, estimate
+from chiasm.objectives import Outcome
 from chiasm.pictures.style import HEIGHT, INK, MUTED, VERMILLION, axes_on, canvas, dodge, legend, rules
 from chiasm.report.outcomes import CellOutcome
 
@@ -149,16 +150,29 @@ def _x_axis(axes: Axes, everywhere: Sequence[float], span: float, width: float) 
     axes.xaxis.set_major_locator(FixedLocator(kept))
 
 
-def accuracy_range(values: Sequence[float], chance: float | None) -> tuple[float, float]:
-    """Return the y range, in percent, of all accuracy panels of a report, so that they compare.
+def axis_label(outcome: Outcome) -> str:
+    """What stands at an axis of the outcome: "test accuracy (%)"."""
+    unit = outcome.quantity.unit
+    return f"test {outcome.quantity.label}" + (f" ({unit})" if unit else "")
+
+
+def outcome_range(values: Sequence[float], chance: float | None, bounds: tuple[float, float]) -> tuple[float, float]:
+    """Return the range of all axes of the outcome in a report, so that they compare.
 
     Args:
-        values: every accuracy that is drawn, in percent, ends of intervals among them.
-        chance: the level of chance, in percent; kept in sight where the data come near it.
+        values: all that is drawn, ends of intervals among them, in the unit that is shown.
+        chance: the level of chance; kept in sight where the data come near it.
+        bounds: the range that is possible, in that unit: (0, 100) for accuracy; either end may be infinite.
     """
-    low, high = (min(values), max(values)) if values else (0.0, 100.0)
-    if chance is not None and low - chance < 30:
-        low = min(low, chance)
-    room = max(4.0, 0.08 * (high - low))
-    low = max(0.0, 5 * math.floor((low - room / 2) / 5))
-    return (low - 0.02 * (high - low) if low == 0 else low, min(102.0, high + room))
+    whole = all(map(math.isfinite, bounds))
+    low, high = (min(values), max(values)) if values else bounds if whole else (0.0, 1.0)
+    span = bounds[1] - bounds[0] if whole else high - low or abs(high) or 1.0
+    if chance is not None and (low - chance if whole else max(low - chance, chance - high)) < 0.3 * span:
+        low, high = min(low, chance), high if whole else max(high, chance)
+    room = max(0.04 * span, 0.08 * (high - low))
+    if whole:  # a whole number of steps, twenty to the range
+        step = span / 20
+        low = max(bounds[0], bounds[0] + step * math.floor((low - bounds[0] - room / 2) / step))
+    else:  # from the least that is possible, where the data come near it
+        low = bounds[0] if low - bounds[0] < 0.3 * (high - bounds[0]) else low - room
+    return (low - 0.02 * (high - low) if low == bounds[0] else low, min(bounds[1] + 0.02 * span, high + room))

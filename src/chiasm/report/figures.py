@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from matplotlib.figure import Figure
+
 from chiasm.intervals import Estimate
 from chiasm.pictures.style import GREEN, INK, MARKERS, PURPLE, SOURCES, Panel, shorten, theme
 from chiasm.pictures.words import count
-from chiasm.report.curves import Level, Series, accuracy_range, chart
+from chiasm.report.curves import Level, Series, axis_label, chart, outcome_range
 from chiasm.report.forest import ForestRow, forest
 from chiasm.report.outcomes import CellOutcome, StudyOutcomes, brief_name, curve_name
 from chiasm.report.phrases import capital, clock_words, doing, pair_words, stretch
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from chiasm.study.results import Results
 
 CLOCK_LOOKS = {"absolute": (INK, "o"), "since_release": (GREEN, "^"), "constant": (PURPLE, "s")}
-ACCURACY = "test accuracy (%)"
 DURATION = "length of the deficit (epochs)"
 ONSET = "onset of the deficit (epoch)"
 #: Rows of the forest plot; the table has them all.
@@ -37,7 +38,7 @@ def figures(results: Results, outcomes: StudyOutcomes) -> dict[str, list[Panel]]
         ylim = _ylim(outcomes)
         return {
             "strips": list(_strips(outcomes)),
-            "accuracy": [*_accuracy(outcomes, ylim), *training_curves(results, main_cells(outcomes), ylim)],
+            "accuracy": [*_accuracy(outcomes, ylim), *training_curves(results, outcomes, main_cells(outcomes), ylim)],
             "clocks": list(_clocks(outcomes, ylim)),
             "units": list(ridges(results, outcomes)),
             "means": list(_rsv(outcomes)),
@@ -64,12 +65,12 @@ def _scores_of(outcomes: StudyOutcomes) -> Callable[[CellOutcome], Mapping[int, 
 
 
 def _ylim(outcomes: StudyOutcomes, alone: bool = False) -> tuple[float, float]:
-    """One range of accuracy for all curves, so that they compare; another one for those of single sources."""
+    """One range of the outcome for all curves, so that they compare; another one for those of single sources."""
     values: list[float] = []
     for cell in [c for c in outcomes if c.role in ("duration", "onset")]:
         for source in ["", *(outcomes.sources if alone else ())]:
             values += _ends(outcomes.mean_score(cell, source))
-    return accuracy_range(values, outcomes.chance)
+    return outcome_range(values, outcomes.chance, outcomes.range)
 
 
 def _ends(mean: Estimate | None) -> list[float]:
@@ -132,15 +133,33 @@ def _onset_of(cell: CellOutcome) -> float:
 
 
 def _accuracy(outcomes: StudyOutcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
-    yield from _pair(outcomes, outcomes.clock, ylim, "accuracy", clock_in_title=False)
+    yield from _pair(outcomes, outcomes.clock, ylim, outcomes.outcome.quantity.name, clock_in_title=False)
     for role, of, xlabel in (("duration", _duration_of, DURATION), ("onset", _onset_of, ONSET)):
         curves = outcomes.curves(role, outcomes.clock)
         for i, cells in enumerate(curves[1:]):
             name, one = capital(brief_name(cells, curves)), _curve(outcomes, cells, of, outcomes.clock)
             levels = _levels(outcomes, outcomes.control(cells[-1]), ylim)
-            figure = chart([one], shorten(name, 40), xlabel, ACCURACY, ylim, (0, 100), levels)
+            figure = _chart(outcomes, [one], shorten(name, 40), xlabel, ylim, levels)
             what = f"{capital(doing(cells[-1].timeline))}, {curve_name(cells)} ({clock_words(outcomes.clock)})"
-            yield Panel(f"accuracy-{role}-{i + 2}", figure, f"{what}. {_seeds(cells)}{_cut(ylim)}")
+            yield Panel(
+                f"{outcomes.outcome.quantity.name}-{role}-{i + 2}", figure, f"{what}. {_seeds(cells)}{_cut(ylim)}"
+            )
+
+
+def _against(outcomes: StudyOutcomes, what: str) -> str:
+    return shorten(f"{capital(outcomes.outcome.quantity.label)} against {what}", 40)
+
+
+def _chart(
+    outcomes: StudyOutcomes,
+    series: Sequence[Series],
+    title: str,
+    xlabel: str,
+    ylim: tuple[float, float],
+    levels: Sequence[Level],
+) -> Figure:
+    """Draw curves of the outcome."""
+    return chart(series, title, xlabel, axis_label(outcomes.outcome), ylim, outcomes.range, levels)
 
 
 def _pair(
@@ -151,18 +170,16 @@ def _pair(
     if any(cell.duration for cell in lengths):
         control = next((cell for cell in lengths if not cell.duration), None) or outcomes.control(lengths[-1])
         levels = _levels(outcomes, control, ylim)
-        title = capital(clock_words(clock)) if clock_in_title else "Accuracy against length"
-        figure = chart(
-            [_curve(outcomes, lengths, _duration_of, clock)], title, DURATION, ACCURACY, ylim, (0, 100), levels
-        )
+        title = capital(clock_words(clock)) if clock_in_title else _against(outcomes, "length")
+        figure = _chart(outcomes, [_curve(outcomes, lengths, _duration_of, clock)], title, DURATION, ylim, levels)
         caption = (
             f"{capital(doing(lengths[-1].timeline))} for so many epochs, then {count(lengths[-1].after, 'clean epoch')}"
         )
         yield Panel(f"{stem}-duration", figure, f"{caption} ({clock_words(clock)}). {_seeds(lengths)}{_cut(ylim)}")
     if len(onsets) > 1:
         levels = _levels(outcomes, outcomes.control(onsets[-1]), ylim)
-        title = capital(clock_words(clock)) if clock_in_title else "Accuracy against onset"
-        figure = chart([_curve(outcomes, onsets, _onset_of, clock)], title, ONSET, ACCURACY, ylim, (0, 100), levels)
+        title = capital(clock_words(clock)) if clock_in_title else _against(outcomes, "onset")
+        figure = _chart(outcomes, [_curve(outcomes, onsets, _onset_of, clock)], title, ONSET, ylim, levels)
         caption = (
             f"{capital(doing(onsets[-1].timeline))} for {count(onsets[-1].duration, 'epoch')} from so many epochs on, "
         )
@@ -215,7 +232,7 @@ def _alone(outcomes: StudyOutcomes) -> Iterator[Panel]:
             colour, marker = SOURCES[i % len(SOURCES)], MARKERS[1 + i % (len(MARKERS) - 1)]
             series.append(Series(f"{source} alone", cells, x, _of_source(outcomes, source), colour, marker))
         levels = _levels(outcomes, None, ylim)
-        figure = chart(series, f"Each source alone, by {kind}", xlabel, ACCURACY, ylim, (0, 100), levels)
+        figure = _chart(outcomes, series, f"Each source alone, by {kind}", xlabel, ylim, levels)
         caption = "Tested with all sources, and with one while the rest is silenced; training is the same."
         yield Panel(f"alone-{kind}", figure, f"{caption} {_seeds(cells)}")
 
@@ -234,12 +251,12 @@ def _confounds(outcomes: StudyOutcomes) -> Iterator[Panel]:
         for cell in cells[:ROWS]
     ]
     drawn = [value for row in rows for mean in (row.estimate, row.control) for value in _ends(mean)]
-    xlim = accuracy_range(drawn, outcomes.chance)
+    xlim = outcome_range(drawn, outcomes.chance, outcomes.range)
     left = f" The first {ROWS} of {len(cells)} cells; the table has them all." if len(cells) > ROWS else ""
     caption = "Arms that test confounds, each held against the control with the same settings."
     yield Panel(
         "confounds",
-        forest(rows, "Arms beside the main curves", xlim, outcomes.chance),
+        forest(rows, "Arms beside the main curves", axis_label(outcomes.outcome), xlim, outcomes.chance),
         f"{caption} {_seeds(cells)}{_cut(xlim)}{left}",
     )
 

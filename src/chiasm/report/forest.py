@@ -1,4 +1,4 @@
-"""A forest plot: one row a cell, final accuracy across, the control beside it."""
+"""A forest plot: one row a cell, the final outcome across, the control beside it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ForestRow:
 
     Attributes:
         label: what the cell is.
-        estimate: final accuracy in percent; None where no run has one.
+        estimate: the final outcome in the unit that is shown; None where no run has one.
         control: that of its control; None without one.
         diverged: how many runs diverged.
     """
@@ -47,14 +47,17 @@ class ForestRow:
     diverged: int = 0
 
 
-def forest(rows: Sequence[ForestRow], title: str, xlim: tuple[float, float], chance: float | None) -> Figure:
-    """Draw one row a cell: final accuracy with its interval and every seed, the control as an open diamond.
+def forest(
+    rows: Sequence[ForestRow], title: str, xlabel: str, xlim: tuple[float, float], chance: float | None
+) -> Figure:
+    """Draw one row a cell: the final outcome with its interval and every seed, the control as an open diamond.
 
     Args:
         rows: from top to bottom.
         title: above the axes.
-        xlim: range of the x axis, in percent.
-        chance: level of chance in percent; None where it is not known.
+        xlabel: what is drawn, with its unit.
+        xlim: range of the x axis.
+        chance: level of chance in that unit; None where it is not known.
     """
     longest = min(LONGEST, max(len(row.label) for row in rows))
     left = 0.25 + longest * CHARACTER * SMALLEST_FONT / 72
@@ -83,7 +86,7 @@ def forest(rows: Sequence[ForestRow], title: str, xlim: tuple[float, float], cha
     axes.xaxis.set_major_locator(MaxNLocator(5))
     rules(axes, "x")
     axes.set_title(title, loc="left", x=0, y=1, pad=14)
-    axes.set_xlabel("test accuracy (%)")
+    axes.set_xlabel(xlabel)
     handles = [
         Line2D([], [], color=INK, marker="o", markersize=5, label="mean, 95 % interval"),
         Line2D([], [], color=PURPLE, marker="D", mfc="none", linestyle="none", markersize=6, label="its control"),

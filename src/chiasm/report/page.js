@@ -84,7 +84,7 @@
     const now = Math.min(epoch, last);
     const span = cell.spans.find((s) => now > s[0] && now <= s[1]);
     const release = cell.spans.filter((s) => s[2] !== "clean").map((s) => s[1]).pop();
-    let words = span ? span[2] + ", epochs " + span[0] + " to " + span[1] : "";
+    let words = span ? span[2] + (span[3] ? " @" + span[3] : "") + ", epochs " + span[0] + " to " + span[1] : "";
     if (span && span[2] === "clean" && release !== undefined && now > release) {
       words += ": " + (now - release) + " epochs after release";
     }

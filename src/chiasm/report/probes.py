@@ -1,80 +1,97 @@
-"""The numbers of further probes: usable bits, Fisher information, rank; a table each, one row a cell."""
+"""The numbers of further measures of the probe: a table a measure that has a title, one row a cell."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from html import escape
 
-from chiasm.intervals import estimate, percents
+from chiasm.intervals import Estimate, estimate, scaled
+from chiasm.measuring.probe import MEASURES, Measure
+from chiasm.quantity import Quantity
 from chiasm.report.outcomes import CellOutcome, StudyOutcomes
 from chiasm.report.table import by_arm, entry
 
-USABLE = (
-    "Usable bits are the entropy of the test labels minus the cross entropy of the network's answers, with all "
-    "sources, with one alone, or with one at rest: below 0 the network guesses worse than the labels' frequencies do. "
-    "A Shapley value is what a source adds, averaged over all orders in which the sources may come; over sources they "
-    "add up to what all of them are worth beyond none."
-)
-FISHER = (
-    "The trace of the Fisher information of each part's parameters: how much the answers depend on them. Labels are "
-    "drawn from the network, not from the data."
-)
-RANK = (
-    "In how many directions the units of a layer vary together on test samples as they are: the effective rank counts "
-    "weak directions too, the participation ratio strong ones. Compare at equal numbers of samples."
-)
-#: Heads of columns, by quantity.
-OF_SOURCES = {
-    "usable_bits": "usable bits,<br>{}",
-    "shapley_bits": "Shapley value,<br>{}, bits",
-    "shapley_accuracy": "Shapley value,<br>{}, points",
-}
-OF_LAYERS = {
-    "effective_rank": "effective rank,<br>{}",
-    "participation_ratio": "participation ratio,<br>{}",
-    "rank_dead": "dead units,<br>{}",
-}
+#: How many times as large as the smallest mean of a quantity the largest may be, to be printed with fixed decimals.
+ALIKE = 100
+
+
+@dataclass(frozen=True)
+class Column:
+    """One quantity of one source, layer or part; `name` is empty for a whole run, and for a network's output."""
+
+    quantity: Quantity
+    name: str
+
+    def mean(self, cell: CellOutcome) -> Estimate | None:
+        """The mean over a cell's seeds in the unit that is shown; None where there is no number."""
+        quantity = self.quantity
+        of_layer = quantity.of == "layer"
+        values = (cell.layer(self.name, quantity.name) if of_layer else cell.other(quantity.name, self.name)).values()
+        return scaled(estimate(list(values), (quantity.low, quantity.high)), quantity.scale)
 
 
 def probes(outcomes: StudyOutcomes) -> Iterator[tuple[str, str, str]]:
-    """Yield title, introduction and table (HTML) of each further probe that there are numbers of at the runs' ends."""
-    found = dict.fromkeys(pair for cell in outcomes for run in cell.runs for pair in run.others)
-    if pairs := [pair for quantity in OF_SOURCES for pair in found if pair[0] == quantity]:
-        heads = [OF_SOURCES[quantity].format(escape(_heard(quantity, source))) for quantity, source in pairs]
-        yield "Usable information", USABLE, by_arm(outcomes, heads, lambda c: [_of_source(c, *pair) for pair in pairs])
-    if parts := _named(outcomes, "fisher_trace"):
-        heads = [f"trace,<br>{escape(part)}" for part in parts]
-        yield "Fisher information", FISHER, by_arm(outcomes, heads, lambda c: [_trace(c, part) for part in parts])
-    if layers := _named(outcomes, "effective_rank"):
-        columns = [(layer, quantity) for layer in layers for quantity in OF_LAYERS]
-        heads = [OF_LAYERS[quantity].format(escape(layer or "the output")) for layer, quantity in columns]
-        yield "Rank", RANK, by_arm(outcomes, heads, lambda c: [_of_layer(c, *column) for column in columns])
+    """Yield title, introduction and table (HTML) of each further measure that has numbers at the runs' ends."""
+    for measure in MEASURES.kinds().values():
+        columns = _columns(measure, outcomes) if measure.title else []
+        if columns:
+            yield measure.title, measure.about, _table(columns, outcomes)
 
 
-def _named(outcomes: StudyOutcomes, quantity: str) -> list[str]:
-    """The layers, or parts, that a quantity was measured of."""
-    every = (held for cell in outcomes for run in cell.runs for held in run.layers.items())
-    return list(dict.fromkeys(name for name, held in every if quantity in held))
+def _columns(measure: type[Measure], outcomes: StudyOutcomes) -> list[Column]:
+    """The columns that there are numbers for: sources by quantity, and the quantities of a layer side by side."""
+    runs = [run for cell in outcomes for run in cell.runs]
+    of_sources = [pair for run in runs for pair in run.others]
+    of_layers = [(quantity, layer) for run in runs for layer, values in run.layers.items() for quantity in values]
+    layered = [quantity for quantity in measure.quantities if quantity.of == "layer"]
+    others = [quantity for quantity in measure.quantities if quantity.of != "layer"]
+    return [
+        *(Column(quantity, name) for quantity in others for name in _names([quantity], of_sources)),
+        *(Column(quantity, layer) for layer in _names(layered, of_layers) for quantity in layered),
+    ]
 
 
-def _heard(quantity: str, source: str) -> str:
-    lone = quantity == "usable_bits" and source != "all" and not source.startswith("without ")
-    return f"{source} alone" if lone else source
+def _names(quantities: Iterable[Quantity], pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """The sources, or layers, that any of some quantities was measured of."""
+    wanted = {quantity.name for quantity in quantities}
+    return list(dict.fromkeys(name for quantity, name in pairs if quantity in wanted))
 
 
-def _of_source(cell: CellOutcome, quantity: str, source: str) -> str:
-    points = quantity == "shapley_accuracy"
-    made = estimate(list(cell.other(quantity, source).values()))
-    return entry(percents(made) if points else made, 1 if points else 2, sign=quantity.startswith("shapley"))
+def _table(columns: list[Column], outcomes: StudyOutcomes) -> str:
+    # A quantity that knows "all" is one of what the network answers with these sources; others are of a source itself.
+    heard = {column.quantity.name for column in columns if column.name == "all"}
+    means = {column: [column.mean(cell) for cell in outcomes] for column in columns}
+    wide = {
+        quantity
+        for quantity in {column.quantity for column in columns}
+        if _spread(mean for column in columns if column.quantity == quantity for mean in means[column]) > ALIKE
+    }
+
+    def written(column: Column, cell: CellOutcome) -> str:
+        mean, quantity = column.mean(cell), column.quantity
+        digits = quantity.digits
+        if mean is not None and mean.mean and quantity in wide:
+            # Three digits that count: traces of parts and of moments in training lie orders of magnitude apart.
+            digits = max(0, 2 - math.floor(math.log10(abs(mean.mean))))
+        return entry(mean, digits, sign=quantity.low < 0 and quantity.name not in heard)
+
+    heads = [_head(column, column.quantity.name in heard) for column in columns]
+    return by_arm(outcomes, heads, lambda cell: [written(column, cell) for column in columns])
 
 
-def _trace(cell: CellOutcome, part: str) -> str:
-    made = cell.mean_layer(part, "fisher_trace", (0, math.inf))
-    # Three digits that count: traces of parts and of moments in training lie orders of magnitude apart.
-    digits = 2 - math.floor(math.log10(made.mean)) if made is not None and made.mean > 0 else 0
-    return entry(made, max(0, digits))
+def _head(column: Column, heard: bool) -> str:
+    quantity, name = column.quantity, column.name
+    if quantity.of == "layer":
+        name = name or "the output"
+    elif heard and name != "all" and not name.startswith("without "):
+        name = f"{name} alone"
+    unit = "" if quantity.unit in quantity.label.split() else quantity.unit
+    return ",<br>".join(escape(part) for part in (quantity.label, ", ".join(filter(None, (name, unit)))) if part)
 
 
-def _of_layer(cell: CellOutcome, layer: str, quantity: str) -> str:
-    return entry(cell.mean_layer(layer, quantity, (0, math.inf)), 1)
+def _spread(means: Iterable[Estimate | None]) -> float:
+    """How many times as large as the smallest the largest is, of the means that are not 0."""
+    sizes = [abs(mean.mean) for mean in means if mean is not None and mean.mean]
+    return max(sizes) / min(sizes) if sizes else 1.0

@@ -89,8 +89,8 @@ class _Draft:
             self.alone[source] = value
         elif quantity == f"train_{self.outcome}":
             self.train_score = value
-        elif source is not None:
-            self.others[quantity, source] = value
+        else:
+            self.others[quantity, source or ""] = value
 
     def run(self, name: str) -> RunOutcome:
         if self.diverged is not None:  # whatever it measured on the way is no result

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chiasm.pictures.plane import thinned
+from chiasm.quantity import Quantity
 from chiasm.report.outcomes import CellOutcome, RunOutcome, StudyOutcomes
 from chiasm.report.units import LAYERS, measured
 
@@ -35,12 +36,13 @@ def slider(
 
     Returns:
         A plain value for JSON: the sources that RSV compares, and by layer and cell the spans of the timeline and, a
-        seed, the epochs, RSV and synergy in hundredths (null: dead), dead units and accuracy in percent; None where no
-        unit was measured more than once.
+        seed, the epochs, RSV and synergy in hundredths (null: dead), dead units and the outcome as it is shown; None
+        where no unit was measured more than once.
     """
+    quantity = outcomes.outcome.quantity
     layers: list[dict[str, Any]] = []
     for layer in outcomes.layers[:LAYERS]:
-        drawn = [entry for name, cell in cells if (entry := _cell(results, layer, name, cell))]
+        drawn = [entry for name, cell in cells if (entry := _cell(results, layer, name, cell, quantity))]
         if drawn:
             layers.append({"name": layer, "cells": drawn})
     every = [seed for layer in layers for cell in layer["cells"] for seed in cell["seeds"]]
@@ -51,7 +53,7 @@ def slider(
     for seed in every:
         # Rows first: a smooth slider is worth less than the spread of the units.
         seed.update(_rounded(seed.pop("arrays"), max(FEWEST, int(share * seed["units"]))))
-    outcome = {"label": "accuracy", "unit": "%", "digits": 1}
+    outcome = {"label": quantity.label, "unit": quantity.unit, "digits": quantity.digits}
     return {"sources": list(outcomes.sources[:2]), "outcome": outcome, "layers": layers, "thinned": share < 1}
 
 
@@ -60,17 +62,20 @@ def as_json(value: Mapping[str, Any]) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=True).replace("<", "\\u003c")
 
 
-def _cell(results: Results, layer: str, name: str, cell: CellOutcome) -> dict[str, Any] | None:
-    accuracy = _accuracies(results, cell)
-    seeds = [entry for run in cell.runs if run.diverged is None and (entry := _seed(results, layer, run, accuracy))]
+def _cell(results: Results, layer: str, name: str, cell: CellOutcome, quantity: Quantity) -> dict[str, Any] | None:
+    scores = _scores(results, cell, quantity)
+    seeds = [entry for run in cell.runs if run.diverged is None and (entry := _seed(results, layer, run, scores))]
     if not seeds:
         return None
-    spans = [[start, end, " + ".join(map(str, deficits)) or "clean"] for start, end, deficits in cell.timeline.spans()]
+    spans = [
+        [start, end, " + ".join(map(str, deficits)) or "clean", *([objective] if objective else [])]
+        for start, end, deficits, objective in cell.timeline.segments()
+    ]
     return {"name": name, "timeline": str(cell.timeline), "spans": spans, "seeds": seeds}
 
 
 def _seed(
-    results: Results, layer: str, run: RunOutcome, accuracy: Mapping[tuple[str, int], float]
+    results: Results, layer: str, run: RunOutcome, scores: Mapping[tuple[str, int], float]
 ) -> dict[str, Any] | None:
     units = measured(results, layer, run.name)
     if units is None:
@@ -86,7 +91,7 @@ def _seed(
         "units": dead.shape[1],
         "dead": [int(n) for n in dead.sum(1)],
         "mean": [_mean(row) for row in arrays[0]],
-        "outcome": [accuracy.get((run.name, epoch)) for epoch in epochs],
+        "outcome": [scores.get((run.name, epoch)) for epoch in epochs],
         "arrays": arrays,
     }
 
@@ -104,12 +109,12 @@ def _rounded(arrays: Sequence[NDArray[np.float64]], most: int) -> dict[str, list
     return rounded
 
 
-def _accuracies(results: Results, cell: CellOutcome) -> dict[tuple[str, int], float]:
+def _scores(results: Results, cell: CellOutcome, quantity: Quantity) -> dict[tuple[str, int], float]:
     rows = results.frame().filter(
-        (pl.col("quantity") == "accuracy")
+        (pl.col("quantity") == quantity.name)
         & pl.col("source").fill_null("all").eq("all")
         & pl.col("run").is_in([run.name for run in cell.runs])
         & pl.col("value").is_finite()
     )
     picked = rows.select("run", "epoch", "value").iter_rows()
-    return {(run, epoch): round(100 * value, 1) for run, epoch, value in picked}
+    return {(run, epoch): round(quantity.scale * value, quantity.digits) for run, epoch, value in picked}

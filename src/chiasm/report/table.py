@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 
 from chiasm.intervals import Estimate, percents
+from chiasm.objectives import Outcome
 from chiasm.pictures.words import number, number_between
 from chiasm.report.outcomes import CellOutcome, StudyOutcomes
 from chiasm.report.phrases import pair_words
@@ -14,14 +15,14 @@ ABSENT = '<td class="none">–</td>'
 
 
 def table(outcomes: StudyOutcomes) -> str:
-    """Return the table as HTML: final accuracy, drop against the paired control, RSV, synergy and dead units.
+    """Return the table as HTML: the final outcome, the loss against the paired control, RSV, synergy, dead units.
 
     Of three sources or more RSV compares the first two, and the shares of total effects of all stand beside it.
     """
     layers = outcomes.layers[:3]
     first = escape(outcomes.sources[0]) if outcomes.sources else "first source"
     of_two = escape(pair_words(outcomes.sources))
-    heads = ["onset<br>epoch", "deficit<br>epochs", "clean<br>after", "seeds", "accuracy, %", "drop, points"]
+    heads = ["onset<br>epoch", "deficit<br>epochs", "clean<br>after", "seeds", *_outcome_heads(outcomes.outcome)]
     for layer in layers:
         name = escape(layer)
         heads += [f"mean RSV{of_two}, {name}<br>+1: {first} only"]
@@ -68,6 +69,12 @@ def entry(estimate: Estimate | None, digits: int, sign: bool = False) -> str:
     return f"<td>{mean}" + (f' <span class="interval">[{interval}</span></td>' if bracket else "</td>")
 
 
+def _outcome_heads(outcome: Outcome) -> list[str]:
+    label, worse = outcome.quantity.label, "drop" if outcome.higher_is_better else "rise"
+    named = ((label, outcome.quantity.unit), (worse, outcome.difference or outcome.quantity.unit))
+    return [escape(", ".join(filter(None, pair))) for pair in named]
+
+
 def _shared(outcomes: StudyOutcomes) -> Sequence[str]:
     return outcomes.sources if len(outcomes.sources) > 2 else ()
 
@@ -78,8 +85,8 @@ def _row(cell: CellOutcome, outcomes: StudyOutcomes, layers: tuple[str, ...]) ->
     parts.append(f"<td>{cell.duration}</td><td>{cell.after}</td>")
     bad = f' <span class="bad">{len(cell.diverged)} diverged</span>' if cell.diverged else ""
     parts.append(f"<td>{len(cell.scores())}{bad}</td>")
-    parts.append(entry(score, 1))
-    parts.append(ABSENT if tested else entry(outcomes.cost(cell), 1))
+    parts.append(entry(score, outcomes.outcome.quantity.digits))
+    parts.append(ABSENT if tested else entry(outcomes.cost(cell), outcomes.outcome.quantity.digits))
     for layer in layers:
         parts.append(entry(cell.mean_layer(layer, "rsv_mean", (-1, 1)), 2, sign=True))
         for source in _shared(outcomes):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -10,19 +11,13 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 
 from chiasm.deficits import Deficit
+from chiasm.pictures import style
 from chiasm.pictures.style import (
-    BLUE,
     CHARACTER,
-    GREEN,
-    INK,
     MUTED,
-    ORANGE,
     PAPER,
-    PURPLE,
     RULE,
-    SKY,
     SMALLEST_FONT,
-    VERMILLION,
     WIDTH,
     axes_on,
     canvas,
@@ -31,25 +26,33 @@ from chiasm.pictures.style import (
 )
 from chiasm.timeline import Timeline
 
-#: Colour and hatch of every kind of deficit, so that neither alone has to tell it.
-LOOKS = {
-    "silence": (INK, "////"),
-    "blur": (SKY, "...."),
-    "noise": (VERMILLION, "xxxx"),
-    "occlude": (PURPLE, "||||"),
-    "dissociate": (ORANGE, "\\\\\\\\"),
-    "swap": (GREEN, "++++"),
-    "lag": (BLUE, "----"),
-    "shuffle_labels": (VERMILLION, "oooo"),
-    "freeze": (SKY, "////"),
-}
-OTHER = (MUTED, "****")
-#: The row of deficits that name no source.
-ROW_OF = {"dissociate": "pairing", "shuffle_labels": "labels"}
+#: The row of the objectives, where a timeline names any, and what stands where it names none.
+OBJECTIVE, OWN = "objective", "the study's own"
+#: Inches of a row, and characters of its name before it is cut.
+ROW, LONGEST = 0.34, 16
+#: Height of a block, in rows.
+HIGH = 0.72
+
+
+@dataclass(frozen=True)
+class Block:
+    """A stretch of one row.
+
+    Attributes:
+        start: its first epoch.
+        end: the epoch after its last.
+        text: what is written into it, or below the picture where there is no room.
+        looks: colour and hatch of each thing that is the matter, drawn on top of each other.
+    """
+
+    start: int
+    end: int
+    text: str
+    looks: tuple[tuple[str, str], ...]
 
 
 def picture(timeline: Timeline | str, sources: Sequence[str] = (), title: str = "") -> Figure:
-    """Draw a timeline as a strip: sources down, epochs across, what each source suffers when.
+    """Draw a timeline: sources down, epochs across, what each source suffers when, which objective it trains for.
 
     Args:
         timeline: the timeline, or its notation.
@@ -57,7 +60,7 @@ def picture(timeline: Timeline | str, sources: Sequence[str] = (), title: str = 
         title: a line above the timeline's notation; left out where it is empty.
 
     Returns:
-        A matplotlib Figure, 4.2 inches wide, that belongs to no window: `figure.savefig("strip.svg")` writes it.
+        A matplotlib Figure, 4.2 inches wide, that belongs to no window: `figure.savefig("timeline.svg")` writes it.
 
     >>> picture(Timeline.parse("clean 20 | silence(right) 40 | clean 60"), ["left", "right"]).axes[0].get_xlabel()
     'epoch'
@@ -66,14 +69,13 @@ def picture(timeline: Timeline | str, sources: Sequence[str] = (), title: str = 
         timeline = Timeline.parse(timeline)
     with theme():
         rows = _rows(timeline, sources)
-        notes = _notes(timeline, rows)
+        room = WIDTH - 0.42 - _names(rows)
+        notes = _notes(timeline, rows, room)
         top = 0.56 if title else 0.36
-        height = 0.5 + top + 0.34 * len(rows) + 0.19 * len(notes)
+        height = 0.5 + top + ROW * len(rows) + 0.19 * len(notes)
         figure = canvas(height)
-        longest = min(max(len(row) for row in rows), 16)
-        left = 0.22 + longest * CHARACTER * SMALLEST_FONT / 72
-        axes = axes_on(figure, left=left, bottom=0.5 + 0.19 * len(notes), top=top)
-        _draw(axes, timeline, rows)
+        axes = axes_on(figure, left=0.22 + _names(rows), bottom=0.5 + 0.19 * len(notes), top=top)
+        _draw(axes, timeline, rows, room)
         if title:
             figure.text(0.1 / WIDTH, 1 - 0.22 / height, shorten(title, 42), fontweight="bold", fontsize=10.5)
         figure.text(0.1 / WIDTH, 1 - (top - 0.12) / height, shorten(str(timeline), 50), color=MUTED)
@@ -82,78 +84,86 @@ def picture(timeline: Timeline | str, sources: Sequence[str] = (), title: str = 
         return figure
 
 
-def _rows(timeline: Timeline, sources: Sequence[str]) -> list[str]:
-    rows = list(sources)
-    for _, _, deficits in timeline.spans():
-        for deficit in deficits:
-            rows += [row for row in _rows_of(deficit) if row not in rows]
-    return rows or ["all sources"]
+def _rows(timeline: Timeline, sources: Sequence[str]) -> dict[str, list[Block]]:
+    """The rows from top to bottom, each with its blocks in order."""
+    rows: dict[str, list[Block]] = {source: [] for source in sources}
+    for start, end, deficits in timeline.spans():
+        for row in dict.fromkeys(row for deficit in deficits for row in _rows_of(deficit)):
+            here = [deficit for deficit in deficits if row in _rows_of(deficit)]
+            looks = tuple((getattr(style, deficit.colour, MUTED), deficit.hatch) for deficit in here)
+            rows.setdefault(row, []).append(Block(start, end, " + ".join(map(str, here)), looks))
+    rows = rows or {"all sources": []}
+    if any(phase.objective for phase in timeline.phases):
+        rows[OBJECTIVE] = _objectives(timeline)
+    return rows
 
 
 def _rows_of(deficit: Deficit) -> tuple[str, ...]:
-    return deficit.touches or (ROW_OF.get(deficit.tag, "all sources"),)
+    return deficit.touches or (deficit.row,)
 
 
-def _blocks(timeline: Timeline, row: str) -> list[tuple[int, int, list[Deficit]]]:
-    return [
-        (start, end, [d for d in deficits if row in _rows_of(d)])
-        for start, end, deficits in timeline.spans()
-        if any(row in _rows_of(d) for d in deficits)
+def _objectives(timeline: Timeline) -> list[Block]:
+    blocks: list[Block] = []
+    for start, end, _, name in timeline.segments():
+        text = name or OWN
+        first = blocks.pop().start if blocks and blocks[-1].text == text else start
+        blocks.append(Block(first, end, text, ((MUTED, ""),)))
+    return blocks
+
+
+def _names(rows: Mapping[str, Sequence[Block]]) -> float:
+    """Inches that the names of the rows take."""
+    return min(max(len(row) for row in rows), LONGEST) * CHARACTER * SMALLEST_FONT / 72
+
+
+def _fits(text: str, share: float, room: float) -> bool:
+    return len(text) * CHARACTER * SMALLEST_FONT / 72 + 0.1 < room * share
+
+
+def _notes(timeline: Timeline, rows: Mapping[str, Sequence[Block]], room: float) -> list[str]:
+    """Lines below the picture, for the blocks that are too short for their words."""
+    notes = [
+        shorten(f"epochs {block.start} to {block.end}: {block.text}", 50)
+        for blocks in rows.values()
+        for block in blocks
+        if not _fits(block.text, (block.end - block.start) / max(1, timeline.epochs), room)
     ]
-
-
-def _words(deficits: Sequence[Deficit]) -> str:
-    return " + ".join(map(str, deficits))
-
-
-def _fits(text: str, epochs: int, timeline: Timeline, rows: Sequence[str]) -> bool:
-    longest = min(max(len(row) for row in rows), 16)
-    inches = WIDTH - 0.42 - longest * CHARACTER * SMALLEST_FONT / 72
-    return len(text) * CHARACTER * SMALLEST_FONT / 72 + 0.1 < inches * epochs / max(1, timeline.epochs)
-
-
-def _notes(timeline: Timeline, rows: Sequence[str]) -> list[str]:
-    """Lines below the strip, for the blocks that are too short for their words."""
-    notes = []
-    for row in rows:
-        for start, end, deficits in _blocks(timeline, row):
-            text = _words(deficits)
-            if not _fits(text, end - start, timeline, rows):
-                notes.append(shorten(f"epochs {start} to {end}: {text}", 50))
     return list(dict.fromkeys(notes))
 
 
-def _draw(axes: Axes, timeline: Timeline, rows: Sequence[str]) -> None:
+def _draw(axes: Axes, timeline: Timeline, rows: Mapping[str, Sequence[Block]], room: float) -> None:
     total = max(1, timeline.epochs)
-    for i, row in enumerate(rows):
-        axes.add_patch(Rectangle((0, i - 0.36), total, 0.72, facecolor=RULE, edgecolor="none", alpha=0.55))
-        blocks = _blocks(timeline, row)
-        for start, end, deficits in blocks:
-            colour, hatch = LOOKS.get(deficits[0].tag, OTHER)
-            place, span = (start, i - 0.36), end - start
-            axes.add_patch(Rectangle(place, span, 0.72, facecolor=colour, alpha=0.32, edgecolor="none"))
-            axes.add_patch(Rectangle(place, span, 0.72, fill=False, edgecolor=colour, hatch=hatch, linewidth=1.0))
-            text = _words(deficits)
-            if _fits(text, span, timeline, rows):
+    for i, blocks in enumerate(rows.values()):
+        axes.add_patch(Rectangle((0, i - HIGH / 2), total, HIGH, facecolor=RULE, edgecolor="none", alpha=0.55))
+        for block in blocks:
+            span = block.end - block.start
+            for j, (colour, hatch) in enumerate(block.looks):
+                high = HIGH / len(block.looks)
+                place = (block.start, i - HIGH / 2 + j * high)
+                axes.add_patch(Rectangle(place, span, high, facecolor=colour, alpha=0.32, edgecolor="none"))
+                axes.add_patch(
+                    Rectangle(place, span, high, fill=False, edgecolor=colour, hatch=hatch or None, linewidth=1.0)
+                )
+            if _fits(block.text, span / total, room):
                 box = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.88, "boxstyle": "round,pad=0.18"}
-                axes.text(start + span / 2, i, text, ha="center", va="center", bbox=box)
+                axes.text(block.start + span / 2, i, block.text, ha="center", va="center", bbox=box)
         for start, end in _gaps(blocks, timeline.epochs):
-            if _fits("clean", end - start, timeline, rows):
+            if _fits("clean", (end - start) / total, room):
                 axes.text((start + end) / 2, i, "clean", ha="center", va="center", color=MUTED)
-    for _, end, _ in timeline.spans()[:-1]:
+    for _, end, *_ in timeline.segments()[:-1]:
         axes.axvline(end, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)), zorder=0)
     axes.set_xlim(0, total)
     axes.set_ylim(len(rows) - 0.5, -0.5)
-    axes.set_yticks(range(len(rows)), [shorten(row, 16) for row in rows])
+    axes.set_yticks(range(len(rows)), [shorten(row, LONGEST) for row in rows])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     axes.set_xlabel("epoch")
 
 
-def _gaps(blocks: Sequence[tuple[int, int, list[Deficit]]], total: int) -> list[tuple[int, int]]:
+def _gaps(blocks: Sequence[Block], total: int) -> list[tuple[int, int]]:
     gaps, place = [], 0
-    for start, end, _ in blocks:
-        gaps += [(place, start)] if start > place else []
-        place = max(place, end)
+    for block in blocks:
+        gaps += [(place, block.start)] if block.start > place else []
+        place = max(place, block.end)
     return gaps + ([(place, total)] if total > place else [])

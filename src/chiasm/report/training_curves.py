@@ -1,4 +1,4 @@
-"""Accuracy through training: every seed and their mean, for the cells that stand for the study."""
+"""The outcome through training: every seed and their mean, for the cells that stand for the study."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from chiasm.pictures.style import GREEN, HEIGHT, INK, PURPLE, Panel, axes_on, canvas, legend, rules, shorten
-from chiasm.report.outcomes import CellOutcome
+from chiasm.report.curves import axis_label
+from chiasm.report.outcomes import CellOutcome, StudyOutcomes
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
@@ -74,12 +75,13 @@ def through_training(tracks: Sequence[Track], title: str, ylabel: str, ylim: tup
 
 
 def training_curves(
-    results: Results, cells: Sequence[tuple[str, CellOutcome]], ylim: tuple[float, float]
+    results: Results, outcomes: StudyOutcomes, cells: Sequence[tuple[str, CellOutcome]], ylim: tuple[float, float]
 ) -> Iterator[Panel]:
-    """Draw test accuracy through training for some named cells; nothing where it was measured at one epoch only."""
+    """Draw the outcome on test data for some named cells; nothing where it was measured at one epoch only."""
+    quantity = outcomes.outcome.quantity
     names = {run.name: (name, run.seed) for name, cell in cells for run in cell.runs if run.diverged is None}
     rows = results.frame().filter(
-        (pl.col("quantity") == "accuracy")
+        (pl.col("quantity") == quantity.name)
         & pl.col("source").fill_null("all").eq("all")
         & pl.col("run").is_in(list(names))
         & pl.col("value").is_finite()
@@ -89,7 +91,7 @@ def training_curves(
         name, seed = names[run]
         epochs, values = by_cell.setdefault(name, {}).setdefault(seed, ([], []))
         epochs.append(epoch)
-        values.append(100 * value)
+        values.append(quantity.scale * value)
     drawn = [
         Track(f"{name}: {cell.timeline}", by_cell[name], *LOOKS[i % len(LOOKS)], cell.timeline.release)
         for i, (name, cell) in enumerate(cells)
@@ -97,7 +99,10 @@ def training_curves(
     ]
     if max((len(epochs) for track in drawn for epochs, _ in track.seeds.values()), default=0) < 2:
         return
-    low = min(value for track in drawn for _, values in track.seeds.values() for value in values)
-    figure = through_training(drawn, "Through training", "test accuracy (%)", (min(ylim[0], low - 2), ylim[1]))
+    values = [value for track in drawn for _, numbers in track.seeds.values() for value in numbers]
+    low, high = outcomes.range
+    room = 0.02 * (high - low if math.isfinite(high - low) else max(values) - min(values))
+    ylim = min(ylim[0], min(values) - room), max(ylim[1], *values)
+    figure = through_training(drawn, "Through training", axis_label(outcomes.outcome), ylim)
     caption = "Thin lines: single seeds; thick: their mean. Dashed verticals: the release of the deficit."
     yield Panel("through-training", figure, caption)

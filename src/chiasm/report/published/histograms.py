@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from chiasm.pictures.ridgeline import GRID, density
 from chiasm.pictures.style import INK, MUTED, RULE, SOURCES, WIDTH, axes_on, canvas, legend, rsv_axis
 from chiasm.pictures.words import number, rsv_ends
-from chiasm.study.published import Histogram
+from chiasm.report.published.sets import Histogram
 
 Floats = NDArray[np.float64]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from chiasm.report.outcomes import CellOutcome, StudyOutcomes
 from chiasm.report.phrases import clock_words, setting_words, touched
-from chiasm.study.published import Histogram, Published, published
+from chiasm.report.published.sets import ACCURACY, Histogram, PublishedSet, published_sets
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
@@ -41,7 +41,7 @@ class Pairing:
     """
 
     key: str
-    published: Published
+    published: PublishedSet
     cells: tuple[CellOutcome, ...]
     arm: str
     clock: str
@@ -79,19 +79,19 @@ class Pairing:
 
 
 def pairings(results: Results, outcomes: StudyOutcomes) -> list[Pairing]:
-    """Return every curve of an arm that names published numbers; of each arm those with the paper's protocol first."""
+    """Return every curve of an arm beside published numbers; of each arm those with the paper's protocol first.
+
+    There are none in a study whose outcome is not accuracy.
+    """
     pairs: list[Pairing] = []
     training = results.study.sections.get("training", {})
-    sets = results.study.report.get("published", {})
-    for arm in results.study.arms:
-        if arm.name not in sets:
-            continue
-        there = published(sets[arm.name])
+    sets = published_sets(results.study) if outcomes.outcome.quantity == ACCURACY.quantity else {}
+    for arm, there in sets.items():
         clocks = sorted(outcomes.clocks, key=lambda clock: clock != there.clock)
         of_arm = []
         for clock in clocks:
             for curve in outcomes.curves("duration", clock):
-                if curve[0].arm != arm.name or not curve[-1].duration:
+                if curve[0].arm != arm or not curve[-1].duration:
                     continue
                 chosen = training | {key.removeprefix("training."): value for key, value in curve[-1].settings}
                 decays = float(chosen.get("decay", 1)) != 1
@@ -102,7 +102,7 @@ def pairings(results: Results, outcomes: StudyOutcomes) -> list[Pairing]:
                         "",
                         there.mirrored() if mirrored else there,
                         tuple(curve),
-                        arm.name,
+                        arm,
                         clock if decays else "constant",
                         setting_words(curve[-1].settings),
                         str(chosen.get("momentum_at_switch", "keep")),

@@ -14,8 +14,8 @@ from chiasm.report.published.duration_curves import DurationCurve, duration_curv
 from chiasm.report.published.histograms import Pair, histograms
 from chiasm.report.published.pairing import PLACES, Pairing, rsv_layer
 from chiasm.report.published.quantity import SHOWN, PublishedQuantity, accuracy, bits
+from chiasm.report.published.sets import PAPER
 from chiasm.report.units import live_units
-from chiasm.study.published import PAPER
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
@@ -76,7 +76,7 @@ def _units(pair: Pairing, results: Results, outcomes: StudyOutcomes) -> list[Pan
     caption = f"Filled: the live units of {count(len(drawn[-1].seeds), 'seed')} here; dashed: the published histogram "
     caption += "of one network, its sign turned. Marks and numbers: means."
     if not layer.endswith(PLACES):
-        caption += " Published units are channels at positions; these are not, so compare means rather than widths."
+        caption += " PublishedSet units are channels at positions; these are not, so compare means rather than widths."
     return [Panel(f"{pair.key}-rsv", figure, f"{caption} {_whose(pair)}")]
 
 

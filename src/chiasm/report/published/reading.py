@@ -10,22 +10,16 @@ import msgspec
 
 from chiasm.intervals import Estimate, negative
 from chiasm.networks import Custom
-from chiasm.objectives import Classify
 from chiasm.pictures.words import count, number, number_between
 from chiasm.report.outcomes import StudyOutcomes
 from chiasm.report.phrases import amount, amount_between, clock_words
 from chiasm.report.published.pairing import PLACES, Pairing, rsv_layer
 from chiasm.report.published.quantity import Line, PublishedQuantity, accuracy, bits, rsv
-from chiasm.study.published import HOW, PAPER
+from chiasm.report.published.sets import ACCURACY, HOW, PAPER
 from chiasm.study.spec import settings_of
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
-
-#: What the paper scores.
-ACCURACY = Classify().outcome()
-#: Settings of a task that say where its data lie.
-ELSEWHERE = ("path", "format", "dataset", "limit")
 
 
 def sentences(pair: Pairing, outcomes: StudyOutcomes) -> list[str]:
@@ -153,7 +147,7 @@ def general(pairs: Sequence[Pairing], results: Results, outcomes: StudyOutcomes)
     settings = settings_of(results.study.sections)
     scale = f"{_scale('task', settings.task)}; {_scale('network', settings.network)}"
     texts = [
-        f"Published numbers: {PAPER}; {HOW}.",
+        f"PublishedSet numbers: {PAPER}; {HOW}.",
         f"Here, where an arm says nothing else: {scale}.",
         "The lengths of one run share the beginning of their training, there as here: they are not independent.",
     ]
@@ -177,7 +171,7 @@ def _scale(what: str, settings: Any) -> str:
     if isinstance(settings, Custom):
         return f"{what} {settings.kind}"
     fields = msgspec.structs.fields(settings)
-    values = {f.name: getattr(settings, f.name) for f in fields if f.name not in ELSEWHERE}
+    values = {f.name: getattr(settings, f.name) for f in fields if f.name not in getattr(settings, "whereabouts", ())}
     own = [f"{f.name} = {values[f.name]}" for f in fields if f.name in values and values[f.name] != f.default]
     name = f"{what} {settings.__struct_config__.tag}"
     return f"{name} ({', '.join(own)})" if own else f"{name} with its defaults"

@@ -12,6 +12,7 @@ from chiasm.report.outcomes import StudyOutcomes
 from chiasm.report.published.pairing import Pairing, rsv_layer
 from chiasm.report.published.quantity import PublishedQuantity, accuracy, bits, rsv
 from chiasm.report.published.reading import general, notes, protocol, sentences
+from chiasm.report.published.sets import ACCURACY, published_sets
 from chiasm.report.published.table import table
 
 if TYPE_CHECKING:
@@ -19,15 +20,18 @@ if TYPE_CHECKING:
 
 TITLE = "Beside the paper"
 LEAD = (
-    "Published numbers beside this study's, point by point. Intervals are 95 % of Student's t, ours over seeds and "
+    "PublishedSet numbers beside this study's, point by point. Intervals are 95 % of Student's t, ours over seeds and "
     "paired with the control; a published number outside of one differs by more than our seeds do."
 )
+
+
+OTHER = "The published curves are of accuracy; this study measures {outcome}, so the two cannot be compared."
 
 
 def section(
     results: Results, outcomes: StudyOutcomes, pairs: Sequence[Pairing], drawn: Sequence[tuple[Panel, str]]
 ) -> list[tuple[str, str, str]]:
-    """Return the section as (id, title, HTML); none for a study whose arms name no published numbers.
+    """Return the section as (id, title, HTML); none for a study without published numbers beside an arm.
 
     Args:
         results: the study's results.
@@ -35,9 +39,10 @@ def section(
         pairs: what `pairings` returned.
         drawn: the panels of `panels`, each with its SVG document.
     """
-    named = results.study.report.get("published", {})
-    if not named:
+    if not published_sets(results.study):
         return []
+    if outcomes.outcome.quantity != ACCURACY.quantity:
+        return [("published", TITLE, lead(OTHER.format(outcome=outcomes.outcome.quantity.label)))]
     html = lead(LEAD)
     if not pairs:
         return [

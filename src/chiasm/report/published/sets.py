@@ -7,16 +7,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from importlib import resources
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from chiasm.errors import unknown
+from chiasm.errors import ChiasmError, unknown
+from chiasm.objectives import Classify
+
+if TYPE_CHECKING:
+    from chiasm.study.spec import Study
 
 #: Where the numbers come from.
 PAPER = "Kleinman, Achille & Soatto (CVPR 2023)"
 #: How they were read, and how far to trust them.
 HOW = "digitised from the vector figures, error about .005 in accuracy"
+
+#: What it scores.
+ACCURACY = Classify().outcome()
 
 
 @dataclass(frozen=True)
@@ -37,7 +44,7 @@ class Histogram:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedSet:
     """What was published of one experiment: a deficit of growing length from the start, then clean epochs.
 
     Attributes:
@@ -82,7 +89,7 @@ class Published:
         """
         return tuple(_drop(run) for run in self.runs) or (self.drop,)
 
-    def mirrored(self) -> Published:
+    def mirrored(self) -> PublishedSet:
         """Return what a deficit of the other source would have given were the two alike: RSV and bits change sides.
 
         >>> published("masking").mirrored().bits[180]["left"] == published("masking").bits[180]["right"]
@@ -93,16 +100,16 @@ class Published:
             for n, h in self.rsv.items()
         }
         other = {"both": "both", "left": "right", "right": "left"}
-        swapped = {n: {other[name]: value for name, value in content.items()} for n, content in self.bits.items()}
+        swapped = {n: {other[name]: value for name, value in bits.items()} for n, bits in self.bits.items()}
         return replace(self, rsv=turned, bits=swapped)
 
 
-def published(name: str, where: str = "") -> Published:
+def published(name: str, where: str = "") -> PublishedSet:
     """Return a set of published numbers by name.
 
     Args:
         name: one of `known_published()`.
-        where: said before the sentence of an error.
+        where: stands before the sentence of an error.
 
     Raises:
         ChiasmError: an unknown name.
@@ -129,16 +136,40 @@ def known_published() -> tuple[str, ...]:
     return tuple(_read())
 
 
+def published_sets(study: Study) -> dict[str, PublishedSet]:
+    """Return what a study lays its arms beside, by arm in the order of the study: its table `[report.published]`.
+
+    Raises:
+        ChiasmError: an arm that is none of the study's, or has another role than duration; an unknown set.
+    """
+    table = study.report.get("published", {})
+    if not isinstance(table, Mapping):
+        raise ChiasmError(f"report: published = {table!r}; expected a table of arms, each with the name of a set")
+    names = [arm.name for arm in study.arms]
+    for arm, name in table.items():
+        where = f"report.published, arm '{arm}'"
+        if arm not in names:
+            raise unknown("arm", arm, names, "report.published")
+        if not isinstance(name, str):
+            raise ChiasmError(f"{where}: {name!r}; expected the name of a set: {', '.join(known_published())}")
+        if study.arm(arm).role != "duration":
+            raise ChiasmError(
+                f"{where}: '{name}' beside role = '{study.arm(arm).role}'; published curves are over durations, "
+                "expected role = 'duration'"
+            )
+    return {arm: published(table[arm], f"report.published, arm '{arm}'") for arm in names if arm in table}
+
+
 @lru_cache(maxsize=1)
-def _read() -> dict[str, Published]:
-    text = resources.files("chiasm.studies").joinpath("published.json").read_text(encoding="utf-8")
+def _read() -> dict[str, PublishedSet]:
+    text = resources.files("chiasm.report.published").joinpath("published.json").read_text(encoding="utf-8")
     content = json.loads(text)
     edges = tuple(content["edges"])
-    return {name: _one(name, entry, edges) for name, entry in content["sets"].items()}
+    return {name: _set(name, entry, edges) for name, entry in content["sets"].items()}
 
 
-def _one(name: str, entry: Mapping[str, Any], edges: tuple[float, ...]) -> Published:
-    return Published(
+def _set(name: str, entry: Mapping[str, Any], edges: tuple[float, ...]) -> PublishedSet:
+    return PublishedSet(
         name=name,
         source=entry["source"],
         what=entry["what"],
@@ -152,7 +183,7 @@ def _one(name: str, entry: Mapping[str, Any], edges: tuple[float, ...]) -> Publi
         rsv={
             int(n): Histogram(edges, tuple(h["fractions"]), h["mean"], h["sd"]) for n, h in entry.get("rsv", {}).items()
         },
-        bits={int(n): dict(values) for n, values in entry.get("bits", {}).items()},
+        bits={int(n): dict(bits) for n, bits in entry.get("bits", {}).items()},
     )
 
 
