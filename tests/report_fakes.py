@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import zlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 
@@ -194,6 +195,19 @@ def make(
         )
     environment = {"device": "none (synthetic)", "threads": 1, "versions": {"chiasm": "0.1.0", "python": "3.11"}}
     return Results(study, pl.DataFrame(columns, schema=SCHEMA), layers, environment)
+
+
+def regressing(results: Results, scale: float = 0.02) -> Results:
+    """The same study as one that answers with numbers: an error that is smaller where accuracy was larger."""
+    study = msgspec.structs.replace(
+        results.study, sections={**results.study.sections, "objective": {"kind": "regress"}}
+    )
+    error = pl.col("quantity").is_in(["accuracy", "train_accuracy"])
+    table = results.table.with_columns(
+        pl.when(error).then(scale * (1 - pl.col("value"))).otherwise(pl.col("value")).alias("value"),
+        pl.col("quantity").str.replace("accuracy", "error"),
+    )
+    return replace(results, study=study, table=table)
 
 
 def _say(

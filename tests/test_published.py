@@ -1,4 +1,4 @@
-"""Published numbers beside a study's own: the data, the key of an arm, the matching, the tables and the section."""
+"""Published numbers beside a study's own: the data, the study's table, the matching, the tables and the section."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -16,13 +17,13 @@ from chiasm.report.published.histograms import outline
 from chiasm.report.published.pairing import Pairing, pairings, read_at, rsv_layer
 from chiasm.report.published.quantity import accuracy, bits, rsv
 from chiasm.report.published.reading import sentences
-from chiasm.report.published.sets import known_published, published
+from chiasm.report.published.sets import known_published, published, published_sets
 from chiasm.report.read_results import read_results
 from chiasm.report.writing import write_report
 from chiasm.study.plan import make_plan
 from chiasm.study.results import Results
-from chiasm.study.spec import Study
-from tests.report_fakes import RAW, Told, flat, make
+from chiasm.study.spec import Study, shipped
+from tests.report_fakes import RAW, Told, flat, make, regressing
 
 LENGTHS = [0, 20, 40, 80]
 
@@ -99,16 +100,21 @@ def test_the_outline_of_a_histogram_has_its_mass() -> None:
     assert float(np.trapezoid(y, x)) == pytest.approx(1, abs=0.02)
 
 
-# The key of an arm.
+# The table of the study.
 
 
 def arm(**keys: Any) -> dict[str, Any]:
     return {"name": "a", "role": "duration", "timeline": "silence(right) {d} | clean 2", "d": [0, 2], **keys}
 
 
-def test_the_key_is_read_written_and_no_part_of_a_run() -> None:
-    plain, named = (Study.from_dict(RAW | {"arm": [one]}) for one in (arm(), arm(published="blur")))
-    assert named.report == {"published": {"a": "blur"}}
+def beside_arm(name: Any, **keys: Any) -> Study:
+    return Study.from_dict(RAW | {"arm": [arm(**keys)], "report": {"published": {"a": name}}})
+
+
+def test_the_table_is_read_written_and_no_part_of_a_run() -> None:
+    plain, named = Study.from_dict(RAW | {"arm": [arm()]}), beside_arm("blur")
+    assert published_sets(named) == {"a": published("blur")}
+    assert published_sets(plain) == {}
     assert '[report.published]\na = "blur"' in named.to_toml()
     assert Study.from_toml(named.to_toml()) == Study.from_toml(Study.from_toml(named.to_toml()).to_toml())
     assert "published" not in plain.to_toml()
@@ -116,17 +122,32 @@ def test_the_key_is_read_written_and_no_part_of_a_run() -> None:
     assert [run.name for run in make_plan(named).runs] == [run.name for run in make_plan(plain).runs]
 
 
+def test_the_key_of_an_arm_of_earlier_versions_is_still_read() -> None:
+    old = Study.from_dict(RAW | {"arm": [arm(published="blur")]})
+    assert published_sets(old) == {"a": published("blur")}
+    assert old == beside_arm("blur")
+
+
+@pytest.mark.parametrize("name", [name for name in shipped() if "[report.published]" in shipped()[name].read_text()])
+def test_shipped_studies_name_sets_that_there_are(name: str) -> None:
+    study = Study.load(name, check=False)
+    assert list(published_sets(study)) == list(study.report["published"])  # in the order of the arms
+
+
 @pytest.mark.parametrize(
-    ("keys", "part"),
+    ("table", "keys", "part"),
     [
-        ({"published": "blurr"}, "arm 'a': unknown published set 'blurr'; known published sets: blur, depth-1"),
-        ({"published": ["blur"]}, "published = ['blur']; the name of a set would do: blur"),
-        ({"published": "blur", "role": "mirror"}, "published = 'blur' with role = 'mirror'"),
+        ({"a": "blurr"}, {}, "arm 'a': unknown published set 'blurr'; known published sets: blur, depth-1"),
+        ({"a": ["blur"]}, {}, "arm 'a': ['blur']; expected the name of a set: blur"),
+        ({"a": "blur"}, {"role": "mirror"}, "arm 'a': 'blur' beside role = 'mirror'"),
+        ({"b": "blur"}, {}, "unknown arm 'b'"),
+        ("blur", {}, "published = 'blur'; expected a table"),
     ],
 )
-def test_a_wrong_key_is_named(keys: dict[str, Any], part: str) -> None:
+def test_a_wrong_table_is_named(table: Any, keys: dict[str, Any], part: str) -> None:
+    study = Study.from_dict(RAW | {"arm": [arm(**keys)]})
     with pytest.raises(ChiasmError) as caught:
-        Study.from_dict(RAW | {"arm": [arm(**keys)]})
+        published_sets(msgspec.structs.replace(study, report={"published": table}))
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -294,6 +315,15 @@ def test_the_section_shows_every_point_and_every_clock(tmp_path: Path) -> None:
     assert html == write(results, tmp_path / "b")
     assert "here it is kept" in section  # the fakes keep momentum, the paper drops it
     assert "task stereogram (size = 8" in section
+
+
+def test_beside_another_outcome_one_sentence_says_why_nothing_is_compared(tmp_path: Path) -> None:
+    results = regressing(beside("blur"))
+    assert pairings(results, read_results(results)) == []
+    section = write(results, tmp_path).split('<section id="published">')[1].split("</section>")[0]
+    assert "The published curves are of accuracy; this study measures mean squared error" in section
+    assert section.count("<p") == 1
+    assert "<figure" not in section
 
 
 @pytest.mark.parametrize("name", ["depth-2", "dissociation"])

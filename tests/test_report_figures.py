@@ -5,26 +5,33 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
+from typing import ClassVar
 from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
 import pytest
+import torch
+from matplotlib.collections import LineCollection
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from chiasm.deficits import Deficit
 from chiasm.intervals import Estimate
 from chiasm.pictures.ridgeline import BANDWIDTH, GRID, density
-from chiasm.pictures.style import Panel, inline, png, svg, theme
+from chiasm.pictures.style import GREEN, Panel, inline, png, svg, theme
 from chiasm.report import picture
 from chiasm.report.curves import outcome_range
 from chiasm.report.figures import figures
 from chiasm.report.forest import ForestRow, forest
 from chiasm.report.read_results import read_results
+from chiasm.sources import Batch
 from chiasm.study.results import Results
-from chiasm.timeline import Timeline
-from tests.report_fakes import flat, make, still
+from chiasm.timeline import Phase, Timeline
+from tests.report_fakes import flat, make, regressing, still
 
 SCENES: dict[str, Callable[[], Results]] = {
     "full": make,
@@ -34,6 +41,7 @@ SCENES: dict[str, Callable[[], Results]] = {
     "many units": lambda: make(units=700, arms=["duration"], seeds=3),
     "long": lambda: make(arms=["duration", "onset", "longer"], changes={"duration.d": [0, 1, 2, 500, 1000]}),
     "no units": lambda: make(units=0),
+    "numbers": lambda: regressing(make()),
 }
 
 
@@ -163,7 +171,42 @@ def test_an_inline_svg_keeps_to_itself() -> None:
     assert "var(--first)" in element
 
 
-def test_a_timeline_is_drawn_as_a_strip() -> None:
+def test_a_study_of_another_outcome_is_drawn_in_its_unit() -> None:
+    results = regressing(make(seeds=4))
+    drawn, outcomes = panels(results), read_results(results)
+    assert {"error-duration", "error-onset", "alone-duration", "through-training", "confounds"} <= set(drawn)
+    for name, panel in drawn.items():
+        words = " ".join(text.get_text() for text in texts(panel.figure))
+        assert "ccuracy" not in words, name
+        assert "ccuracy" not in panel.caption, name
+        if name.startswith(("error", "clock", "alone", "through", "confounds")):
+            assert "test mean squared error" in words, name
+            assert "%" not in words.replace("95 %", ""), name
+    axes = drawn["error-duration"].figure.axes[0]
+    dots = [line for line in axes.get_lines() if line.get_markerfacecolor() == "none"]
+    seen = sorted(float(y) for line in dots for y in np.asarray(line.get_ydata()))
+    truth = sorted(value for cell in outcomes.durations("absolute") for value in cell.scores().values())
+    assert seen == pytest.approx(truth)  # as in the table: no factor of 100
+    assert axes.get_ylim()[1] < 0.05  # the data reach .014
+    wide = panels(regressing(make(flat, seeds=2)))["error-duration"].figure.axes[0]
+    bars = [bar for bar in wide.collections if isinstance(bar, LineCollection)]
+    assert bars
+    assert min(y for bar in bars for line in bar.get_segments() for _, y in np.asarray(line)) == 0  # cut at the least
+
+
+def test_the_range_of_an_outcome_follows_the_data_where_it_has_no_end() -> None:
+    low, high = outcome_range([3.0, 5.0], None, (0, np.inf))
+    assert 2 < low < 3
+    assert 5 < high < 6
+    assert outcome_range([0.1, 0.9], None, (0, np.inf))[0] <= 0  # near the least that is possible: from there
+    assert outcome_range([3.0, 5.0], 5.5, (0, np.inf))[1] > 5.5  # chance in sight
+    assert outcome_range([3.0, 5.0], 50, (0, np.inf))[1] < 6  # but not from afar
+    low, high = outcome_range([-2.0, -2.0], None, (-np.inf, np.inf))
+    assert low < -2 < high
+    assert outcome_range([], None, (0, np.inf))[1] > outcome_range([], None, (0, np.inf))[0]
+
+
+def test_a_timeline_is_drawn_as_rows() -> None:
     figure = picture(Timeline.parse("clean 20 | silence(right) + noise(left, 0.5) 80 | clean 60"), ["left", "right"])
     axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["left", "right"]
@@ -188,6 +231,10 @@ def test_a_timeline_is_drawn_as_a_strip() -> None:
         "swap(left, right) 5 | lag(left, 2) 5 | freeze(right) 5 | occlude(left, 0.5) 5 | blur(left, 4) 5 | clean 200",
         "silence(a_source_with_a_long_name_indeed) 40 | clean 60",
         " | ".join(["noise(left, 0.25, mode=replace) + silence(right) 7 | clean 3"] * 6),
+        "clean 1",
+        "noise(left, 0.5) + silence(left) + dissociate 40 | clean 60",
+        "silence(a_source_with_a_long_name_indeed) 40 @an_objective_with_a_long_name | clean 60 @x",
+        " | ".join(f"silence({name}) 5" for name in "abcdefghijkl"),
     ],
 )
 def test_any_timeline_can_be_drawn(text: str) -> None:
@@ -205,6 +252,36 @@ def test_a_block_too_short_for_its_words_says_them_below() -> None:
 def test_a_deficit_that_names_no_source_has_a_row_of_its_own() -> None:
     figure = picture(Timeline.parse("dissociate 80 | clean 60"), ["left", "right"])
     assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["left", "right", "pairing"]
+
+
+def test_objectives_have_a_row_with_their_names() -> None:
+    figure = picture(
+        "silence(right) 40 @pretrain | clean 40 @pretrain | clean 80 @finetune | clean 90", ["left", "right"]
+    )
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["left", "right", "objective"]
+    places = {text.get_text(): text.get_position() for text in axes.texts}
+    assert places["pretrain"] == (40, 2)  # one block through both of its phases
+    assert places["finetune"] == (120, 2)
+    assert places["study's own"] == (205, 2)
+    assert "objective" not in [t.get_text() for t in picture("clean 40 | clean 20").axes[0].get_yticklabels()]
+
+
+def test_a_deficit_from_outside_is_drawn_as_it_says_itself() -> None:
+    @dataclass(frozen=True)
+    class Fog(Deficit):
+        tag: ClassVar[str] = "fog"
+        colour: ClassVar[str] = "GREEN"
+        hatch: ClassVar[str] = "**"
+        row: ClassVar[str] = "weather"
+
+        def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+            return batch
+
+    axes = picture(Timeline((Phase((Fog(),), 40), Phase((), 20))), ["left"]).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["left", "weather"]
+    block = next(patch for patch in axes.patches if patch.get_hatch())
+    assert (block.get_hatch(), to_hex(block.get_edgecolor())) == ("**", GREEN)
 
 
 def test_forest_labels_are_cut_not_clipped() -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import ClassVar
 
 import polars as pl
 import pytest
 from matplotlib.text import Text
 
+from chiasm.measuring.probe import MEASURES, Measure, ProbeInput, ProbeResult
 from chiasm.pictures.words import percent
+from chiasm.quantity import Quantity
 from chiasm.report.figures import figures
 from chiasm.report.outcomes import StudyOutcomes
 from chiasm.report.probes import probes
@@ -16,7 +19,7 @@ from chiasm.report.read_results import read_results
 from chiasm.report.reading import reading
 from chiasm.report.table import table
 from chiasm.study.results import SCHEMA, Results
-from tests.report_fakes import early_window, make, turning
+from tests.report_fakes import early_window, make, regressing, turning
 
 
 def three(outcomes: StudyOutcomes) -> StudyOutcomes:
@@ -103,8 +106,10 @@ def test_the_numbers_of_further_probes_have_tables_of_their_own() -> None:
     outcomes = read_results(told)
     assert outcomes.layers == ("fusion",)  # neither a part nor a layer whose rank alone is known has units to show
     assert table(outcomes) == table(read_results(plain))
-    usable, fisher, ranked = list(probes(outcomes))
-    assert [title for title, _, _ in (usable, fisher, ranked)] == ["Usable information", "Fisher information", "Rank"]
+    tables = list(probes(outcomes))
+    wanted = [MEASURES[tag] for tag in ("usable", "fisher", "rank")]
+    assert {title for title, _, _ in tables} == {measure.title for measure in wanted}
+    usable, fisher, ranked = (next(one for one in tables if one[:2] == (m.title, m.about)) for m in wanted)
     cells = len(outcomes.cells)
     for made in (usable, fisher, ranked):
         assert made[2].count('<th scope="row"') == cells
@@ -114,6 +119,37 @@ def test_the_numbers_of_further_probes_have_tables_of_their_own() -> None:
     assert fisher[2].count("<td>1234 <span") == cells
     assert fisher[2].count("<td>0.00223 <span") == cells  # 0.00123 and seeds' 0, .001 and .002
     assert ranked[2].count("<td>7.5 <span") == ranked[2].count('<td class="none">–</td>') / 2 == cells
+
+
+def test_the_numbers_of_a_measure_from_outside_get_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Temper(Measure):
+        tag: ClassVar[str] = "temper"
+        title: ClassVar[str] = "Temper"
+        about: ClassVar[str] = "How <hot> it is."
+        quantities: ClassVar[tuple[Quantity, ...]] = (
+            Quantity("heat", "heat", "%", "run", 0, 1, digits=1, scale=100),
+            Quantity("draught", "draught", "m/s", "layer", digits=1),
+        )
+
+        def measure(self, given: ProbeInput) -> list[ProbeResult]:
+            raise NotImplementedError
+
+    kinds = MEASURES.kinds() | {"temper": Temper}
+    monkeypatch.setattr(type(MEASURES), "kinds", lambda self: kinds)
+    results = extended(make(arms=["duration"]), ("heat", None, None, 0.5), ("draught", "door", None, -1.25))
+    ((title, about, made),) = probes(read_results(results))
+    assert (title, about) == ("Temper", "How <hot> it is.")
+    assert '<th scope="col">heat,<br>%</th><th scope="col">draught,<br>door, m/s</th>' in made
+    cells = len(read_results(results).cells)
+    assert made.count("<td>50.1 <span") == cells  # percent
+    assert made.count("<td>−1.2 <span") == cells
+
+
+def test_the_drop_is_a_rise_where_lower_is_better() -> None:
+    html = table(read_results(regressing(make(arms=["duration"]))))
+    assert '<th scope="col">mean squared error</th><th scope="col">rise</th>' in html
+    assert "accuracy" not in html
+    assert '<th scope="col">accuracy, %</th><th scope="col">drop, points</th>' in table(read_results(make()))
 
 
 @pytest.mark.parametrize("units", [0, 4])

@@ -13,11 +13,25 @@ from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from chiasm.intervals import Estimate, estimate
 from chiasm.objectives import Outcome
-from chiasm.pictures.style import HEIGHT, INK, MUTED, VERMILLION, axes_on, canvas, dodge, legend, rules
+from chiasm.pictures.style import (
+    CHARACTER,
+    HEIGHT,
+    INK,
+    MUTED,
+    SMALLEST_FONT,
+    VERMILLION,
+    axes_on,
+    canvas,
+    dodge,
+    legend,
+    rules,
+)
 from chiasm.report.outcomes import CellOutcome
 
 #: Inches that two tick labels need between their middles.
 TICK_ROOM = 0.25
+#: Characters of a number at the y axis that the usual margin has room for.
+FITTING = 4
 
 
 @dataclass(frozen=True)
@@ -87,9 +101,8 @@ def chart(
         _draw(axes, one, shift, 0.008 * span, bounds, ylim)
     for level in levels:
         _level(axes, level, ylim)
+    y_axis(axes, ylim)
     _x_axis(axes, everywhere, span, axes.get_position().width * figure.get_size_inches()[0])
-    axes.set_ylim(*ylim)
-    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
     rules(axes)
     axes.set_title(title, x=0, y=1)
     axes.set_xlabel(xlabel)
@@ -148,6 +161,19 @@ def _x_axis(axes: Axes, everywhere: Sequence[float], span: float, width: float) 
         if (kept[0] - x) * inches >= room:
             kept = [x, *kept]
     axes.xaxis.set_major_locator(FixedLocator(kept))
+
+
+def y_axis(axes: Axes, ylim: tuple[float, float]) -> None:
+    """Set the range and the ticks of a y axis, whose left edge makes room for long numbers."""
+    axes.set_ylim(*ylim)
+    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    labels = axes.yaxis.get_major_formatter().format_ticks(list(axes.yaxis.get_majorticklocs()))
+    longest = max((len(label) for label in labels), default=0)
+    if longest > FITTING:
+        figure, box = axes.get_figure(root=True), axes.get_position()
+        assert figure is not None
+        box.x0 += (longest - FITTING) * CHARACTER * SMALLEST_FONT / 72 / figure.get_size_inches()[0]
+        axes.set_position(box)
 
 
 def axis_label(outcome: Outcome) -> str:

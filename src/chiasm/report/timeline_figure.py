@@ -27,7 +27,7 @@ from chiasm.pictures.style import (
 from chiasm.timeline import Timeline
 
 #: The row of the objectives, where a timeline names any, and what stands where it names none.
-OBJECTIVE, OWN = "objective", "the study's own"
+OBJECTIVE, OWN = "objective", "study's own"
 #: Inches of a row, and characters of its name before it is cut.
 ROW, LONGEST = 0.34, 16
 #: Height of a block, in rows.

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
 from chiasm.pictures.style import GREEN, HEIGHT, INK, PURPLE, Panel, axes_on, canvas, legend, rules, shorten
-from chiasm.report.curves import axis_label
+from chiasm.report.curves import axis_label, y_axis
 from chiasm.report.outcomes import CellOutcome, StudyOutcomes
 
 if TYPE_CHECKING:
@@ -60,9 +60,8 @@ def through_training(tracks: Sequence[Track], title: str, ylabel: str, ylim: tup
             axes.axvline(track.release, color=track.colour, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
         last = max([last, *by_epoch])
     axes.set_xlim(-0.02 * last, 1.03 * last)
-    axes.set_ylim(*ylim)
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
-    axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 2.5, 5, 10]))
+    y_axis(axes, ylim)
     rules(axes)
     axes.set_title(title, x=0, y=1)
     axes.set_xlabel("epoch")

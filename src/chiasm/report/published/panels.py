@@ -76,7 +76,7 @@ def _units(pair: Pairing, results: Results, outcomes: StudyOutcomes) -> list[Pan
     caption = f"Filled: the live units of {count(len(drawn[-1].seeds), 'seed')} here; dashed: the published histogram "
     caption += "of one network, its sign turned. Marks and numbers: means."
     if not layer.endswith(PLACES):
-        caption += " PublishedSet units are channels at positions; these are not, so compare means rather than widths."
+        caption += " Published units are channels at positions; these are not, so compare means rather than widths."
     return [Panel(f"{pair.key}-rsv", figure, f"{caption} {_whose(pair)}")]
 
 

@@ -147,7 +147,7 @@ def general(pairs: Sequence[Pairing], results: Results, outcomes: StudyOutcomes)
     settings = settings_of(results.study.sections)
     scale = f"{_scale('task', settings.task)}; {_scale('network', settings.network)}"
     texts = [
-        f"PublishedSet numbers: {PAPER}; {HOW}.",
+        f"Published numbers: {PAPER}; {HOW}.",
         f"Here, where an arm says nothing else: {scale}.",
         "The lengths of one run share the beginning of their training, there as here: they are not independent.",
     ]

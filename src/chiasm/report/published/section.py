@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TITLE = "Beside the paper"
 LEAD = (
-    "PublishedSet numbers beside this study's, point by point. Intervals are 95 % of Student's t, ours over seeds and "
+    "Published numbers beside this study's, point by point. Intervals are 95 % of Student's t, ours over seeds and "
     "paired with the control; a published number outside of one differs by more than our seeds do."
 )
 
