@@ -101,7 +101,8 @@ def training_curves(
     values = [value for track in drawn for _, numbers in track.seeds.values() for value in numbers]
     low, high = outcomes.range
     room = 0.02 * (high - low if math.isfinite(high - low) else max(values) - min(values))
-    ylim = min(ylim[0], min(values) - room), max(ylim[1], *values)
+    top = max(values)
+    ylim = min(ylim[0], min(values) - room), ylim[1] if top <= ylim[1] else top + room
     figure = through_training(drawn, "Through training", axis_label(outcomes.outcome), ylim)
     caption = "Thin lines: single seeds; thick: their mean. Dashed verticals: the release of the deficit."
     yield Panel("through-training", figure, caption)
