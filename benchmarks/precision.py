@@ -31,11 +31,11 @@ ARMS = [
 
 def asked(seeds: int) -> Study:
     """Return the shipped study with these two arms and so many seeds."""
-    made = Study.load("cifar-blur-small", seeds=seeds)
-    return Study.from_dict({"name": "precision", "seeds": seeds, **made.sections, "arm": ARMS})
+    small = Study.load("cifar-blur-small", seeds=seeds)
+    return Study.from_dict({"name": "precision", "seeds": seeds, **small.sections, "arm": ARMS})
 
 
-def said(cell: CellOutcome, quantity: str) -> dict[int, float]:
+def values(cell: CellOutcome, quantity: str) -> dict[int, float]:
     """Return one number a seed: points of accuracy, or of the last stage's units."""
     if quantity == "accuracy":
         return {seed: 100 * x for seed, x in cell.scores().items()}
@@ -55,12 +55,16 @@ def main() -> None:
     for epochs in (20, 40):
         full, half = by["float32", epochs], by["bfloat16", epochs]
         for quantity in ("accuracy", "rsv_mean", "rsv_sd", "synergy_mean"):
-            a, b = said(full, quantity), said(half, quantity)
-            made = difference(b, a, (-100, 100))
-            told = f"{made.mean:+.3f} [{made.low:+.3f}, {made.high:+.3f}]" if made and made.low is not None else "-"
+            a, b = values(full, quantity), values(half, quantity)
+            change = difference(b, a, (-100, 100))
+            written = (
+                f"{change.mean:+.3f} [{change.low:+.3f}, {change.high:+.3f}]"
+                if change and change.low is not None
+                else "-"
+            )
             means = statistics.mean(a.values()), statistics.mean(b.values())
             spread = statistics.stdev(a.values())
-            print(f"{epochs - 20:7}  {quantity:14} {means[0]:8.3f}  {means[1]:8.3f}  {told:28} {spread:.3f}")
+            print(f"{epochs - 20:7}  {quantity:14} {means[0]:8.3f}  {means[1]:8.3f}  {written:28} {spread:.3f}")
 
 
 if __name__ == "__main__":

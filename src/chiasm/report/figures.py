@@ -32,12 +32,12 @@ def figures(results: Results, outcomes: StudyOutcomes) -> dict[str, list[Panel]]
     """Draw every figure that the study has data for.
 
     Returns:
-        The panels by section: "strips", "accuracy", "clocks", "units", "means", "planes", "alone", "confounds".
+        The panels by section: "timelines", "accuracy", "clocks", "units", "means", "planes", "alone", "confounds".
     """
     with theme():
         ylim = _ylim(outcomes)
         return {
-            "strips": list(_strips(outcomes)),
+            "timelines": list(_timelines(outcomes)),
             "accuracy": [*_accuracy(outcomes, ylim), *training_curves(results, outcomes, main_cells(outcomes), ylim)],
             "clocks": list(_clocks(outcomes, ylim)),
             "units": list(ridges(results, outcomes)),
@@ -106,7 +106,7 @@ def _cut(limits: tuple[float, float]) -> str:
     return " The axis does not start at 0." if limits[0] > 0 else ""
 
 
-def _strips(outcomes: StudyOutcomes) -> Iterator[Panel]:
+def _timelines(outcomes: StudyOutcomes) -> Iterator[Panel]:
     for name, cell in main_cells(outcomes):
         figure = picture(cell.timeline, outcomes.sources, title=capital(name))
         caption = stretch(cell.timeline) if cell.duration else "no deficit"

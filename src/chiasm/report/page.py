@@ -82,7 +82,7 @@ def page(
     question = study.question or "What stays broken when a source is impaired for a while during training?"
     sections = [
         ("reading", "What the numbers say", _reading(findings, outcomes)),
-        ("done", "What was done", _done(results, outcomes) + gallery(panels["strips"])),
+        ("done", "What was done", _done(results, outcomes) + gallery(panels["timelines"])),
         ("accuracy", "Accuracy in the end", lead(_levels_note(outcomes)) + gallery(panels["accuracy"])),
         ("clocks", "The clocks side by side", _clocks(outcomes, panels["clocks"])),
         ("units", "Which source the units listen to", _units(outcomes, panels)),

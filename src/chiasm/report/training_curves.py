@@ -23,7 +23,7 @@ LOOKS = ((INK, "o"), (PURPLE, "s"), (GREEN, "^"))
 
 
 @dataclass(frozen=True)
-class Track:
+class TrainingCurve:
     """A quantity through training: every seed and their mean.
 
     Attributes:
@@ -41,23 +41,23 @@ class Track:
     release: int | None
 
 
-def through_training(tracks: Sequence[Track], title: str, ylabel: str, ylim: tuple[float, float]) -> Figure:
+def through_training(curves: Sequence[TrainingCurve], title: str, ylabel: str, ylim: tuple[float, float]) -> Figure:
     """Draw a quantity through training: thin lines are seeds, thick ones means, a vertical line the release."""
-    figure = canvas(HEIGHT + 0.2 * len(tracks))
-    axes = axes_on(figure, bottom=0.56 + 0.22 * len(tracks))
+    figure = canvas(HEIGHT + 0.2 * len(curves))
+    axes = axes_on(figure, bottom=0.56 + 0.22 * len(curves))
     last = 1
-    for track in tracks:
+    for curve in curves:
         by_epoch: dict[int, list[float]] = {}
-        for epochs, values in track.seeds.values():
-            axes.plot(epochs, values, "-", color=track.colour, linewidth=0.7, alpha=0.4, zorder=2)
+        for epochs, values in curve.seeds.values():
+            axes.plot(epochs, values, "-", color=curve.colour, linewidth=0.7, alpha=0.4, zorder=2)
             for epoch, value in zip(epochs, values, strict=True):
                 by_epoch.setdefault(epoch, []).append(value)
-        whole = {e: v for e, v in sorted(by_epoch.items()) if len(v) == len(track.seeds)}
-        means = [math.fsum(v) / len(v) for v in whole.values()]
-        every = max(1, len(whole) // 12)
-        axes.plot(list(whole), means, "-", color=track.colour, marker=track.marker, ms=4, markevery=every, zorder=3)
-        if track.release is not None:
-            axes.axvline(track.release, color=track.colour, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
+        complete = {e: v for e, v in sorted(by_epoch.items()) if len(v) == len(curve.seeds)}
+        means = [math.fsum(v) / len(v) for v in complete.values()]
+        every = max(1, len(complete) // 12)
+        axes.plot(list(complete), means, "-", color=curve.colour, marker=curve.marker, ms=4, markevery=every, zorder=3)
+        if curve.release is not None:
+            axes.axvline(curve.release, color=curve.colour, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
         last = max([last, *by_epoch])
     axes.set_xlim(-0.02 * last, 1.03 * last)
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
@@ -67,7 +67,7 @@ def through_training(tracks: Sequence[Track], title: str, ylabel: str, ylim: tup
     axes.set_xlabel("epoch")
     axes.set_ylabel(ylabel)
     handles = [
-        Line2D([], [], color=t.colour, marker=t.marker, markersize=4, label=shorten(t.label, 50)) for t in tracks
+        Line2D([], [], color=t.colour, marker=t.marker, markersize=4, label=shorten(t.label, 50)) for t in curves
     ]
     legend(figure, handles)
     return figure
@@ -92,13 +92,13 @@ def training_curves(
         epochs.append(epoch)
         values.append(quantity.scale * value)
     drawn = [
-        Track(f"{name}: {cell.timeline}", by_cell[name], *LOOKS[i % len(LOOKS)], cell.timeline.release)
+        TrainingCurve(f"{name}: {cell.timeline}", by_cell[name], *LOOKS[i % len(LOOKS)], cell.timeline.release)
         for i, (name, cell) in enumerate(cells)
         if name in by_cell
     ]
-    if max((len(epochs) for track in drawn for epochs, _ in track.seeds.values()), default=0) < 2:
+    if max((len(epochs) for curve in drawn for epochs, _ in curve.seeds.values()), default=0) < 2:
         return
-    values = [value for track in drawn for _, numbers in track.seeds.values() for value in numbers]
+    values = [value for curve in drawn for _, numbers in curve.seeds.values() for value in numbers]
     low, high = outcomes.range
     room = 0.02 * (high - low if math.isfinite(high - low) else max(values) - min(values))
     top = max(values)
