@@ -26,7 +26,7 @@ class RunOutcome:
         layers: quantities by layer ("rsv_mean", "dead", "share_mean left", ...), or by part ("fisher_trace").
         train_score: the outcome on the training batches as shown in the last epoch; None where it was not recorded.
         diverged: the epoch at which the loss became non-finite; None for a sound run.
-        others: further quantities, by quantity and source ("usable_bits", "without left"), "" for those of the whole run.
+        others: further quantities, by quantity and source ("usable_bits", "without left"); of the whole run under "".
     """
 
     name: str
