@@ -12,7 +12,6 @@ import polars as pl
 import pytest
 
 from chiasm.cli import main
-from chiasm.registry import load_plugin
 from chiasm.study.theories import load_theory, shipped_theories
 
 
@@ -60,8 +59,9 @@ def test_a_theory_is_found_by_its_tag_and_draws_its_own_page(tmp_path: Path, mon
         "def panels(result):\n"
         "    return []\n"
     )
-    load_plugin(str(tmp_path / "powers.py"))
-    (tmp_path / "mine.toml").write_text('kind = "powers"\nquestion = "How large?"\nmost = 5\n')
+    (tmp_path / "mine.toml").write_text(
+        'kind = "powers"\nplugins = ["./powers.py"]\nquestion = "How large?"\nmost = 5\n'
+    )
     code, said = chiasm("theory", str(tmp_path / "mine.toml"), "--out", str(tmp_path / "out"))
     assert code == 0, said
     page = (tmp_path / "out" / "report.html").read_text()
@@ -114,7 +114,7 @@ def test_what_cannot_be_drawn_leaves_no_file(tmp_path: Path, monkeypatch: pytest
     [
         (("linear-mods",), "unknown study of theory 'linear-mods'"),
         (("linear-modes", "--set", "dept=2"), "unknown key 'dept'"),
-        (("linear-modes", "--set", "scale"), "give key=value"),
+        (("linear-modes", "--set", "scale"), "expected key=value"),
         (("none.toml",), "'none.toml' cannot be read"),
         (("linear-modes", "--set", "matrix=[[nan, 1], [1, 1]]", "--set", "watched=2"), "holds nan at row 0"),
         (("linear-modes", "--set", "release=11"), "last time, 10"),

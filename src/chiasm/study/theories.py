@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from chiasm.errors import ChiasmError, unknown
+from chiasm.registry import load_plugin
 from chiasm.study.decode import as_struct
 from chiasm.study.toml import changed, read_toml
 from chiasm.theory.study import THEORIES, TheoryStudy
@@ -28,7 +29,8 @@ def load_theory(name_or_path: str | Path, changes: Sequence[str] = ()) -> tuple[
     """Read a shipped theory study by name, or a file by path.
 
     Args:
-        name_or_path: "linear-modes", or a path that ends in .toml; the file holds `kind`, `question` and settings.
+        name_or_path: "linear-modes", or a path that ends in .toml; the file holds `kind`, `question` and settings, and
+            where its kind comes from elsewhere `plugins`, a list of modules or files.
         changes: "key=value", as `--set` gives them; values are TOML, or bare words.
 
     Returns:
@@ -45,6 +47,11 @@ def load_theory(name_or_path: str | Path, changes: Sequence[str] = ()) -> tuple[
     for change in changes:
         key, value = changed(change, "depth=3")
         raw[key] = value
+    plugins = raw.pop("plugins", [])
+    if not isinstance(plugins, list) or not all(isinstance(name, str) for name in plugins):
+        raise ChiasmError(f"plugins = {plugins!r}; expected a list of modules or paths, ['my_lab.fog'] for instance")
+    for name in plugins:
+        load_plugin(name, path.parent)
     return decode_theory(raw)
 
 

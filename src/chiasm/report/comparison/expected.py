@@ -126,10 +126,15 @@ def beyond(settings: Settings, deficits: Iterable[Deficit]) -> str:
     return f"the theory knows of freeze and silence, not of {unknown[0]}" if unknown else ""
 
 
-def _trajectories(runs: Sequence[Run], theory: TrainingTheory) -> Floats:
-    """Follow all runs of one network at once: strengths K, (epochs + 1, runs, sources, modes)."""
+def _network(runs: Sequence[Run]) -> DeepLinear:
     network = runs[0].cell.settings.network
-    assert isinstance(network, DeepLinear)
+    assert isinstance(network, DeepLinear)  # as `beyond` has found
+    return network
+
+
+def _trajectories(runs: Sequence[Run], theory: TrainingTheory) -> Floats:
+    """Follow all runs of one network at once; return strengths K, (epochs + 1, runs, sources, modes)."""
+    network = _network(runs)
     s = modes(network.target)[1].numpy()
     return (_descend if theory == "steps" else _flow)(runs, _begin(runs, network), s, network.depth)
 
@@ -225,18 +230,15 @@ def _schedule(runs: Sequence[Run]) -> tuple[Floats, Floats, Floats]:
 
 def _train_loss(runs: Sequence[Run], outputs: Floats) -> pl.DataFrame:
     """Predict the loss of each epoch before its step, on the sources that count in it."""
-    network = runs[0].cell.settings.network
-    assert isinstance(network, DeepLinear)
-    s = modes(network.target)[1].numpy()
-    items = target_matrix(network.target).shape[1]
-    _, _, speaks = _schedule(runs)
-    missing = s - (outputs[:-1] * speaks).sum(2)  # (epochs, runs, modes)
-    losses = (missing**2).sum(2) / (2 * items)
-    parts = []
-    for r, run in enumerate(runs):
-        epochs = run.cell.timeline.epochs
-        parts.append(_frame(run.name, range(1, epochs + 1), "", "", "train_loss", losses[:epochs, r].tolist()))
-    return pl.concat(parts)
+    target = _network(runs).target
+    missing = modes(target)[1].numpy() - (outputs[:-1] * _schedule(runs)[2]).sum(2)  # (epochs, runs, modes)
+    losses = (missing**2).sum(2) / (2 * target_matrix(target).shape[1])
+    rows = [
+        (run.name, epoch + 1, "", "", "train_loss", loss)
+        for run, own in zip(runs, losses.T.tolist(), strict=True)
+        for epoch, loss in enumerate(own[: run.cell.timeline.epochs])
+    ]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
 def _probed(
@@ -244,8 +246,7 @@ def _probed(
 ) -> Iterable[tuple[pl.DataFrame, dict[str, NDArray[np.float32]]]]:
     """Probe the maps that the theory predicts, at the epochs at which the study was probed."""
     settings = runs[0].cell.settings
-    network, probe, about = settings.network, settings.probe, runs[0].path.root.about
-    assert isinstance(network, DeepLinear)
+    network, probe, about = _network(runs), settings.probe, runs[0].path.root.about
     layers = tuple(layer for layer in probe.layers if layer in OUTPUTS)
     measures = [m for m in probe.measures if m in OF_THE_MAP and (layers or m != "rank")]
     asked = msgspec.structs.replace(probe, layers=layers, measures=tuple(measures))
@@ -263,7 +264,8 @@ def _probed(
             if epoch == last or (not only_ends and (epoch % probe.every == 0 or epoch in run.boundaries)):
                 places.setdefault(run.path.key(epoch), []).append((r, epoch))
     u, _, v = (x.numpy() for x in modes(network.target))
-    for shared in _in_parts(list(places.values())):
+    for start in range(0, len(places), ROWS):
+        shared = list(places.values())[start : start + ROWS]
         some = [same[0] for same in shared]
         index = np.array([*some, some[0]]).T  # one row more, as a stack has two or more
         maps = np.einsum("om,rsm,im->sroi", u, outputs[index[1], index[0]], v)  # (sources, rows, outputs, items)
@@ -272,26 +274,12 @@ def _probed(
             for source, one in zip(about.sources, maps, strict=True)
         }
         weights["heads.both.answers"] = answers.expand(len(some) + 1, *answers.shape)
-        seen = evaluate(stacked, weights, [test] * len(some), [runs[r].seed for r, _ in some], asked)
-        rows: dict[str, list[Any]] = {name: [] for name in SCHEMA}
-        ends = {}
-        for same, one in zip(shared, seen, strict=True):
+        results = evaluate(stacked, weights, [test] * len(some), [runs[r].seed for r, _ in some], asked)
+        rows, ends = [], {}
+        for same, result in zip(shared, results, strict=True):
             for r, epoch in same:
-                for quantity, layer, source, value in one.numbers:
-                    entries = (runs[r].name, epoch, layer or "", source or "", quantity, value)
-                    for name, entry in zip(SCHEMA, entries, strict=True):
-                        rows[name].append(entry)
-                if epoch == runs[r].cell.timeline.epochs and one.units:
-                    ends[runs[r].name] = next(iter(one.units.values()))["rsv"]
-        yield pl.DataFrame(rows, schema=SCHEMA), ends
-
-
-def _in_parts(places: Sequence[list[tuple[int, int]]]) -> Iterable[Sequence[list[tuple[int, int]]]]:
-    return (places[start : start + ROWS] for start in range(0, len(places), ROWS))
-
-
-def _frame(run: str, epochs: range, layer: str, source: str, quantity: str, values: Sequence[float]) -> pl.DataFrame:
-    numbers: dict[str, Any] = {"epoch": list(epochs), "predicted": list(values)}
-    frame = pl.DataFrame(numbers, schema={"epoch": pl.Int64, "predicted": pl.Float64})
-    fixed = {"run": run, "layer": layer, "source": source, "quantity": quantity}
-    return frame.with_columns(pl.lit(value).alias(name) for name, value in fixed.items()).select(list(SCHEMA))
+                for quantity, layer, source, value in result.numbers:
+                    rows.append((runs[r].name, epoch, layer or "", source or "", quantity, value))
+                if epoch == runs[r].cell.timeline.epochs and result.units:
+                    ends[runs[r].name] = next(iter(result.units.values()))["rsv"]
+        yield pl.DataFrame(rows, schema=SCHEMA, orient="row"), ends
