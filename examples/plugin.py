@@ -174,3 +174,21 @@ class OneByOne(chiasm.Executor):
 
         for share in shares:
             Engine(job.plan, job.store, job.device, job.rows, job.watcher, only=frozenset(share)).run()
+
+
+if __name__ == "__main__":
+    study = chiasm.Study.from_dict(
+        {
+            "name": "outside",
+            "question": "What does an early fog leave behind?",
+            "seeds": 3,
+            "plugins": [__file__],
+            "task": {"kind": "product"},
+            "network": {"kind": "bilinear"},
+            "training": {"lr": 0.02, "batch": 32},
+            "objective": {"kind": "absolute"},
+            "probe": {"measures": ["outcome", "units", "weight_norm"], "layers": ["fusion"]},
+            "arm": [{"name": "fog", "role": "duration", "timeline": "fog(b, 0.8) {d} | clean 20", "d": [0, 5, 10]}],
+        }
+    )
+    print(f"report: {chiasm.run(study, 'runs/outside', executor='one_by_one').report()}")

@@ -34,8 +34,13 @@ from chiasm.tasks import TASKS
 from chiasm.timeline import Timeline
 
 PLUGIN = Path(__file__).parents[1] / "examples" / "plugin.py"
-load_plugin(str(PLUGIN))
+LOADED = load_plugin(str(PLUGIN))  # while this file is read, for its parameters; and in each of its tests
 Make = Callable[..., Study]
+
+
+@pytest.fixture(autouse=True)
+def _with_the_plugin(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_PLUGINS", {LOADED.file: LOADED})
 
 
 def kinds_of(family: Registry[Any]) -> pytest.MarkDecorator:
@@ -419,3 +424,6 @@ def test_installed_packages_bring_kinds_by_entry_points(tmp_path: Path) -> None:
 def test_kinds_of_the_package_have_no_digest_and_those_of_a_plug_in_have() -> None:
     assert kind_digest(DEFICITS["blur"]) == ""
     assert len(kind_digest(DEFICITS["fog"])) == 64
+
+
+registry._PLUGINS.clear()  # other tests know nothing of it
