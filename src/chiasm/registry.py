@@ -149,7 +149,7 @@ def load_plugin(name: str, folder: Path | None = None) -> Plugin:
         ChiasmError: there is no such module or file, it cannot be imported, it holds no kind, or a tag of its is taken.
     """
     folders = [*([folder] if folder else []), Path.cwd()]
-    spec = _spec_of_path(name, folders) if name.endswith(".py") or "/" in name else _spec_of_module(name, folders)
+    spec = _spec_of_path(name, folders) if name.endswith(".py") or "/" in name else spec_of_module(name, folders)
     if spec is None or spec.origin is None or spec.loader is None:
         raise ChiasmError(
             f"plug-in '{name}' is not there; expected a module that can be imported, or the path of a file"
@@ -234,7 +234,7 @@ def _spec_of_path(name: str, folders: list[Path]) -> ModuleSpec | None:
     return None
 
 
-def _spec_of_module(name: str, folders: list[Path]) -> ModuleSpec | None:
+def spec_of_module(name: str, folders: list[Path]) -> ModuleSpec | None:
     """Find a module without importing its parents, so that nothing runs before it is announced."""
     search: list[str] | None = [*sys.path, *map(str, folders)]
     spec = None
