@@ -149,7 +149,7 @@ def load_plugin(name: str, folder: Path | None = None) -> Plugin:
         ChiasmError: there is no such module or file, it cannot be imported, it holds no kind, or a tag of its is taken.
     """
     folders = [*([folder] if folder else []), Path.cwd()]
-    spec = _spec_of_path(name, folders) if name.endswith(".py") or "/" in name else spec_of_module(name, folders)
+    spec = _spec_of_path(name, folders) if name.endswith(".py") or "/" in name else _spec_of_module(name, folders)
     if spec is None or spec.origin is None or spec.loader is None:
         raise ChiasmError(
             f"plug-in '{name}' is not there; expected a module that can be imported, or the path of a file"
@@ -173,6 +173,13 @@ def load_plugin(name: str, folder: Path | None = None) -> Plugin:
     _PLUGINS[file] = plugin
     code_digest(plugin.module)  # as imported, so that a later edit is noticed
     return plugin
+
+
+def announce_module(what: str, module: str, folders: list[Path]) -> None:
+    """Announce the file of a module that is about to be imported, where it is not yet; nothing where it is not found."""
+    spec = None if module in sys.modules else _spec_of_module(module, folders)
+    if spec is not None and spec.origin is not None:
+        announce(f"importing {what} from {spec.origin}")
 
 
 def kind_digest(kind: object) -> str:
@@ -234,7 +241,7 @@ def _spec_of_path(name: str, folders: list[Path]) -> ModuleSpec | None:
     return None
 
 
-def spec_of_module(name: str, folders: list[Path]) -> ModuleSpec | None:
+def _spec_of_module(name: str, folders: list[Path]) -> ModuleSpec | None:
     """Find a module without importing its parents, so that nothing runs before it is announced."""
     search: list[str] | None = [*sys.path, *map(str, folders)]
     spec = None

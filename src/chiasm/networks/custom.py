@@ -13,11 +13,10 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
-from chiasm import registry
 from chiasm.errors import ChiasmError
 from chiasm.networks.calling import calling_conventions
 from chiasm.networks.network import Network
-from chiasm.registry import code_digest
+from chiasm.registry import announce_module, code_digest
 from chiasm.sources import Source
 
 
@@ -109,9 +108,7 @@ def load_object(path: str, key: str) -> Any:
     module, _, name = path.partition(":")
     if not module or not name:
         raise ChiasmError(f"{key} = '{path}' is not of the form 'package.module:name'")
-    spec = None if module in sys.modules else registry.spec_of_module(module, [Path.cwd()])
-    if spec is not None and spec.origin is not None:
-        registry.announce(f"importing {key} = '{path}' from {spec.origin}")
+    announce_module(f"{key} = '{path}'", module, [Path.cwd()])
     here = str(Path.cwd())
     added = here not in sys.path
     if added:
