@@ -13,7 +13,7 @@ import pytest
 
 from chiasm.errors import ChiasmError
 from chiasm.report import write_report
-from chiasm.report.confounds import QUESTIONS
+from chiasm.report.questions import questions
 from chiasm.report.read_results import read_results
 from chiasm.report.reading import reading
 from chiasm.report.slider import as_json
@@ -25,7 +25,7 @@ from tests.report_fakes import ARMS, flat, make, still
 SECTIONS = [
     "reading",
     "done",
-    "accuracy",
+    "outcome",
     "clocks",
     "units",
     "training",
@@ -136,8 +136,8 @@ def test_the_table_holds_every_cell_and_the_numbers_of_the_cells(html: str) -> N
 
 def test_every_confound_has_an_answer(html: str) -> None:
     told = words(html)
-    for _, question, _ in QUESTIONS:
-        assert question in told
+    for question in questions("confounds"):
+        assert question.question in told
 
 
 @pytest.mark.parametrize("arms", [["duration"], ["onset"], ["alone"], ["wide"], ["fresh", "longer"]])

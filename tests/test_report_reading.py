@@ -12,8 +12,9 @@ import pytest
 
 from chiasm.intervals import estimate
 from chiasm.objectives import Classify
-from chiasm.report.confounds import QUESTIONS, UNTESTED
-from chiasm.report.finding import Finding, allows, judge
+from chiasm.registry import tag_of
+from chiasm.report.finding import UNTESTED, Finding, allows, judge
+from chiasm.report.questions import questions
 from chiasm.report.read_results import read_results
 from chiasm.report.reading import reading
 from chiasm.study.results import SCHEMA, Results
@@ -238,7 +239,7 @@ def test_an_arm_without_a_control_is_not_called_untested() -> None:
 def test_every_arm_alone_is_read_without_a_mistake() -> None:
     for arm in ARMS:
         found = read(make(arms=[arm], seeds=2))
-        assert set(found) >= {key for key, _, _ in QUESTIONS}
+        assert set(found) >= {tag_of(question) for question in questions("confounds")}
         assert all(finding.text.endswith(".") for finding in found.values())
 
 

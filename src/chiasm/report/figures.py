@@ -32,13 +32,13 @@ def figures(results: Results, outcomes: StudyOutcomes) -> dict[str, list[Panel]]
     """Draw every figure that the study has data for.
 
     Returns:
-        The panels by section: "timelines", "accuracy", "clocks", "units", "means", "planes", "alone", "confounds".
+        The panels by section: "timelines", "outcome", "clocks", "units", "means", "planes", "alone", "confounds".
     """
     with theme():
         ylim = _ylim(outcomes)
         return {
             "timelines": list(_timelines(outcomes)),
-            "accuracy": [*_accuracy(outcomes, ylim), *training_curves(results, outcomes, main_cells(outcomes), ylim)],
+            "outcome": [*_accuracy(outcomes, ylim), *training_curves(results, outcomes, main_cells(outcomes), ylim)],
             "clocks": list(_clocks(outcomes, ylim)),
             "units": list(ridges(results, outcomes)),
             "means": list(_rsv(outcomes)),

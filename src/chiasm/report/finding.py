@@ -9,16 +9,12 @@ from chiasm.intervals import Estimate, negative
 from chiasm.objectives import Outcome
 from chiasm.pictures.words import count
 from chiasm.report.outcomes import CellOutcome
-from chiasm.report.phrases import amount, amount_between, capital, falls, margin, worsens
+from chiasm.report.phrases import amount, amount_between, capital, margin
 
-#: A deficit fails silently where the outcome gets worse by less than so many times what counts as a difference ...
-SILENT = 1.5
-#: ... while the mean RSV of the layer moves by at least this much.
+#: The units of a layer turn to another source where their mean RSV moves by at least this much.
 SHIFT = 0.2
-#: The units part ways, or draw together, where the spread of their RSV moves by at least this much.
-SPREAD = 0.1
-#: One source alone counts as being at chance within so many times what counts as a difference.
-NEAR_CHANCE = 2.5
+#: The verdict on a question that no run of the study tests.
+UNTESTED = "not tested here"
 
 Judgement = Literal["cost", "gain", "none", "cannot tell", "not tested"]
 
@@ -94,23 +90,10 @@ def sentence(text: str) -> str:
 
 
 def rules(outcome: Outcome) -> list[str]:
-    """The rules behind the sentences of a reading."""
-    label = outcome.quantity.label
+    """The rules that every question shares, a sentence each."""
     counts = f" and its mean is {margin(outcome)} or more" if outcome.margin else ""
     return [
-        f"A difference in {label} counts when its 95 % interval over seeds leaves 0 out{counts}; otherwise the page says "
-        "that there is none, and how much the interval still allows.",
-        "A critical period is such a difference between the same deficit at the latest and at the earliest onset, after "
-        f"equally many clean epochs, where the earliest one {worsens(outcome)} against its control.",
-        f"The units have a window of their own where the same deficit moves the mean RSV of a layer by {SHIFT:g} or more "
-        "further at the earliest onset than at the latest, with an interval that leaves 0 out.",
+        f"A difference in {outcome.quantity.label} counts when its 95 % interval over seeds leaves 0 out{counts}; "
+        "otherwise the page says that there is none, and how much the interval still allows.",
         "With fewer than two seeds there is no interval, and the page says that it cannot tell.",
-        f"{capital(label)} “does not show it” where it {falls(outcome)} by less than {margin(outcome, SILENT)} while the "
-        f"mean RSV of the units moves by {SHIFT:g} or more, with an interval that leaves 0 out.",
-        "Units part ways where the spread of RSV, its standard deviation over the live units of a layer, grows by "
-        f"{SPREAD:g} or more, with an interval that leaves 0 out; where it falls as much, they draw together.",
-        f"One source alone counts as being at chance within {margin(outcome, NEAR_CHANCE)} of the best constant answer.",
-        "A restart of the learning rate undoes a critical period where no measurable cost of the longest deficit is left.",
-        f"The share that a restart of the learning rate wins back is ({label} with restart − without) / (control − "
-        "without), in means over the seeds, at the longest deficit.",
     ]

@@ -167,21 +167,21 @@ class StudyOutcomes:
 
         Cells lie on one curve if they share their arm, settings, deficits and, for onsets, length and clean phase.
         """
-        found: dict[tuple[object, ...], list[CellOutcome]] = {}
+        curves: dict[tuple[object, ...], list[CellOutcome]] = {}
         controls: dict[tuple[object, ...], list[CellOutcome]] = {}
         for cell in self.of(role, clock):
             alike = (cell.arm, cell.settings)
             if role == "duration" and not cell.duration:
                 controls.setdefault(alike, []).append(cell)
             elif role == "duration":
-                found.setdefault((*alike, _suffered(cell)), []).append(cell)
+                curves.setdefault((*alike, _suffered(cell)), []).append(cell)
             elif cell.duration and cell.onset is not None:
-                found.setdefault((*alike, _suffered(cell), cell.duration, cell.after), []).append(cell)
+                curves.setdefault((*alike, _suffered(cell), cell.duration, cell.after), []).append(cell)
         for kind, cells in controls.items():  # a run without a deficit begins every curve of its arm and settings
-            own = [key for key in found if key[:2] == kind] or [(*kind, "")]
+            own = [key for key in curves if key[:2] == kind] or [(*kind, "")]
             for key in own:
-                found.setdefault(key, []).extend(cells)
-        return [_distinct(cells, _place) for cells in found.values()]
+                curves.setdefault(key, []).extend(cells)
+        return [_distinct(cells, _place) for cells in curves.values()]
 
     def durations(self, clock: str) -> list[CellOutcome]:
         """The main duration curve, from the shortest, one cell a duration; empty without any."""
@@ -218,14 +218,30 @@ class StudyOutcomes:
 
     def control(self, cell: CellOutcome) -> CellOutcome | None:
         """The cell without a deficit that a cell is held against: same clock, same settings, best of the same arm."""
-        found = [c for c in self.cells if not c.duration and (c.clock, c.settings) == (cell.clock, cell.settings)]
+        controls = [c for c in self.cells if not c.duration and (c.clock, c.settings) == (cell.clock, cell.settings)]
         # No deficit means no release: such a run counts epochs from the start under either decaying clock.
-        if not found and cell.clock != "constant":
+        if not controls and cell.clock != "constant":
             alike = ("absolute", "since_release")
-            found = [c for c in self.cells if not c.duration and c.clock in alike and c.settings == cell.settings]
+            controls = [c for c in self.cells if not c.duration and c.clock in alike and c.settings == cell.settings]
         if cell.role != "longer":  # elsewhere, a control that trained for longer would flatter no one but itself
-            found = [c for c in found if c.after == cell.after]
-        return min(found, key=lambda c: (c.after != cell.after, c.arm != cell.arm, c.role != "duration"), default=None)
+            controls = [c for c in controls if c.after == cell.after]
+        return min(
+            controls, key=lambda c: (c.after != cell.after, c.arm != cell.arm, c.role != "duration"), default=None
+        )
+
+    def clock_of(self, role: str) -> str | None:
+        """The clock to read a role's arms at: the study's own where an arm was run under it; None without an arm."""
+        return next((clock for clock in self.clocks if self.of(role, clock)), None)
+
+    def longest_of(self, role: str) -> CellOutcome | None:
+        """The cell of a role's arms with the longest deficit; None without any."""
+        cells = [cell for cell in self.of(role, self.clock_of(role)) if cell.duration]
+        return max(cells, key=lambda cell: cell.duration, default=None)
+
+    def partner(self, cell: CellOutcome) -> CellOutcome | None:
+        """The cell of the main curves with an equally long deficit at the same onset, under the same clock."""
+        alike = [*self.durations(cell.clock), *self.onsets(cell.clock)]
+        return next((c for c in alike if (c.duration, c.onset) == (cell.duration, cell.onset)), None)
 
     def as_long(self, cell: CellOutcome) -> CellOutcome | None:
         """The cell without a deficit that trained for as many epochs in total, under the same clock and settings."""
@@ -282,5 +298,5 @@ def brief_name(curve: Sequence[CellOutcome], curves: Sequence[Sequence[CellOutco
 
 def curve_name(curve: Sequence[CellOutcome]) -> str:
     """What tells a curve from the main one: its arm and its settings."""
-    told = [part for part in (_suffered(curve[-1]), setting_words(curve[0].settings)) if part]
-    return f"arm {curve[0].arm} ({', '.join(told)})"
+    parts = [part for part in (_suffered(curve[-1]), setting_words(curve[0].settings)) if part]
+    return f"arm {curve[0].arm} ({', '.join(parts)})"

@@ -1,26 +1,15 @@
-"""Numbers and deficits in plain words."""
+"""Outcomes and deficits in plain words."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from chiasm.deficits import Deficit, Noise
+from chiasm.deficits import Deficit
 from chiasm.intervals import Estimate
 from chiasm.objectives import Outcome
 from chiasm.pictures.words import count, number, number_between
 from chiasm.timeline import Timeline
 
-#: What a deficit does, to stand before the source it touches.
-DOING = {
-    "blur": "blurring",
-    "noise": "adding noise to",
-    "silence": "silencing",
-    "occlude": "occluding",
-    "swap": "swapping",
-    "lag": "delaying",
-    "freeze": "freezing the pathway of",
-}
-DOING_ALL = {"dissociate": "dissociating the sources", "shuffle_labels": "shuffling the labels"}
 CLOCK_WORDS = {
     "absolute": "learning rate by absolute epochs",
     "since_release": "learning rate restarted at release",
@@ -46,19 +35,7 @@ def healthy(timeline: Timeline, sources: Sequence[str]) -> tuple[str, ...]:
 
 def doing(timeline: Timeline) -> str:
     """What is done to the sources, in words: "silencing right", "blurring right [blur(right, 4)]"."""
-    return " and ".join(_doing(deficit) for deficit in deficits_of(timeline)) or "nothing"
-
-
-def _doing(deficit: Deficit) -> str:
-    if deficit.tag in DOING_ALL:
-        bare, words = deficit.tag, DOING_ALL[deficit.tag]
-    else:
-        bare = f"{deficit.tag}({deficit.touches[0]})" if deficit.touches else deficit.tag
-        verb = DOING.get(deficit.tag, deficit.tag)
-        if isinstance(deficit, Noise) and deficit.mode == "replace":
-            verb = "putting noise in place of"
-        words = f"{verb} {' and '.join(deficit.touches)}".strip()
-    return words if str(deficit) == bare else f"{words} [{deficit}]"
+    return " and ".join(deficit.phrase for deficit in deficits_of(timeline)) or "nothing"
 
 
 def stretch(timeline: Timeline) -> str:
@@ -123,9 +100,9 @@ def signed_between(change: Estimate, outcome: Outcome) -> str:
     return f"{number_between(change, digits, True)} {outcome.difference or outcome.quantity.unit}".rstrip()
 
 
-def better(outcome: Outcome) -> str:
-    """What a gain does to an outcome: it "raises" accuracy, and "lowers" an error."""
-    return "raises" if outcome.higher_is_better else "lowers"
+def improves(outcome: Outcome) -> str:
+    """What a gain does: it "raises accuracy", and "lowers mean squared error"."""
+    return f"{'raises' if outcome.higher_is_better else 'lowers'} {outcome.quantity.label}"
 
 
 def falls(outcome: Outcome) -> str:
@@ -138,9 +115,14 @@ def worsens(outcome: Outcome) -> str:
     return f"{'costs' if outcome.higher_is_better else 'raises'} {outcome.quantity.label}"
 
 
-def article(word: str) -> str:
-    """A word with its article: "an accuracy"."""
-    return f"{'an' if word[:1] in 'aeiou' else 'a'} {word}"
+def with_article(label: str) -> str:
+    """A label with its article: "an accuracy"."""
+    return f"{'an' if label[:1] in 'aeiou' else 'a'} {label}"
+
+
+def plural(label: str) -> str:
+    """Several of a label: "accuracies", "mean squared errors"."""
+    return f"{label[:-1]}ies" if label.endswith("y") and label[-2:-1] not in "aeiou" else f"{label}s"
 
 
 def is_small(change: float, outcome: Outcome) -> bool:

@@ -1,11 +1,5 @@
-from abc import ABC
-from typing import Any
+"""The questions of a study's report, a kind a file: what is asked, which arms test it, and how numbers answer it."""
 
-from chiasm.registry import Registry
+from chiasm.report.questions.question import QUESTIONS, Question, questions
 
-
-class Question(ABC):
-    """x."""
-
-
-QUESTIONS: Registry[Any] = Registry("question", Question, "chiasm.report.questions")
+__all__ = ["QUESTIONS", "Question", "questions"]
