@@ -31,7 +31,7 @@ from chiasm.report.outcomes import CellOutcome
 #: Inches that two tick labels need between their middles.
 TICK_ROOM = 0.25
 #: Characters of a number at the y axis that the usual margin has room for.
-FITTING = 4
+FITTING = 5
 
 
 @dataclass(frozen=True)
