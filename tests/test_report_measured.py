@@ -17,8 +17,8 @@ from torch import Tensor
 from chiasm.errors import ChiasmError
 from chiasm.measuring import Measurement
 from chiasm.pictures.words import number
-from chiasm.report.account import Account, account, headline
 from chiasm.report.measured import LAYERS, write_measured
+from chiasm.report.measurement_text import MeasurementText, headline, measurement_text
 from chiasm.report.unit_table import unit_table
 from tests.devtools import Page, chromium
 from tests.measured_units import measured, mixed, weights
@@ -32,8 +32,8 @@ def write(measurement: Measurement, folder: Path, title: str = "A title", **more
     return write_measured(measurement, folder, title, **more).read_text(encoding="utf-8")
 
 
-def said(units: Callable[..., Tensor], sources: int = 2, anchors: int = 512) -> Account:
-    return account(measured({"fusion": units}, sources, anchors)["fusion"])
+def said(units: Callable[..., Tensor], sources: int = 2, anchors: int = 512) -> MeasurementText:
+    return measurement_text(measured({"fusion": units}, sources, anchors)["fusion"])
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_a_product_is_pointed_out_and_a_sum_is_not() -> None:
 
 def test_the_sentences_hold_the_numbers() -> None:
     m = measured({"fusion": mixed})
-    layer, text = m["fusion"], account(m["fusion"]).text
+    layer, text = m["fusion"], measurement_text(m["fusion"]).text
     low, high = layer.interval("mean_rsv")
     signed = [number(x, 2, sign=True) for x in (layer.mean_rsv(), low, high)]
     assert f"Mean RSV {signed[0]} [{signed[1]}, {signed[2]}], where +1 means left only and −1 right only." in text
@@ -102,14 +102,14 @@ def test_the_sentences_hold_the_numbers() -> None:
 
 
 def test_the_headline_names_layers_or_counts_them() -> None:
-    def alike(names: str) -> list[Account]:
-        return [Account(name, "leans to left", "") for name in names]
+    def alike(names: str) -> list[MeasurementText]:
+        return [MeasurementText(name, "leans to left", "") for name in names]
 
     assert headline(alike("a")) == "Layer a leans to left."
-    assert headline([*alike("ab"), Account("the output", "does not vary", "")]) == (
+    assert headline([*alike("ab"), MeasurementText("the output", "does not vary", "")]) == (
         "Layers a and b lean to left; the output does not vary."
     )
-    assert headline([*alike("abcde"), Account("x", "is led by b", "")]) == (
+    assert headline([*alike("abcde"), MeasurementText("x", "is led by b", "")]) == (
         "5 layers lean to left; 1 layer is led by b."
     )
 
@@ -120,7 +120,7 @@ def test_position_that_explains_what_units_hear_is_told() -> None:
         return (w * a + (1 - w) * b)[:, None].repeat(1, 3, 1)[:, :, None]
 
     layer = measured({"fusion": columns}, per="position")["fusion"]
-    assert "Position alone explains 100 % of the spread of RSV" in account(layer).text
+    assert "Position alone explains 100 % of the spread of RSV" in measurement_text(layer).text
     assert "Position" not in said(mixed).text
 
 

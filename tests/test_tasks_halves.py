@@ -18,7 +18,7 @@ from chiasm.deficits import Blur, Dissociate, Silence
 from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
 from chiasm.sources import Batch
-from chiasm.study.spec import settings_of
+from chiasm.study.settings import settings_of
 from chiasm.tasks import Feed, Halves
 from chiasm.tasks.images.feed import ImageFeed
 from chiasm.tasks.images.pixels import Mapped

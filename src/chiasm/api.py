@@ -18,6 +18,7 @@ from chiasm.measuring.measure import Per
 from chiasm.measuring.sampling.blocks import Pairing
 from chiasm.report import write_report
 from chiasm.report.measured import write_measured
+from chiasm.report.settings import check_report
 from chiasm.study.results import Results
 from chiasm.study.run import ROWS, run_study
 from chiasm.study.spec import Study
@@ -88,6 +89,7 @@ def run(
         study = Study.load(study, changes, seeds)
     else:
         raise ChiasmError(f"a study is a name, a path or a Study, not a {type(study).__name__}; see Study.from_dict")
+    check_report(study)
     where = Path(store) if store else None
     results = run_study(
         study,

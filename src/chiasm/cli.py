@@ -186,6 +186,9 @@ def _run(command: RunCommand) -> None:
     study = Study.load(command.study, command.set, command.seeds)
     out = command.out or Path("runs") / study.name
     if command.dry_run:
+        from chiasm.report.settings import check_report
+
+        check_report(study)
         _dry_run(study, command, out)
         return
     results = run(

@@ -176,7 +176,7 @@ def load_plugin(name: str, folder: Path | None = None) -> Plugin:
 
 
 def announce_module(what: str, module: str, folders: list[Path]) -> None:
-    """Announce the file of a module that is about to be imported, where it is not yet; nothing where it is not found."""
+    """Announce the file of a module that is about to be imported; nothing where it is imported, or not found."""
     spec = None if module in sys.modules else _spec_of_module(module, folders)
     if spec is not None and spec.origin is not None:
         announce(f"importing {what} from {spec.origin}")

@@ -18,7 +18,7 @@ from chiasm.pictures.frame import asset, bullets, frame, gallery, item, lead, sc
 from chiasm.pictures.plane import MOST
 from chiasm.pictures.style import Panel, png, svg, theme
 from chiasm.pictures.words import listed
-from chiasm.report.account import RULES, Account, account, headline
+from chiasm.report.measurement_text import RULES, MeasurementText, headline, measurement_text
 from chiasm.report.phrases import capital
 from chiasm.report.unit_table import layer_table, pair_table, unit_table
 
@@ -85,8 +85,8 @@ def _panels(measurement: Measurement) -> Iterator[Panel]:
     layers = list(measurement.values())
     two = len(measurement.sources) == 2
     if two and len(layers) > 1:
-        said = "A ridge a layer, each as tall as any other: where its live units lie on the axis of RSV."
-        yield Panel("ridgeline", draw(measurement, "ridgeline"), said)
+        text = "A ridge a layer, each as tall as any other: where its live units lie on the axis of RSV."
+        yield Panel("ridgeline", draw(measurement, "ridgeline"), text)
     kind = {2: "plane", 3: "triangle"}.get(len(measurement.sources), "shares")
     for i, layer in enumerate(_picked(measurement)):
         called = f"{i + 1}-{re.sub(r'[^A-Za-z0-9]+', '-', layer.name or 'output').strip('-')[-40:]}"
@@ -108,40 +108,40 @@ def _caption(kind: str, layer: LayerMeasurement) -> str:
     live = len(layer) - int(layer.dead.sum())
     thinned = f" {MOST} of {live} units are drawn, evenly picked." if live > MOST and kind != "shares" else ""
     name = f"Layer {layer.name}" if layer.name else "The output"
-    said = {
+    text = {
         "plane": "across, which source moves a unit; up, how much of its variance needs both.",
         "triangle": "the nearer to a corner, the more that source moves a unit; the larger, the more needs several.",
         "shares": "which part of the units' total effects each source has; every ridge as tall as any other.",
     }
-    return f"{name}: {said[kind]}{thinned}"
+    return f"{name}: {text[kind]}{thinned}"
 
 
 def _page(measurement: Measurement, title: str, notes: Sequence[str], drawn: Sequence[tuple[Panel, str]]) -> str:
-    accounts = [account(layer) for layer in measurement.values()]
+    texts = [measurement_text(layer) for layer in measurement.values()]
     sections = [
-        ("reading", "What the numbers say", _reading(measurement, accounts)),
+        ("reading", "What the numbers say", _reading(measurement, texts)),
         ("measured", "What was measured", _measured(measurement, notes)),
         ("units", "The units", _units(measurement, drawn)),
         ("layers", "The layers", _layers(measurement)),
         ("outstanding", "Units that stand out", _outstanding(measurement)),
         ("limits", "Known limits", f"<p>{sentence(_limits(measurement))}</p>"),
     ]
-    made = f"Made by chiasm {escape(version('chiasm'))}. Nothing on this page comes from elsewhere. Every unit is in "
-    made += "units.parquet beside this file, the figures in figures/ as SVG and PNG."
+    footer = f"Made by chiasm {escape(version('chiasm'))}. Nothing on this page comes from elsewhere. Every unit is in "
+    footer += "units.parquet beside this file, the figures in figures/ as SVG and PNG."
     kicker = f"chiasm measurement of {listed(measurement.sources)}"
     style = asset("page.css") + asset("measured.css")
-    return frame(f"{title}: a chiasm measurement", kicker, title, sections, made, style=style)
+    return frame(f"{title}: a chiasm measurement", kicker, title, sections, footer, style=style)
 
 
-def _reading(measurement: Measurement, accounts: Sequence[Account]) -> str:
-    first, text = headline(accounts), accounts[0].text if len(accounts) == 1 else ""
+def _reading(measurement: Measurement, texts: Sequence[MeasurementText]) -> str:
+    first, text = headline(texts), texts[0].text if len(texts) == 1 else ""
     html = f'<p class="verdict"><b>{sentence(first)}</b>{sentence(text)}</p>\n'
-    if len(accounts) > 1:
-        lines = [item(a.layer, f"{capital(a.verdict)}. {a.text}") for a in accounts]
+    if len(texts) > 1:
+        lines = [item(a.layer, f"{capital(a.verdict)}. {a.text}") for a in texts]
         html += '<ul class="reading">\n' + "\n".join(lines) + "\n</ul>\n"
-    for found in measurement.dependence:
-        if found.far:
-            html += f'<p class="warning"><b>Dependent sources.</b> {sentence(capital(found.sentence()))}.</p>\n'
+    for dependence in measurement.dependence:
+        if dependence.far:
+            html += f'<p class="warning"><b>Dependent sources.</b> {sentence(capital(dependence.sentence()))}.</p>\n'
     return html + f"<details><summary>The rules behind these sentences</summary>\n{bullets(RULES)}\n</details>"
 
 
@@ -171,25 +171,25 @@ def _measured(measurement: Measurement, notes: Sequence[str]) -> str:
 def _units(measurement: Measurement, drawn: Sequence[tuple[Panel, str]]) -> str:
     sources = measurement.sources
     if len(sources) == 2:
-        said = f"RSV, the relative source variance of a unit, says which source moves it: +1 {sources[0]} only, "
-        said += f"−1 {sources[1]} only, 0 both alike. Synergy is the share of its variance that needs both; RSV alone "
-        said += "cannot see it."
+        text = f"RSV, the relative source variance of a unit, says which source moves it: +1 {sources[0]} only, "
+        text += f"−1 {sources[1]} only, 0 both alike. Synergy is the share of its variance that needs both; RSV alone "
+        text += "cannot see it."
     else:
-        said = (
+        text = (
             "A source's share is its part of the unit's total effects: of all that the unit's answer changes when one "
         )
-        said += "source changes and the others stay. Synergy is the share of its variance that needs several sources; "
-        said += "shares alone cannot see it."
+        text += "source changes and the others stay. Synergy is the share of its variance that needs several sources; "
+        text += "shares alone cannot see it."
     picked = [layer.name or "the output" for layer in _picked(measurement)]
     hidden = len(measurement) - len(picked)
     more = f"Drawn one by one are {len(picked)} of {len(measurement)} layers, evenly picked." if hidden else ""
-    return lead(said) + (lead(more) if more else "") + gallery(drawn)
+    return lead(text) + (lead(more) if more else "") + gallery(drawn)
 
 
 def _layers(measurement: Measurement) -> str:
-    said = "Means over live units, with 95 % intervals over the draw of anchors; this is one network, so nothing here "
-    said += "says how another training would end."
-    html = lead(said) + scroll(layer_table(measurement), "Table of the layers")
+    text = "Means over live units, with 95 % intervals over the draw of anchors; this is one network, so nothing here "
+    text += "says how another training would end."
+    html = lead(text) + scroll(layer_table(measurement), "Table of the layers")
     if len(measurement.sources) > 2:
         html += "<h3>Pair by pair</h3>\n" + lead(
             "RSV of two sources leaves the others out: +1 the first of the two only."
@@ -202,16 +202,16 @@ def _outstanding(measurement: Measurement) -> str:
     table = unit_table(_picked(measurement))
     if table is None:
         return lead("No layer has live units that several sources reach.")
-    said = "Of every layer " + ("drawn above " if len(measurement) > LAYERS else "")
-    said += "that several sources reach, the units that one source moves most and those that need several most, by the "
-    said += "end of their 95 % interval that is nearer to the middle. Units are counted from 0."
-    return lead(said) + scroll(table, "Table of the units that stand out")
+    text = "Of every layer " + ("drawn above " if len(measurement) > LAYERS else "")
+    text += "that several sources reach, the units that one source moves most and those that need several most, by the "
+    text += "end of their 95 % interval that is nearer to the middle. Units are counted from 0."
+    return lead(text) + scroll(table, "Table of the units that stand out")
 
 
 def _limits(measurement: Measurement) -> str:
-    said = "Intervals are over the draw of anchors from these samples, for this one network, and not corrected for how "
-    said += "many numbers stand here; RSV, shares and synergy say what moves a unit, not whether that helps a task. "
-    return said + {
+    text = "Intervals are over the draw of anchors from these samples, for this one network, and not corrected for how "
+    text += "many numbers stand here; RSV, shares and synergy say what moves a unit, not whether that helps a task. "
+    return text + {
         "product": "Sources were drawn independently of each other: where real ones depend on each other, this is a "
         "property of the network, not of the network on its data.",
         "within_class": "Within a class sources were drawn independently of each other, and what tells classes apart "

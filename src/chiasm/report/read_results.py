@@ -11,7 +11,7 @@ import polars as pl
 
 from chiasm.errors import ChiasmError
 from chiasm.report.outcomes import CLOCK, CLOCKS, CellOutcome, RunOutcome, StudyOutcomes
-from chiasm.study.spec import settings_of
+from chiasm.study.settings import settings_of
 from chiasm.timeline import Timeline
 
 if TYPE_CHECKING:

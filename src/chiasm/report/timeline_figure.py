@@ -35,7 +35,7 @@ HIGH = 0.72
 
 
 @dataclass(frozen=True)
-class Stretch:
+class DrawnSpan:
     """A stretch of one row.
 
     Attributes:
@@ -84,14 +84,14 @@ def picture(timeline: Timeline | str, sources: Sequence[str] = (), title: str = 
         return figure
 
 
-def _rows(timeline: Timeline, sources: Sequence[str]) -> dict[str, list[Stretch]]:
+def _rows(timeline: Timeline, sources: Sequence[str]) -> dict[str, list[DrawnSpan]]:
     """The rows from top to bottom, each with its blocks in order."""
-    rows: dict[str, list[Stretch]] = {source: [] for source in sources}
+    rows: dict[str, list[DrawnSpan]] = {source: [] for source in sources}
     for start, end, deficits in timeline.spans():
         for row in dict.fromkeys(row for deficit in deficits for row in _rows_of(deficit)):
             here = [deficit for deficit in deficits if row in _rows_of(deficit)]
             looks = tuple((getattr(style, deficit.colour, MUTED), deficit.hatch) for deficit in here)
-            rows.setdefault(row, []).append(Stretch(start, end, " + ".join(map(str, here)), looks))
+            rows.setdefault(row, []).append(DrawnSpan(start, end, " + ".join(map(str, here)), looks))
     rows = rows or {"all sources": []}
     if any(phase.objective for phase in timeline.phases):
         rows[OBJECTIVE] = _objectives(timeline)
@@ -102,16 +102,16 @@ def _rows_of(deficit: Deficit) -> tuple[str, ...]:
     return deficit.touches or (deficit.row,)
 
 
-def _objectives(timeline: Timeline) -> list[Stretch]:
-    blocks: list[Stretch] = []
+def _objectives(timeline: Timeline) -> list[DrawnSpan]:
+    blocks: list[DrawnSpan] = []
     for start, end, _, name in timeline.segments():
         text = name or OWN
         first = blocks.pop().start if blocks and blocks[-1].text == text else start
-        blocks.append(Stretch(first, end, text, ((MUTED, ""),)))
+        blocks.append(DrawnSpan(first, end, text, ((MUTED, ""),)))
     return blocks
 
 
-def _names(rows: Mapping[str, Sequence[Stretch]]) -> float:
+def _names(rows: Mapping[str, Sequence[DrawnSpan]]) -> float:
     """Inches that the names of the rows take."""
     return min(max(len(row) for row in rows), LONGEST) * CHARACTER * SMALLEST_FONT / 72
 
@@ -120,7 +120,7 @@ def _fits(text: str, share: float, room: float) -> bool:
     return len(text) * CHARACTER * SMALLEST_FONT / 72 + 0.1 < room * share
 
 
-def _notes(timeline: Timeline, rows: Mapping[str, Sequence[Stretch]], room: float) -> list[str]:
+def _notes(timeline: Timeline, rows: Mapping[str, Sequence[DrawnSpan]], room: float) -> list[str]:
     """Lines below the picture, for the blocks that are too short for their words."""
     notes = [
         shorten(f"epochs {block.start} to {block.end}: {block.text}", 50)
@@ -131,7 +131,7 @@ def _notes(timeline: Timeline, rows: Mapping[str, Sequence[Stretch]], room: floa
     return list(dict.fromkeys(notes))
 
 
-def _draw(axes: Axes, timeline: Timeline, rows: Mapping[str, Sequence[Stretch]], room: float) -> None:
+def _draw(axes: Axes, timeline: Timeline, rows: Mapping[str, Sequence[DrawnSpan]], room: float) -> None:
     total = max(1, timeline.epochs)
     for i, blocks in enumerate(rows.values()):
         axes.add_patch(Rectangle((0, i - HIGH / 2), total, HIGH, facecolor=RULE, edgecolor="none", alpha=0.55))
@@ -161,7 +161,7 @@ def _draw(axes: Axes, timeline: Timeline, rows: Mapping[str, Sequence[Stretch]],
     axes.set_xlabel("epoch")
 
 
-def _gaps(blocks: Sequence[Stretch], total: int) -> list[tuple[int, int]]:
+def _gaps(blocks: Sequence[DrawnSpan], total: int) -> list[tuple[int, int]]:
     gaps, place = [], 0
     for block in blocks:
         gaps += [(place, block.start)] if block.start > place else []

@@ -10,7 +10,7 @@ import numpy as np
 
 from chiasm.pictures.style import tail
 from chiasm.pictures.words import number
-from chiasm.report.account import ALONE, OUTPUT, SLIGHT, Floats, interval
+from chiasm.report.measurement_text import ALONE, OUTPUT, SLIGHT, Floats, interval
 
 if TYPE_CHECKING:
     from chiasm.measuring import LayerMeasurement, Measurement
@@ -71,20 +71,20 @@ def unit_table(layers: Sequence[LayerMeasurement]) -> str | None:
         live = np.isfinite(share).all(0)
         if not live.any() or (share[:, live].max(0) > (1 + ALONE) / 2).all():
             continue  # a pathway: one source has every unit
-        found = {source: _most(*_toward(layer, k)) for k, source in enumerate(layer.sources)}
-        found["synergy"] = _most(layer.synergy(), interval(layer, "synergy")[0])
+        outstanding = {source: _most(*_toward(layer, k)) for k, source in enumerate(layer.sources)}
+        outstanding["synergy"] = _most(layer.synergy(), interval(layer, "synergy")[0])
         value, ends = (layer.rsv(), interval(layer, "rsv")) if len(share) == 2 else (None, interval(layer, "share"))
         synergy, sure = layer.synergy(), interval(layer, "synergy")
-        for what, units in found.items():
+        for what, units in outstanding.items():
             for u in units:
                 if value is not None:
-                    told = _cell(float(value[u]), ends[:, u], sign=True)
+                    text = _cell(float(value[u]), ends[:, u], sign=True)
                 else:
                     k = layer.sources.index(what) if what in layer.sources else int(share[:, u].argmax())
                     which = "" if what in layer.sources else f"{escape(layer.sources[k])} "
-                    told = _cell(float(share[k, u]), ends[:, k, u], percent=True, before=which)
+                    text = _cell(float(share[k, u]), ends[:, k, u], percent=True, before=which)
                 both = _cell(float(synergy[u]), sure[:, u], percent=True)
-                rows.append(f"{_name(layer)}<td>{escape(what)}</td><td>{_unit(layer, u)}</td>{told}{both}")
+                rows.append(f"{_name(layer)}<td>{escape(what)}</td><td>{_unit(layer, u)}</td>{text}{both}")
     if not rows:
         return None
     sources = layers[0].sources

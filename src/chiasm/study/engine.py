@@ -19,7 +19,7 @@ from chiasm.networks import Stacked, reestimated
 from chiasm.optimiser import empty_slots
 from chiasm.randomness import seeded_globals
 from chiasm.study.plan import Node, Plan, Root, stretch
-from chiasm.study.spec import Settings
+from chiasm.study.settings import Settings
 from chiasm.study.store import Record, Store, Stored
 from chiasm.tasks import Data, StreamedData
 from chiasm.training import ALONE, Leg, Ranks, Row, Stack, State, Trained, clean, initial_state

@@ -16,7 +16,8 @@ from chiasm.networks import Stacked
 from chiasm.objectives import Classify, Objective
 from chiasm.registry import kind_digest
 from chiasm.study.decode import plain
-from chiasm.study.spec import Cell, Settings, Study
+from chiasm.study.settings import Settings
+from chiasm.study.spec import Cell, Study
 from chiasm.tasks import Description
 from chiasm.timeline import Timeline
 from chiasm.training import Leg, Precision, Stack, Training, resolved

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copy
-import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from itertools import product
@@ -17,51 +16,14 @@ import tomli_w
 import torch
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.measuring.probe import MEASURES, Probe
-from chiasm.networks import NETWORKS, Custom, Network
-from chiasm.objectives import OBJECTIVES, Objective
-from chiasm.registry import kind_digest, load_plugin, tag_of
-from chiasm.study.decode import as_struct, known_keys, plain
+from chiasm.networks import Custom
+from chiasm.registry import load_plugin
+from chiasm.study.arm import Arm, read_arm
+from chiasm.study.decode import known_keys, plain
+from chiasm.study.settings import NAME, SECTIONS, Settings, settings_of
 from chiasm.study.toml import changed, read_toml
-from chiasm.tasks import TASKS, Task
+from chiasm.tasks import Task
 from chiasm.timeline import Timeline
-from chiasm.training import Training
-
-NAME = re.compile(r"[^\W\d][\w-]*")
-SECTIONS = ("task", "network", "training", "objective", "probe")
-
-
-@dataclass(frozen=True)
-class Settings:
-    """Everything that one cell of a study trains and measures with, apart from its timeline and seed.
-
-    Attributes:
-        task: what there is to learn.
-        network: what learns it.
-        training: how.
-        objective: the study's own.
-        probe: what is measured meanwhile.
-        objectives: all objectives that a timeline may name, the study's own under "".
-    """
-
-    task: Task
-    network: Network
-    training: Training
-    objective: Objective
-    probe: Probe
-    objectives: Mapping[str, Objective]
-
-    def plain(self) -> dict[str, Any]:
-        """Return the sections as plain values, which are part of a run's identity; named objectives act in its legs."""
-        tables = {section: plain(getattr(self, section)) for section in SECTIONS}
-        # The measure of the outcome goes by its former name, so that older nodes keep their keys.
-        tables["probe"]["measures"] = ["accuracy" if name == "outcome" else name for name in self.probe.measures]
-        return tables
-
-    def code_digest(self) -> str:
-        """Return the hashes of the code outside the package that shapes a run: a factory, kinds of plug-ins."""
-        kinds = (self.task, self.objective, *(MEASURES[tag] for tag in self.probe.measures))
-        return self.network.code_digest() + "".join(kind_digest(kind) for kind in kinds)
 
 
 @dataclass(frozen=True)
@@ -84,26 +46,6 @@ class Cell:
     def label(self) -> str:
         """The varied values as text: "d=40, training.clock=absolute"."""
         return ", ".join(f"{name}={value}" for name, value in self.values.items())
-
-
-class Arm(msgspec.Struct, frozen=True, kw_only=True):
-    """One varied thing in a study.
-
-    Attributes:
-        name: unique in the study.
-        timeline: the notation, with placeholders in braces ("silence(right) {d} | clean 60").
-        role: what the arm is for, which decides where the report shows it and which question it answers.
-        title: one line for people.
-        values: the lists that fill the placeholders.
-        settings: other keys of the study, by dotted name ("training.clock"), each with the list of its values.
-    """
-
-    name: str
-    timeline: str
-    role: str = "other"
-    title: str = ""
-    values: dict[str, list[Any]] = {}
-    settings: dict[str, list[Any]] = {}
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True):
@@ -197,7 +139,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
             raise ChiasmError(
                 "study: no [[arm]] is given; a study needs one arm or more, each with a name and a timeline"
             )
-        arms = tuple(_arm(entry, i) for i, entry in enumerate(raw["arm"]))
+        arms = tuple(read_arm(entry, i) for i, entry in enumerate(raw["arm"]))
         # Studies of an earlier version say in the arm itself what the report lays beside it.
         beside = {entry["name"]: entry["published"] for entry in raw["arm"] if entry.get("published")}
         if beside:
@@ -263,45 +205,6 @@ def shipped() -> dict[str, Path]:
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 
-def settings_of(sections: Mapping[str, Mapping[str, Any]]) -> Settings:
-    """Turn the plain tables into typed settings, with errors that name the key."""
-    options = dict(sections["network"])
-    kind = options.get("kind")
-    network: Network
-    if isinstance(kind, str) and ":" in kind:
-        network = Custom(kind=kind, options={k: v for k, v in options.items() if k != "kind"})
-    else:
-        network = as_struct(options, NETWORKS, "network", hint="or 'package.module:factory' for your own")
-    objectives = _objectives(sections["objective"])
-    for name, objective in objectives.items():
-        if objective.answers == "distances" and network.answers not in ("distances", "any"):
-            where = f"objective.{name}.kind" if name else "objective.kind"
-            raise ChiasmError(
-                f"{where} = '{tag_of(objective)}' needs a network whose answers are distances, as those of "
-                f"network.kind = 'deep_linear'; those of '{kind}' are logits: expected {where} = 'classify'"
-            )
-    return Settings(
-        task=as_struct(sections["task"], TASKS, "task"),
-        network=network,
-        training=as_struct(sections["training"], Training, "training"),
-        objective=objectives[""],
-        probe=as_struct(sections["probe"], Probe, "probe"),
-        objectives=objectives,
-    )
-
-
-def _objectives(table: Mapping[str, Any]) -> dict[str, Objective]:
-    """Return the study's own objective under "", and those of its sub-tables that have a kind under their names."""
-    named = {key: value for key, value in table.items() if isinstance(value, Mapping) and "kind" in value}
-    own = {key: value for key, value in table.items() if key not in named}
-    objectives = {"": as_struct({"kind": "classify", **own}, OBJECTIVES, "objective")}
-    for name, value in named.items():
-        if not NAME.fullmatch(name):
-            raise ChiasmError(f"[objective.{name}]: expected a name of letters, digits, _ and -, a letter or _ first")
-        objectives[name] = as_struct(value, OBJECTIVES, f"objective.{name}")
-    return objectives
-
-
 def _table(raw: Mapping[str, Any], section: str) -> dict[str, Any]:
     table = raw.get(section, {})
     if not isinstance(table, Mapping):
@@ -364,73 +267,6 @@ def checked_names(names: list[str]) -> list[str]:
                 "name that torch modules use themselves (type, train, keys ...)"
             )
     return names
-
-
-def _arm(entry: Any, index: int) -> Arm:
-    where = f"arm {index + 1}"
-    if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str) or not entry["name"]:
-        raise ChiasmError(f"{where}: the key 'name' is missing; an arm needs a name and a timeline")
-    where = f"arm '{entry['name']}'"
-    timeline = entry.get("timeline")
-    if not isinstance(timeline, str) or not timeline.strip():
-        raise ChiasmError(f'{where} is empty: it needs timeline = "...", for instance "silence(right) 40 | clean 60"')
-    role = entry.get("role", "other")
-    if not isinstance(role, str):
-        raise ChiasmError(f"{where}: role = {role!r}; expected a word")
-    values: dict[str, list[Any]] = {}
-    settings: dict[str, list[Any]] = {}
-    for key, given in entry.items():
-        if key in ("name", "timeline", "role", "title", "published"):
-            continue
-        if key in SECTIONS and isinstance(given, Mapping):
-            for name, value in _flat(given, key == "objective"):
-                settings[f"{key}.{name}"] = list(value) if isinstance(value, list) else [value]
-        else:
-            values[key] = list(given) if isinstance(given, list) else [given]
-    _check_placeholders(timeline, values, where)
-    for name, listed in {**values, **settings}.items():
-        if not listed:
-            raise ChiasmError(f"{where} is empty: {name} = []; expected a list of one value or more")
-        for i, value in enumerate(listed):
-            if value in listed[:i]:
-                raise ChiasmError(f"{where}: {name} = {listed}: {value!r} is listed twice")
-    return Arm(
-        name=entry["name"],
-        timeline=timeline,
-        role=role,
-        title=str(entry.get("title", "")),
-        values=values,
-        settings=settings,
-    )
-
-
-def _flat(table: Mapping[str, Any], objective: bool = False) -> Iterator[tuple[str, Any]]:
-    """Yield the keys of a table with their values, those of a named objective as "pretrain.weight"."""
-    for key, value in table.items():
-        if isinstance(value, Mapping) and "kind" not in value and objective:
-            yield from ((f"{key}.{inner}", one) for inner, one in value.items())
-        else:
-            yield key, value
-
-
-def _check_placeholders(timeline: str, values: Mapping[str, Any], where: str) -> None:
-    from string import Formatter
-
-    try:
-        fields = [field for field in Formatter().parse(timeline) if field[1] is not None]
-    except ValueError as error:
-        raise ChiasmError(f'{where}: timeline = "{timeline}": braces do not match ({error})') from error
-    for _, name, form, conversion in fields:
-        if not name or not name.isidentifier() or form or conversion:
-            raise ChiasmError(f'{where}: timeline = "{timeline}": a placeholder is a plain name in braces, like {{d}}')
-    wanted = {str(name) for _, name, _, _ in fields}
-    for name in wanted - set(values):
-        raise ChiasmError(
-            f"{where}: timeline = \"{timeline}\" has the placeholder {{{name}}} but no list '{name} = [...]'"
-        )
-    for name in set(values) - wanted:
-        known = ["name", "timeline", "role", "title", "published", *SECTIONS, *wanted]
-        raise unknown("key", name, known, where)
 
 
 def _apply(raw: dict[str, Any], key: str, value: Any, change: str) -> None:

@@ -29,7 +29,7 @@ from chiasm.networks.deep_linear import modes, strengths, target_matrix
 from chiasm.objectives import Squares
 from chiasm.randomness import seeded_globals
 from chiasm.study.plan import Run, make_plan
-from chiasm.study.spec import Settings
+from chiasm.study.settings import Settings
 from chiasm.tasks import Linear
 from chiasm.theory.pathway.coordinates import drive, output, weight
 from chiasm.theory.pathway.deficit import PathwayDeficit

@@ -16,7 +16,7 @@ from chiasm.report.phrases import amount, amount_between, clock_words
 from chiasm.report.published.pairing import PLACES, Pairing, rsv_layer
 from chiasm.report.published.quantity import Line, PublishedQuantity, accuracy, bits, rsv
 from chiasm.report.published.sets import ACCURACY, HOW, PAPER
-from chiasm.study.spec import settings_of
+from chiasm.study.settings import settings_of
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results

@@ -12,7 +12,7 @@ from chiasm.report.questions.question import Question, Section
 
 
 @final
-class After(Question):
+class AfterQuestion(Question):
     """Had the runs of the main curves equally many clean epochs after release?"""
 
     tag: ClassVar[str] = "after"

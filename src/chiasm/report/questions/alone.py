@@ -17,7 +17,7 @@ NEAR_CHANCE = 2.5
 
 
 @final
-class Alone(Question):
+class AloneQuestion(Question):
     """Is one source, trained and tested alone, at chance?"""
 
     tag: ClassVar[str] = "alone"

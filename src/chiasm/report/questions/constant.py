@@ -11,7 +11,7 @@ from chiasm.report.questions.question import Question, Section
 
 
 @final
-class Constant(Question):
+class ConstantQuestion(Question):
     """What does the longest deficit cost at a constant learning rate?"""
 
     tag: ClassVar[str] = "constant"

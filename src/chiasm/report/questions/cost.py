@@ -12,7 +12,7 @@ from chiasm.report.questions.question import Question, Section
 
 
 @final
-class Cost(Question):
+class CostQuestion(Question):
     """What does the longest deficit cost, under the study's own clock?"""
 
     tag: ClassVar[str] = "cost"

@@ -12,7 +12,7 @@ from chiasm.report.questions.question import Question, Section
 
 
 @final
-class OtherDeficits(Question):
+class OtherDeficitsQuestion(Question):
     """What do other deficits cost, each at its longest?"""
 
     tag: ClassVar[str] = "deficit"

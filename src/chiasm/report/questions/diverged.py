@@ -14,7 +14,7 @@ MOST = 8
 
 
 @final
-class Diverged(Question):
+class DivergedQuestion(Question):
     """Did any run diverge?"""
 
     tag: ClassVar[str] = "diverged"

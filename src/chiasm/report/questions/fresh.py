@@ -11,7 +11,7 @@ from chiasm.report.questions.question import Question, Section
 
 
 @final
-class Fresh(Question):
+class FreshQuestion(Question):
     """What does the deficit cost when the training data are new in every epoch?"""
 
     tag: ClassVar[str] = "fresh"

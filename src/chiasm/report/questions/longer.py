@@ -12,7 +12,7 @@ from chiasm.report.questions.question import Question, Section
 
 
 @final
-class Longer(Question):
+class LongerQuestion(Question):
     """Does the loss heal when the clean phase goes on?"""
 
     tag: ClassVar[str] = "longer"

@@ -12,7 +12,7 @@ from chiasm.report.questions.question import Question, Section
 
 
 @final
-class Mirror(Question):
+class MirrorQuestion(Question):
     """Does the deficit on the other source do the same, with the RSV turned round?"""
 
     tag: ClassVar[str] = "mirror"

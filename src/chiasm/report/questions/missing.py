@@ -11,7 +11,7 @@ from chiasm.report.questions.question import Question, Section
 
 
 @final
-class Missing(Question):
+class MissingQuestion(Question):
     """Did any run end without a result?"""
 
     tag: ClassVar[str] = "missing"

@@ -15,7 +15,7 @@ WINDOWS = {"cost": "there is an early window", "gain": "it is the late one that 
 
 
 @final
-class OtherClocks(Question):
+class OtherClocksQuestion(Question):
     """What do the same onsets show under the clocks that are not the study's own?"""
 
     tag: ClassVar[str] = "window elsewhere"

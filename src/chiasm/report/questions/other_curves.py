@@ -11,7 +11,7 @@ from chiasm.report.questions.question import Question, Section
 
 
 @final
-class OtherCurves(Question):
+class OtherCurvesQuestion(Question):
     """What does the longest deficit of every other duration curve cost?"""
 
     tag: ClassVar[str] = "other curves"

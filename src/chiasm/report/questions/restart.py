@@ -15,7 +15,7 @@ from chiasm.report.questions.question import Question, Section
 
 
 @final
-class Restart(Question):
+class RestartQuestion(Question):
     """How much of the loss at the longest deficit does a restart of the learning rate at release win back?"""
 
     tag: ClassVar[str] = "restart"

@@ -10,7 +10,7 @@ from chiasm.report.questions.question import Question, Section
 
 
 @final
-class Seeds(Question):
+class SeedsQuestion(Question):
     """Is there more than one seed?"""
 
     tag: ClassVar[str] = "seeds"

@@ -18,7 +18,7 @@ SILENT = 1.5
 
 
 @final
-class Silent(Question):
+class SilentQuestion(Question):
     """Do the units turn to one source where the outcome does not show it?"""
 
     tag: ClassVar[str] = "silent"

@@ -12,7 +12,7 @@ from chiasm.report.questions.question import Question, Section
 
 
 @final
-class Single(Question):
+class SingleQuestion(Question):
     """How well does the network do with each source alone, before and after the longest deficit?"""
 
     tag: ClassVar[str] = "single"

@@ -18,7 +18,7 @@ SPREAD = 0.1
 
 
 @final
-class Spread(Question):
+class SpreadQuestion(Question):
     """Do the units part ways: does the spread of their RSV grow?"""
 
     tag: ClassVar[str] = "spread"

@@ -12,7 +12,7 @@ from chiasm.report.questions.question import Question, Section
 
 
 @final
-class Total(Question):
+class TotalQuestion(Question):
     """Do more clean epochs in total, without any deficit, change where the control ends?"""
 
     tag: ClassVar[str] = "total"

@@ -16,7 +16,7 @@ MOST = 5
 
 
 @final
-class Units(Question):
+class UnitsQuestion(Question):
     """Do the units of the first layer turn to one source, after the longest deficit?"""
 
     tag: ClassVar[str] = "units"

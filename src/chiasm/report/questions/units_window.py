@@ -15,7 +15,7 @@ from chiasm.report.questions.question import Question, Section
 
 
 @final
-class UnitsWindow(Question):
+class UnitsWindowQuestion(Question):
     """Have the units a window of their own: does the same deficit move them more early than late?"""
 
     tag: ClassVar[str] = "units window"

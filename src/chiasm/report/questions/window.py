@@ -12,15 +12,15 @@ from chiasm.report.onsets import earliest_and_latest, early_loss, window_at
 from chiasm.report.outcomes import CellOutcome, StudyOutcomes
 from chiasm.report.phrases import amount_between, clock_words, doing, level, worsens
 from chiasm.report.questions.question import Question, Section
-from chiasm.report.questions.restart import Restart
-from chiasm.report.questions.units_window import UnitsWindow
+from chiasm.report.questions.restart import RestartQuestion
+from chiasm.report.questions.units_window import UnitsWindowQuestion
 
 #: Verdicts on a restart of the learning rate that leaves nothing measurable of a deficit's cost.
 UNDONE = ("explains the loss", "may explain all of it")
 
 
 @final
-class Window(Question):
+class WindowQuestion(Question):
     """Is there a critical period: does the same deficit cost more early than late?"""
 
     tag: ClassVar[str] = "window"
@@ -94,12 +94,12 @@ def _doubt(outcomes: StudyOutcomes, elsewhere: Collection[Judgement]) -> str:
     """What a critical period hangs on."""
     if {"none", "gain"} & {*elsewhere}:
         return ", but not under every clock"
-    return ", undone by a restarted learning rate" if Restart().answer(outcomes).verdict in UNDONE else ""
+    return ", undone by a restarted learning rate" if RestartQuestion().answer(outcomes).verdict in UNDONE else ""
 
 
 def _elsewhere(outcomes: StudyOutcomes, elsewhere: Collection[Judgement]) -> str:
     """Where there is a critical period after all."""
     if "cost" in elsewhere:
         return ", but one under another clock"
-    units = UnitsWindow().answer(outcomes)
+    units = UnitsWindowQuestion().answer(outcomes)
     return f" in {outcomes.outcome.quantity.label}, one in the units" if units is not None else ""

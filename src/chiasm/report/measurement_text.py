@@ -1,4 +1,4 @@
-"""An account of a measured layer in plain words: what its numbers say, and what they cannot."""
+"""A measured layer in plain words: what its numbers say, and what they cannot."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ALONE = 0.998
 
 
 @dataclass(frozen=True)
-class Account:
+class MeasurementText:
     """What is said of one layer.
 
     Attributes:
@@ -48,39 +48,40 @@ class Account:
     text: str
 
 
-def account(layer: LayerMeasurement) -> Account:
+def measurement_text(layer: LayerMeasurement) -> MeasurementText:
     """Read a layer in plain words; the rules are `RULES`."""
     name = layer.name or OUTPUT
     if layer.dead.all():
-        return Account(
+        return MeasurementText(
             name, "does not vary", f"All {count(len(layer), 'unit')} are dead: they answer alike to all that was shown."
         )
-    verdict, said = _two(layer) if len(layer.sources) == 2 else _many(layer)
-    return Account(name, verdict, " ".join([*said, *_synergy(layer), *_places(layer), *_dead(layer)]))
+    verdict, sentences = _two(layer) if len(layer.sources) == 2 else _many(layer)
+    return MeasurementText(name, verdict, " ".join([*sentences, *_synergy(layer), *_places(layer), *_dead(layer)]))
 
 
-def headline(accounts: Sequence[Account]) -> str:
+def headline(texts: Sequence[MeasurementText]) -> str:
     """Return the verdicts of all layers in one sentence, alike ones together.
 
-    >>> headline([Account(name, "leans to left", "") for name in "ac"] + [Account("b", "hears left only", "")])
+    >>> leaning = [MeasurementText(name, "leans to left", "") for name in "ac"]
+    >>> headline([*leaning, MeasurementText("b", "hears left only", "")])
     'Layers a and c lean to left; layer b hears left only.'
     """
     alike: dict[str, list[str]] = {}
-    for a in accounts:
+    for a in texts:
         alike.setdefault(a.verdict, []).append(a.layer)
-    said = []
-    for words, names in sorted(alike.items(), key=lambda found: -len(found[1])):
+    sentences = []
+    for words, names in sorted(alike.items(), key=lambda entry: -len(entry[1])):
         verb, rest = words.split(" ", 1)
         if len(names) > 1:
             verb = {"is": "are", "does": "do"}.get(verb, verb.removesuffix("s"))
-        if len(accounts) > NAMED:
+        if len(texts) > NAMED:
             who = count(len(names), "layer")
         elif names == [OUTPUT]:
             who = OUTPUT
         else:
             who = f"{'layers' if len(names) > 1 else 'layer'} {listed(names)}"
-        said.append(f"{who} {verb} {rest}")
-    return capital("; ".join(said)) + "."
+        sentences.append(f"{who} {verb} {rest}")
+    return capital("; ".join(sentences)) + "."
 
 
 RULES = (
@@ -131,16 +132,16 @@ def _two(layer: LayerMeasurement) -> tuple[str, list[str]]:
     else:
         verdict = f"splits between {first} and {second}" if apart > 0.5 else f"leans to neither {first} nor {second}"
     ends = np.array([low, high])
-    said = [f"Mean RSV {between(mean, ends)}, where +1 means {first} only and −1 {second} only."]
+    sentences = [f"Mean RSV {between(mean, ends)}, where +1 means {first} only and −1 {second} only."]
     if not np.isfinite(ends).all():
-        said.append("There are too few anchors for an interval: read this as a hint.")
+        sentences.append("There are too few anchors for an interval: read this as a hint.")
     if len(live) > 1:
         more, less = layer.beyond(MOSTLY), layer.beyond(-MOSTLY)
-        said.append(
+        sentences.append(
             f"Of {len(live)} live units, {percent(more)} are moved mostly by {first} (RSV above +{MOSTLY:g}), "
             f"{percent(less)} mostly by {second} (below −{MOSTLY:g})."
         )
-    return verdict, said
+    return verdict, sentences
 
 
 def _many(layer: LayerMeasurement) -> tuple[str, list[str]]:
@@ -155,21 +156,21 @@ def _many(layer: LayerMeasurement) -> tuple[str, list[str]]:
         return f"hears {sources[top]} only", [f"All of its {count(share.shape[1], 'live unit')} follow it: {others}."]
     leads = low[top] > high[rest].max() if np.isfinite(low).all() else mean[top] > mean[rest].max()
     verdict = f"is led by {sources[top]}" if leads else "is led by no one source"
-    told = [f"{sources[k]} {between(mean[k], np.array([low[k], high[k]]), share=True)}" for k in order]
-    said = [
-        f"Mean shares of a unit's total effects: {listed(told)}; an even share would be {percent(1 / len(sources))}."
+    words = [f"{sources[k]} {between(mean[k], np.array([low[k], high[k]]), share=True)}" for k in order]
+    sentences = [
+        f"Mean shares of a unit's total effects: {listed(words)}; an even share would be {percent(1 / len(sources))}."
     ]
     if share.shape[1] > 1:
         mostly = (share > 0.5).mean(1)
-        told = [
+        words = [
             f"{percent(mostly[k])} {'have more than half ' if not n else ''}from {sources[k]}"
             for n, k in enumerate(k for k in order if mostly[k] > 0)
         ]
-        if told:
-            said.append(f"Of {share.shape[1]} live units, {listed(told)}.")
+        if words:
+            sentences.append(f"Of {share.shape[1]} live units, {listed(words)}.")
         else:
-            said.append(f"None of {share.shape[1]} live units has more than half of them from one source.")
-    return verdict, said
+            sentences.append(f"None of {share.shape[1]} live units has more than half of them from one source.")
+    return verdict, sentences
 
 
 def _synergy(layer: LayerMeasurement) -> list[str]:
@@ -178,13 +179,13 @@ def _synergy(layer: LayerMeasurement) -> list[str]:
     mean, needs = layer.mean_synergy(), "both sources" if two else "several sources"
     if mean < 0.0005:
         return [f"Synergy 0 %: no unit's variance needs {needs}."]
-    said = [
+    sentences = [
         f"Synergy {between(mean, ends, share=True)}: the part of a unit's variance, on average, that needs {needs}."
     ]
     if not two and mean >= 0.05:
         pairs = {pair: float(np.nanmean(layer.interaction(*pair))) for pair in layer.pairs()}
-        (i, j), most = max(pairs.items(), key=lambda found: found[1])
-        said.append(f"The largest pair is {i} with {j}: {percent(most)} of the variance needs both.")
+        (i, j), most = max(pairs.items(), key=lambda entry: entry[1])
+        sentences.append(f"The largest pair is {i} with {j}: {percent(most)} of the variance needs both.")
     synergy = layer.synergy()
     even = np.abs(layer.rsv()) <= EVEN if two else layer.share().max(0) <= LARGEST
     hidden = int((even & (synergy > COMBINES)).sum())
@@ -192,8 +193,8 @@ def _synergy(layer: LayerMeasurement) -> list[str]:
         one, unit = hidden == 1, count(hidden, "unit")
         what = f"RSV within ±{EVEN:g}" if two else f"no source above {percent(LARGEST)}"
         who = ("RSV alone" if two else "Shares alone") + f" would not tell {'it' if one else 'them'} from a sum."
-        said.append(f"{unit} {'has' if one else 'have'} {what} and synergy above {percent(COMBINES)}. {who}")
-    return said
+        sentences.append(f"{unit} {'has' if one else 'have'} {what} and synergy above {percent(COMBINES)}. {who}")
+    return sentences
 
 
 def _places(layer: LayerMeasurement) -> list[str]:

@@ -1,0 +1,98 @@
+"""An arm: one varied thing in a study, as it stands in the file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import msgspec
+
+from chiasm.errors import ChiasmError, unknown
+from chiasm.study.settings import SECTIONS
+
+
+class Arm(msgspec.Struct, frozen=True, kw_only=True):
+    """One varied thing in a study.
+
+    Attributes:
+        name: unique in the study.
+        timeline: the notation, with placeholders in braces ("silence(right) {d} | clean 60").
+        role: what the arm is for, which decides where the report shows it and which question it answers.
+        title: one line for people.
+        values: the lists that fill the placeholders.
+        settings: other keys of the study, by dotted name ("training.clock"), each with the list of its values.
+    """
+
+    name: str
+    timeline: str
+    role: str = "other"
+    title: str = ""
+    values: dict[str, list[Any]] = {}
+    settings: dict[str, list[Any]] = {}
+
+
+def read_arm(entry: Any, index: int) -> Arm:
+    where = f"arm {index + 1}"
+    if not isinstance(entry, Mapping) or not isinstance(entry.get("name"), str) or not entry["name"]:
+        raise ChiasmError(f"{where}: the key 'name' is missing; an arm needs a name and a timeline")
+    where = f"arm '{entry['name']}'"
+    timeline = entry.get("timeline")
+    if not isinstance(timeline, str) or not timeline.strip():
+        raise ChiasmError(f'{where} is empty: it needs timeline = "...", for instance "silence(right) 40 | clean 60"')
+    role = entry.get("role", "other")
+    if not isinstance(role, str):
+        raise ChiasmError(f"{where}: role = {role!r}; expected a word")
+    values: dict[str, list[Any]] = {}
+    settings: dict[str, list[Any]] = {}
+    for key, given in entry.items():
+        if key in ("name", "timeline", "role", "title", "published"):
+            continue
+        if key in SECTIONS and isinstance(given, Mapping):
+            for name, value in _flat(given, key == "objective"):
+                settings[f"{key}.{name}"] = list(value) if isinstance(value, list) else [value]
+        else:
+            values[key] = list(given) if isinstance(given, list) else [given]
+    _check_placeholders(timeline, values, where)
+    for name, listed in {**values, **settings}.items():
+        if not listed:
+            raise ChiasmError(f"{where} is empty: {name} = []; expected a list of one value or more")
+        for i, value in enumerate(listed):
+            if value in listed[:i]:
+                raise ChiasmError(f"{where}: {name} = {listed}: {value!r} is listed twice")
+    return Arm(
+        name=entry["name"],
+        timeline=timeline,
+        role=role,
+        title=str(entry.get("title", "")),
+        values=values,
+        settings=settings,
+    )
+
+
+def _flat(table: Mapping[str, Any], objective: bool = False) -> Iterator[tuple[str, Any]]:
+    """Yield the keys of a table with their values, those of a named objective as "pretrain.weight"."""
+    for key, value in table.items():
+        if isinstance(value, Mapping) and "kind" not in value and objective:
+            yield from ((f"{key}.{inner}", one) for inner, one in value.items())
+        else:
+            yield key, value
+
+
+def _check_placeholders(timeline: str, values: Mapping[str, Any], where: str) -> None:
+    from string import Formatter
+
+    try:
+        fields = [field for field in Formatter().parse(timeline) if field[1] is not None]
+    except ValueError as error:
+        raise ChiasmError(f'{where}: timeline = "{timeline}": braces do not match ({error})') from error
+    for _, name, form, conversion in fields:
+        if not name or not name.isidentifier() or form or conversion:
+            raise ChiasmError(f'{where}: timeline = "{timeline}": a placeholder is a plain name in braces, like {{d}}')
+    wanted = {str(name) for _, name, _, _ in fields}
+    for name in wanted - set(values):
+        raise ChiasmError(
+            f"{where}: timeline = \"{timeline}\" has the placeholder {{{name}}} but no list '{name} = [...]'"
+        )
+    for name in set(values) - wanted:
+        known = ["name", "timeline", "role", "title", "published", *SECTIONS, *wanted]
+        raise unknown("key", name, known, where)
