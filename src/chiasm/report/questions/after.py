@@ -1,4 +1,4 @@
-"""Had the runs of the main curves equally many clean epochs after release?"""
+"""Whether the runs of the main curves had equally many clean epochs after release."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chiasm.report.questions.question import Question, Section
 
 @final
 class AfterQuestion(Question):
-    """Had the runs of the main curves equally many clean epochs after release?"""
+    """Whether the runs of the main curves had equally many clean epochs after release."""
 
     tag: ClassVar[str] = "after"
     question: ClassVar[str] = "Did every run have equally many clean epochs?"

@@ -1,4 +1,4 @@
-"""Is one source, trained and tested alone, at chance?"""
+"""Whether one source, trained and tested alone, is at chance."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NEAR_CHANCE = 2.5
 
 @final
 class AloneQuestion(Question):
-    """Is one source, trained and tested alone, at chance?"""
+    """Whether one source, trained and tested alone, is at chance."""
 
     tag: ClassVar[str] = "alone"
     question: ClassVar[str] = "Can one source alone solve the task?"

@@ -1,4 +1,4 @@
-"""What does the longest deficit cost at a constant learning rate?"""
+"""What the longest deficit costs at a constant learning rate."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chiasm.report.questions.question import Question, Section
 
 @final
 class ConstantQuestion(Question):
-    """What does the longest deficit cost at a constant learning rate?"""
+    """What the longest deficit costs at a constant learning rate."""
 
     tag: ClassVar[str] = "constant"
     question: ClassVar[str] = "Does it need a decaying learning rate at all?"

@@ -1,4 +1,4 @@
-"""What does the longest deficit cost, under the study's own clock?"""
+"""What the longest deficit costs, under the study's own clock."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chiasm.report.questions.question import Question, Section
 
 @final
 class CostQuestion(Question):
-    """What does the longest deficit cost, under the study's own clock?"""
+    """What the longest deficit costs, under the study's own clock."""
 
     tag: ClassVar[str] = "cost"
     question: ClassVar[str] = "What does the longest deficit cost, under the study's own clock?"

@@ -1,4 +1,4 @@
-"""What do other deficits cost, each at its longest?"""
+"""What other deficits cost, each at its longest."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chiasm.report.questions.question import Question, Section
 
 @final
 class OtherDeficitsQuestion(Question):
-    """What do other deficits cost, each at its longest?"""
+    """What other deficits cost, each at its longest."""
 
     tag: ClassVar[str] = "deficit"
     question: ClassVar[str] = "Do other deficits do the same?"

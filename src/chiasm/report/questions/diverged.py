@@ -1,4 +1,4 @@
-"""Did any run diverge?"""
+"""Whether any run diverged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST = 8
 
 @final
 class DivergedQuestion(Question):
-    """Did any run diverge?"""
+    """Whether any run diverged."""
 
     tag: ClassVar[str] = "diverged"
     question: ClassVar[str] = "Did any run diverge?"

@@ -1,4 +1,4 @@
-"""What does the deficit cost when the training data are new in every epoch?"""
+"""What the deficit costs when the training data are new in every epoch."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chiasm.report.questions.question import Question, Section
 
 @final
 class FreshQuestion(Question):
-    """What does the deficit cost when the training data are new in every epoch?"""
+    """What the deficit costs when the training data are new in every epoch."""
 
     tag: ClassVar[str] = "fresh"
     question: ClassVar[str] = "Is it that a fixed training set is memorised?"

@@ -1,4 +1,4 @@
-"""Does the loss heal when the clean phase goes on?"""
+"""Whether the loss heals when the clean phase goes on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chiasm.report.questions.question import Question, Section
 
 @final
 class LongerQuestion(Question):
-    """Does the loss heal when the clean phase goes on?"""
+    """Whether the loss heals when the clean phase goes on."""
 
     tag: ClassVar[str] = "longer"
     question: ClassVar[str] = "Would a longer clean phase heal it?"

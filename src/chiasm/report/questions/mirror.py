@@ -1,4 +1,4 @@
-"""Does the deficit on the other source do the same, with the RSV turned round?"""
+"""Whether the deficit on the other source does the same, with the RSV turned round."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chiasm.report.questions.question import Question, Section
 
 @final
 class MirrorQuestion(Question):
-    """Does the deficit on the other source do the same, with the RSV turned round?"""
+    """Whether the deficit on the other source does the same, with the RSV turned round."""
 
     tag: ClassVar[str] = "mirror"
     question: ClassVar[str] = "Is it that the sources are not alike, in the network or in the data?"

@@ -1,4 +1,4 @@
-"""Did any run end without a result?"""
+"""Whether any run ended without a result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chiasm.report.questions.question import Question, Section
 
 @final
 class MissingQuestion(Question):
-    """Did any run end without a result?"""
+    """Whether any run ended without a result."""
 
     tag: ClassVar[str] = "missing"
     question: ClassVar[str] = "Did any run end without a result?"

@@ -1,4 +1,4 @@
-"""What do the same onsets show under the clocks that are not the study's own?"""
+"""What the same onsets show under the clocks that are not the study's own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WINDOWS = {"cost": "there is an early window", "gain": "it is the late one that 
 
 @final
 class OtherClocksQuestion(Question):
-    """What do the same onsets show under the clocks that are not the study's own?"""
+    """What the same onsets show under the clocks that are not the study's own."""
 
     tag: ClassVar[str] = "window elsewhere"
     question: ClassVar[str] = "What do the same onsets show under the clocks that are not the study's own?"

@@ -1,4 +1,4 @@
-"""What does the longest deficit of every other duration curve cost?"""
+"""What the longest deficit of every other duration curve costs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from chiasm.report.questions.question import Question, Section
 
 @final
 class OtherCurvesQuestion(Question):
-    """What does the longest deficit of every other duration curve cost?"""
+    """What the longest deficit of every other duration curve costs."""
 
     tag: ClassVar[str] = "other curves"
     question: ClassVar[str] = "What does the longest deficit of every other duration curve cost?"

@@ -1,4 +1,4 @@
-"""How much of the loss at the longest deficit does a restart of the learning rate at release win back?"""
+"""How much of the loss at the longest deficit a restart of the learning rate at release wins back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chiasm.report.questions.question import Question, Section
 
 @final
 class RestartQuestion(Question):
-    """How much of the loss at the longest deficit does a restart of the learning rate at release win back?"""
+    """How much of the loss at the longest deficit a restart of the learning rate at release wins back."""
 
     tag: ClassVar[str] = "restart"
     question: ClassVar[str] = "Is it the learning rate, decayed while the deficit lasted?"

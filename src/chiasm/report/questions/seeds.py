@@ -1,4 +1,4 @@
-"""Is there more than one seed?"""
+"""Whether there is more than one seed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from chiasm.report.questions.question import Question, Section
 
 @final
 class SeedsQuestion(Question):
-    """Is there more than one seed?"""
+    """Whether there is more than one seed."""
 
     tag: ClassVar[str] = "seeds"
     question: ClassVar[str] = "Is there more than one seed?"

@@ -1,4 +1,4 @@
-"""Do the units turn to one source where the outcome does not show it?"""
+"""Whether the units turn to one source where the outcome does not show it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SILENT = 1.5
 
 @final
 class SilentQuestion(Question):
-    """Do the units turn to one source where the outcome does not show it?"""
+    """Whether the units turn to one source where the outcome does not show it."""
 
     tag: ClassVar[str] = "silent"
     question: ClassVar[str] = "Do the units turn to one source where the outcome does not show it?"

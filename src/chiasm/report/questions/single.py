@@ -1,4 +1,4 @@
-"""How well does the network do with each source alone, before and after the longest deficit?"""
+"""How well the network does with each source alone, before and after the longest deficit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chiasm.report.questions.question import Question, Section
 
 @final
 class SingleQuestion(Question):
-    """How well does the network do with each source alone, before and after the longest deficit?"""
+    """How well the network does with each source alone, before and after the longest deficit."""
 
     tag: ClassVar[str] = "single"
     question: ClassVar[str] = (

@@ -1,4 +1,4 @@
-"""Do the units part ways: does the spread of their RSV grow?"""
+"""Whether the units part ways: the spread of their RSV grows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SPREAD = 0.1
 
 @final
 class SpreadQuestion(Question):
-    """Do the units part ways: does the spread of their RSV grow?"""
+    """Whether the units part ways: the spread of their RSV grows."""
 
     tag: ClassVar[str] = "spread"
     question: ClassVar[str] = "Do the units part ways: does the spread of their RSV grow?"

@@ -1,4 +1,4 @@
-"""Do more clean epochs in total, without any deficit, change where the control ends?"""
+"""Whether more clean epochs in total, without any deficit, change where the control ends."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from chiasm.report.questions.question import Question, Section
 
 @final
 class TotalQuestion(Question):
-    """Do more clean epochs in total, without any deficit, change where the control ends?"""
+    """Whether more clean epochs in total, without any deficit, change where the control ends."""
 
     tag: ClassVar[str] = "total"
     question: ClassVar[str] = "Is it that runs trained for different numbers of epochs in total?"

@@ -1,4 +1,4 @@
-"""Do the units of the first layer turn to one source, after the longest deficit?"""
+"""Whether the units of the first layer turn to one source, after the longest deficit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST = 5
 
 @final
 class UnitsQuestion(Question):
-    """Do the units of the first layer turn to one source, after the longest deficit?"""
+    """Whether the units of the first layer turn to one source, after the longest deficit."""
 
     tag: ClassVar[str] = "units"
     question: ClassVar[str] = "Do the units of the first layer turn to one source, after the longest deficit?"

@@ -1,4 +1,4 @@
-"""Have the units a window of their own: does the same deficit move them more early than late?"""
+"""Whether the units have a window of their own: the same deficit moves them more early than late."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from chiasm.report.questions.question import Question, Section
 
 @final
 class UnitsWindowQuestion(Question):
-    """Have the units a window of their own: does the same deficit move them more early than late?"""
+    """Whether the units have a window of their own: the same deficit moves them more early than late."""
 
     tag: ClassVar[str] = "units window"
     question: ClassVar[str] = (

@@ -1,4 +1,4 @@
-"""Is there a critical period: does the same deficit cost more early than late?"""
+"""Whether there is a critical period: whether the same deficit costs more early than late."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNDONE = ("explains the loss", "may explain all of it")
 
 @final
 class WindowQuestion(Question):
-    """Is there a critical period: does the same deficit cost more early than late?"""
+    """Whether there is a critical period: whether the same deficit costs more early than late."""
 
     tag: ClassVar[str] = "window"
     question: ClassVar[str] = "Is there a critical period: does the same deficit cost more early than late?"
