@@ -195,7 +195,7 @@ def test_mistakes_are_told_when_it_is_made(options: Any, sentence: str) -> None:
     [
         (lambda: SourceMonitor(samples(64), ["fusoin"]), "unknown layer 'fusoin'"),
         (lambda: SourceMonitor(samples(64, "abc"), [""]), "does not fit the sources a, b, c"),
-        (lambda: SourceMonitor(samples(64), [""], anchors=0), "anchors = 0; give a whole number"),
+        (lambda: SourceMonitor(samples(64), [""], anchors=0), "anchors = 0; expected a whole number"),
         (lambda: SourceMonitor(samples(64), [""], model="nett"), "SourceMonitor: unknown submodule 'nett'; known subm"),
     ],
 )

@@ -6,6 +6,7 @@ import ast
 import doctest
 import importlib
 import pkgutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -91,6 +92,7 @@ def inner(path: Path) -> str:
     return path.relative_to(ROOT).parts[1].removesuffix(".py")
 
 
+@cache
 def inner_arrows(package: str) -> set[tuple[str, str]]:
     """Which file or folder of a package imports which other one."""
     arrows = set()

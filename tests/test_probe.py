@@ -367,7 +367,7 @@ def test_a_study_of_three_sources_runs_to_its_report(tmp_path: Path) -> None:
         assert said in html, said
     assert "nan" not in html.lower()
     page = (tmp_path / "out" / "report.html").read_bytes()
-    assert b'{"sources":["touch","sight"],"layers"' in page  # the two ends of the slider's axis
+    assert b'{"sources":["touch","sight"],"outcome"' in page  # the two ends of the slider's axis
     assert chiasm.load(tmp_path / "out").report().read_bytes() == page
     assert "RSV of touch and sight, pathways" not in html  # parts are no layers whose units were measured
 

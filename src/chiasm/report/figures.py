@@ -14,6 +14,7 @@ from chiasm.report.curves import Level, Series, axis_label, chart, outcome_range
 from chiasm.report.forest import ForestRow, forest
 from chiasm.report.outcomes import CellOutcome, StudyOutcomes, brief_name, curve_name
 from chiasm.report.phrases import capital, clock_words, doing, pair_words, stretch
+from chiasm.report.questions import questions
 from chiasm.report.timeline_figure import picture
 from chiasm.report.training_curves import training_curves
 from chiasm.report.units import planes, ridges
@@ -242,7 +243,8 @@ def _of_source(outcomes: StudyOutcomes, source: str) -> Callable[[CellOutcome], 
 
 
 def _confounds(outcomes: StudyOutcomes) -> Iterator[Panel]:
-    roles = ("mirror", "deficit", "fresh", "longer", "total", "alone", "other")
+    asked = (question.role for question in questions("confounds") if question.role)
+    roles = [role for role in dict.fromkeys([*asked, "other"]) if role not in ("duration", "onset")]
     cells = [cell for role in roles for cell in outcomes.of(role)]
     if not cells:
         return

@@ -32,7 +32,7 @@ class RankMeasure(Measure):
     """
 
     tag: ClassVar[str] = "rank"
-    title: ClassVar[str] = "Rank of the units"
+    title: ClassVar[str] = "Rank"
     about: ClassVar[str] = (
         "In how many directions the units of a layer vary together on test samples as they are: the effective rank "
         "counts weak directions too, the participation ratio strong ones. Compare at equal numbers of samples."

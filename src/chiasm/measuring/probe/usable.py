@@ -31,7 +31,7 @@ class UsableMeasure(Measure):
     """
 
     tag: ClassVar[str] = "usable"
-    title: ClassVar[str] = "Usable bits"
+    title: ClassVar[str] = "Usable information"
     about: ClassVar[str] = (
         "Usable bits are the entropy of the test labels minus the cross entropy of the network's answers, with all "
         "sources, with one alone, or with one at rest: below 0 the network guesses worse than the labels' frequencies "
