@@ -37,12 +37,15 @@ class Estimate:
         return self.low is not None and self.high is not None and not self.low <= value <= self.high
 
 
-def estimate(values: Sequence[float], bounds: tuple[float, float] = (-math.inf, math.inf)) -> Estimate | None:
-    """Return the mean over seeds with its 95 % interval of Student's t, cut to what is possible.
+def estimate(
+    values: Sequence[float], bounds: tuple[float, float] = (-math.inf, math.inf), level: float = LEVEL
+) -> Estimate | None:
+    """Return the mean over seeds with its interval of Student's t, cut to what is possible.
 
     Args:
         values: one number a seed.
         bounds: the range in which the quantity lies; the interval is cut there, which cannot lower its coverage.
+        level: the coverage, in (0, 1); .95 by default.
 
     Returns:
         The estimate; None without values, an estimate without an interval for one value.
@@ -59,7 +62,7 @@ def estimate(values: Sequence[float], bounds: tuple[float, float] = (-math.inf, 
     if n < 2:
         return Estimate(mean, None, None, numbers)
     sd = math.sqrt(math.fsum((v - mean) ** 2 for v in numbers) / (n - 1))
-    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * sd / math.sqrt(n)
+    half = float(stdtrit(n - 1, (1 + level) / 2)) * sd / math.sqrt(n)
     return Estimate(mean, max(bounds[0], mean - half), min(bounds[1], mean + half), numbers)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import sqrt
 
+import msgspec
 import polars as pl
 
 from chiasm.errors import ChiasmError
+from chiasm.intervals import Estimate, estimate
 from chiasm.study.results import Results
 
 
@@ -46,6 +49,44 @@ class Verdict:
         bounds += [f"<= {self.claim.most:g}"] * (self.claim.most < float("inf"))
         word = "holds" if self.holds else "FAILS"
         return f"{word}: {self.claim.sentence}: {self.value:.3f} ({' and '.join(bounds)})"
+
+
+def over_seeds(number: Callable[[Results], float], results: Results, level: float) -> Estimate:
+    """Return a number of a study with the interval that its seeds give, by Tukey's jackknife.
+
+    Of a mean, or a difference of means over the same seeds, it is exactly Student's interval; of a ratio or the least
+    of several means, approximately that.
+
+    Args:
+        number: reads the number off results.
+        results: of two seeds or more.
+        level: the coverage, in (0, 1).
+    """
+    whole, seeds = number(results), results.study.seeds
+    values = []
+    for seed in range(seeds):
+        study = msgspec.structs.replace(results.study, seeds=seeds - 1)
+        rest = replace(results, study=study, table=results.frame().filter(pl.col("seed") != seed))
+        values.append(seeds * whole - (seeds - 1) * number(rest))
+    estimated = estimate(values, level=level)
+    assert estimated is not None
+    return estimated
+
+
+def allows(printed: str, estimated: Estimate) -> bool:
+    """Return whether a printed number may be that of as many other seeds as an estimate has.
+
+    A mean of other seeds, or of the same seeds where rounding has made other runs of them, differs from ours by as much
+    as both vary: sqrt(2) times the half width of our interval. Half a unit of the last printed digit comes on top.
+
+    >>> near = Estimate(0.62, 0.60, 0.64, (0.61, 0.63))
+    >>> allows("+.64", near), allows(".655", near), allows(".70", near)
+    (True, False, False)
+    """
+    assert estimated.low is not None
+    assert estimated.high is not None
+    rounding = 0.5 * 10.0 ** -len(printed.partition(".")[2])
+    return abs(float(printed) - estimated.mean) <= (estimated.high - estimated.low) / 2 * sqrt(2) + rounding
 
 
 def mean_over_seeds(
