@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chiasm.errors import ChiasmError
-from chiasm.measuring.probe import MEASURES, Probe
+from chiasm.measuring.probe import MEASURES, Probe, check_measures
 from chiasm.networks import NETWORKS, Custom, Network
 from chiasm.objectives import OBJECTIVES, Objective
 from chiasm.registry import kind_digest, tag_of
@@ -70,12 +70,14 @@ def settings_of(sections: Mapping[str, Mapping[str, Any]]) -> Settings:
                 f"{where} = '{tag_of(objective)}' needs a network whose answers are distances, as those of "
                 f"network.kind = 'deep_linear'; those of '{kind}' are logits: expected {where} = 'classify'"
             )
+    probe = as_struct(sections["probe"], Probe, "probe")
+    check_measures(probe)
     return Settings(
         task=as_struct(sections["task"], TASKS, "task"),
         network=network,
         training=as_struct(sections["training"], Training, "training"),
         objective=objectives[""],
-        probe=as_struct(sections["probe"], Probe, "probe"),
+        probe=probe,
         objectives=objectives,
     )
 

@@ -5,20 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from numpy.typing import NDArray
 from torch import Tensor
 
 from chiasm.measuring.probe.number import Number
+from chiasm.measuring.probe.spec import Probe
 from chiasm.networks import Stacked
 from chiasm.objectives import Objective
 from chiasm.quantity import Quantity
 from chiasm.registry import Registry
 from chiasm.sources import Batch
-
-if TYPE_CHECKING:
-    from chiasm.measuring.probe.spec import Probe
 
 #: Names of the sources that a network is shown, in the order of the task; the others are at their baseline.
 Subset = tuple[str, ...]

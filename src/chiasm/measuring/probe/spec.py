@@ -1,17 +1,12 @@
-"""The keys of [probe], and whether a network and a task can answer them."""
+"""The keys of [probe]."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
-import torch
 
-from chiasm.errors import ChiasmError, unknown
-from chiasm.measuring.probe.measure import MEASURES
-from chiasm.networks import Stacked
-from chiasm.objectives import Objective
+from chiasm.errors import ChiasmError
 
 #: The measure of the outcome under the name that it had while every outcome was an accuracy.
 FORMER = {"accuracy": "outcome"}
@@ -43,25 +38,6 @@ class Probe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     def __post_init__(self) -> None:
         measures = tuple(FORMER.get(name, name) for name in self.measures)
-        for name in measures:
-            if name not in MEASURES:
-                raise unknown("measure", name, MEASURES, "measures")
         if len(set(measures)) < len(measures):
             raise ChiasmError(f"measures = {list(self.measures)}: a measure is named twice")
         msgspec.structs.force_setattr(self, "measures", measures)
-
-
-def check_probe(network: Stacked, probe: Probe, sources: Sequence[str], test: int, objective: Objective) -> None:
-    """Refuse a probe that this network, task or objective cannot answer, before anything is trained."""
-    modules = network.template.named_modules()
-    names = [name for name, module in modules if name and not isinstance(module, torch.nn.ModuleDict)]
-    for layer in probe.layers:
-        if layer and layer not in names:
-            raise unknown("layer", layer, names, "probe.layers")
-    for layer in probe.positions:
-        if layer not in probe.layers:
-            raise ChiasmError(f"probe.positions = {list(probe.positions)}: '{layer}' is not among probe.layers; add it")
-    if len(set(probe.layers)) < len(probe.layers):
-        raise ChiasmError(f"probe.layers = {list(probe.layers)}: a layer is named twice")
-    for tag in probe.measures:
-        MEASURES[tag]().check(network, probe, sources, test, objective)
