@@ -371,6 +371,15 @@ def test_a_plug_in_edited_after_its_import_is_noticed(tmp_path: Path, monkeypatc
         make_plan(study)
 
 
+def test_an_edited_plug_in_does_not_stand_in_the_way_of_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_PLUGINS", {})
+    for name, factor in (("one", "0.5"), ("two", "0.25")):
+        (tmp_path / f"{name}.py").write_text(DIM.replace("{factor}", factor).replace('"dim"', f'"{name}"'))
+    load_plugin("one.py", tmp_path)
+    (tmp_path / "one.py").write_text("# edited")
+    assert load_plugin("two.py", tmp_path).name == "two.py"
+
+
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [

@@ -26,6 +26,8 @@ from chiasm.errors import ChiasmError, unknown
 K = TypeVar("K")
 #: Entry points of installed packages that name modules with kinds: `[project.entry-points."chiasm.plugins"]`.
 GROUP: Final = "chiasm.plugins"
+#: Where a module keeps the hash of its code as it was imported.
+DIGEST: Final = "__chiasm_source__"
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +158,7 @@ def load_plugin(name: str, folder: Path | None = None) -> Plugin:
         )
     file = Path(spec.origin).resolve()
     for plugin in _PLUGINS.values():  # known by what it says: a copy of a file is the same plug-in
-        if file == plugin.file or _digest_of(file) == code_digest(plugin.module):
+        if file == plugin.file or _digest_of(file) == vars(plugin.module)[DIGEST]:
             return replace(plugin, name=name, file=file)
     announce(f"importing the plug-in '{name}' from {file}")
     plugin = Plugin(name, file, _imported(name, spec, folders))
@@ -205,7 +207,7 @@ def code_digest(module: ModuleType) -> str:
             f"'{module.__name__}' is known by its source and has no file; expected a module in a file of its own"
         )
     digest = _digest_of(Path(file))
-    if vars(module).setdefault("__chiasm_source__", digest) != digest:
+    if vars(module).setdefault(DIGEST, digest) != digest:
         raise ChiasmError(f"'{file}' was edited after it was imported; start Python anew")
     return digest
 
