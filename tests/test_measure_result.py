@@ -184,3 +184,25 @@ def test_a_measurement_is_a_mapping_a_table_and_words(layer: LayerMeasurement) -
     ):
         assert part in words
     assert words in repr(m)
+
+
+def test_the_anchors_that_a_precision_takes_are_those_that_reach_it() -> None:
+    import chiasm
+
+    torch.manual_seed(0)
+    net = torch.nn.Linear(8, 6)
+
+    class Sum(torch.nn.Module):
+        def forward(self, left: Tensor, right: Tensor) -> Tensor:
+            out: Tensor = net(left + 0.5 * right)
+            return out
+
+    sources = {name: torch.randn(4096, 8) for name in ("left", "right")}
+    few = chiasm.measure(Sum(), sources, [""], anchors=256, seed=0, check_dependence=False)
+    wanted = few.anchors_for(0.03)
+    assert few.anchors_for(0.06) == pytest.approx(wanted / 4, abs=1)  # errors fall as 1 / sqrt(anchors)
+    more = chiasm.measure(Sum(), sources, [""], anchors=wanted, seed=1, check_dependence=False)
+    reached = more[""].error_of_most()
+    assert reached == pytest.approx(0.03, rel=0.4)  # an error of 32 blocks is itself known to a seventh, of both
+    with pytest.raises(ChiasmError, match="precision = 0"):
+        few.anchors_for(0)
