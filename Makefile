@@ -21,7 +21,7 @@ demo: .venv/ready  ## the main job: a critical period, in about two minutes
 	$(BIN)/chiasm run stereogram --out runs/stereogram
 
 test: .venv/extras  ## everything but the slow studies
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not slow"
 
 lint: .venv/ready
 	$(BIN)/ruff check .
