@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import suppress
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
 
+from chiasm.networks import Stacked
 from chiasm.randomness import seeded_globals
 from chiasm.study.plan import Root
 
@@ -16,15 +16,28 @@ STACKED, ALONE = 0.25e-3, 5e-3  # seconds a row and step that no network falls b
 
 def seconds_a_step(root: Root) -> float:
     """Return about how many seconds one thread takes for a training step of one row under these settings."""
-    about, training = root.about, root.settings.training
     with seeded_globals(0, "template"):
         network = root.network()
-        template = network.template.eval()
-        tensors = (*template.named_parameters(), *template.named_buffers())
-        weights = {name: t.detach().unsqueeze(0) for name, t in tensors}
-        shown = {source.name: torch.zeros(1, 1, *source.shape) for source in about.sources}
-        # A forward that fails says so where it is needed; here it only counts as a small one.
-        with suppress(Exception), torch.no_grad(), FlopCounterMode(display=False) as counter:
-            network(weights, shown)
-    forward_and_backward = 3 * int(counter.get_total_flops()) * min(training.batch, about.train)
+        forward = _of_linear_layers(network) if network.stackable else _counted(network, root)
+    forward_and_backward = 3 * forward * min(root.settings.training.batch, root.about.train)
     return max(forward_and_backward / RATE, STACKED if network.stackable else ALONE)
+
+
+def _of_linear_layers(network: Stacked) -> int:
+    """Return the operations of a forward pass of one sample, where linear layers do nearly all of them."""
+    return 2 * sum(p.numel() for p in network.template.parameters() if p.dim() == 2)
+
+
+def _counted(network: Stacked, root: Root) -> int:
+    """Return the operations of a forward pass of one sample, as torch counts them."""
+    # Here, as its first use imports torch's compiler, which takes longer than many a small study.
+    from torch.utils.flop_counter import FlopCounterMode
+
+    template = network.template.eval()
+    tensors = (*template.named_parameters(), *template.named_buffers())
+    weights = {name: t.detach().unsqueeze(0) for name, t in tensors}
+    sources = {source.name: torch.zeros(1, 1, *source.shape) for source in root.about.sources}
+    # A forward that fails says so where it is needed; here it only counts as a small one.
+    with suppress(Exception), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(weights, sources)
+    return int(counter.get_total_flops())

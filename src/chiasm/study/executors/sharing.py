@@ -25,6 +25,8 @@ def shares(plan: Plan, missing: set[str], count: int) -> list[list[str]]:
     Returns:
         Keys of nodes by share, fewer shares where there are fewer branches. Roots are cheap and stand in all of them.
     """
+    if count == 1:
+        return [[key for key in plan.nodes if key in missing]]
     roots = [key for key, node in plan.nodes.items() if node.parent is None and key in missing]
     branch: dict[str, str] = {}
     work: dict[str, float] = {}
