@@ -21,10 +21,11 @@ os.environ[MARK] = f"{os.getpid()}-{uuid.uuid4().hex}"
 CEILING = 900.0
 
 
-def start(command: Iterable[str | Path], **changes: str) -> subprocess.Popen[str]:
+def start(command: Iterable[str | Path], cwd: Path | None = None, **changes: str) -> subprocess.Popen[str]:
     """Start a command of one thread in a session of its own, its output kept; `changes` are variables it is told."""
     return subprocess.Popen(
         [str(word) for word in command],
+        cwd=cwd,
         env={**os.environ, "OMP_NUM_THREADS": "1", **changes},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

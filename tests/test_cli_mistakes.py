@@ -6,7 +6,6 @@ import contextlib
 import io
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import torch
 
 from chiasm.cli import main
 from chiasm.study.spec import shipped
+from tests.processes import finish, start
 
 SMOKE = Path(shipped()["smoke"]).read_text()
 MINI = SMOKE.replace("seeds = 2", "seeds = 1")
@@ -106,9 +106,9 @@ def test_bad_words_are_one_sentence(words: tuple[str, ...], parts: list[str], tm
 
 def test_a_real_process_leaves_with_status_2_and_without_a_traceback(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "chiasm.cli", "run", "stereogramm"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
-    refused((done.returncode, done.stderr), "unknown study")
-    assert not done.stdout
+    output, errors = finish(start(command, cwd=tmp_path), status=2)
+    refused((2, errors), "unknown study")
+    assert not output
 
 
 def test_an_unknown_flag_leaves_with_status_2(tmp_path: Path) -> None:
@@ -263,9 +263,9 @@ def test_a_read_only_folder_is_one_sentence(tmp_path: Path) -> None:
     out.mkdir()
     out.chmod(0o555)
     command = [*WITHOUT_RIGHTS, sys.executable, "-m", "chiasm.cli", "run", "smoke", "--out", str(out)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    _, errors = finish(start(command), status=2)
     out.chmod(0o755)
-    refused((done.returncode, done.stderr), "Permission denied", str(out))
+    refused((2, errors), "Permission denied", str(out))
     assert not list(out.iterdir())
 
 
@@ -281,17 +281,8 @@ def test_a_disk_that_fills_up_is_one_sentence_and_the_same_command_goes_on(tmp_p
     """A limit on the size of files stands in for a full disk: a write fails half-way, as it does there."""
     (tmp_path / "mini.toml").write_text(MINI)
     words = ["run", "mini.toml", "--out", "out", "--no-report"]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    full = subprocess.run(
-        [sys.executable, "-c", LIMITED, "4000", *words],
-        cwd=tmp_path,
-        env=env,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    refused((full.returncode, full.stderr[full.stderr.index("chiasm: '") :]), "cannot be written")
+    _, errors = finish(start([sys.executable, "-c", LIMITED, "4000", *words], cwd=tmp_path), status=2)
+    refused((2, errors[errors.index("chiasm: '") :]), "cannot be written")
     assert not list(tmp_path.rglob("*.part"))
     assert chiasm(*words, cwd=tmp_path)[0] == 0
     assert chiasm("run", "mini.toml", "--out", "calm", "--no-report", cwd=tmp_path)[0] == 0
@@ -324,13 +315,12 @@ def test_a_damaged_node_is_one_sentence_and_is_computed_again(tmp_path: Path) ->
 
 def test_a_dry_run_writes_nothing_and_prints_the_plan(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "chiasm.cli", "run", "smoke", "--dry-run", "--out", "out"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    output, _ = finish(start(command, cwd=tmp_path))
     for part in (
         "runs                        12",
         "without sharing  80",
         "with sharing     60 (25% saved)",
         "estimated time",
     ):
-        assert part in done.stdout, done.stdout
+        assert part in output, output
     assert not list(tmp_path.iterdir())

@@ -116,21 +116,22 @@ def test_pixels_in_a_file_are_the_pixels_in_memory(tmp_path: Path) -> None:
 
 
 SLOW = """
-import sys, time
+import sys
 from pathlib import Path
 import numpy as np
 from chiasm.tasks.images.pixels import mapped
 def pieces():
     yield np.ones((1, 1, 2, 2), np.uint8)
     print("begun", flush=True)
-    time.sleep(60)
+    sys.stdin.read()  # until it is killed, or the test is gone
 mapped(pieces(), (2, 1, 2, 2), Path(sys.argv[1]))
 """
 
 
 def test_a_killed_writer_leaves_no_file_and_its_part_is_cleared_away(tmp_path: Path) -> None:
     path = tmp_path / "x.u8"
-    with subprocess.Popen([sys.executable, "-c", SLOW, str(path)], stdout=subprocess.PIPE) as writer:
+    command = [sys.executable, "-c", SLOW, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as writer:
         assert writer.stdout is not None
         assert writer.stdout.readline() == b"begun\n"
         assert not path.exists()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
 import sys
 from pathlib import Path
 
@@ -15,6 +13,7 @@ import torch
 from chiasm.api import run
 from chiasm.study.spec import Study
 from chiasm.training.ranks import ALONE, Ranks
+from tests.processes import finish, start
 
 STUDY = """
 name = "together"
@@ -43,22 +42,22 @@ d = [0, 2]
 KEYS = ["run", "epoch", "layer", "source", "quantity"]
 
 
-def together(study: Path, out: Path, count: int) -> subprocess.CompletedProcess[str]:
+def together(study: Path, out: Path, count: int) -> str:
+    """Run a study in so many processes that train together; returns standard output."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    start = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={count}", f"--master-port={port}"]
-    command = [*start, "-m", "chiasm.cli", "run", str(study), "--out", str(out), "--device", "cpu"]
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": ""}
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=240, check=False)
+    torchrun = [sys.executable, "-m", "torch.distributed.run", f"--nproc-per-node={count}", f"--master-port={port}"]
+    command = [*torchrun, "-m", "chiasm.cli", "run", str(study), "--out", str(out), "--device", "cpu"]
+    output, _ = finish(start(command, PYTHONWARNINGS=""))
+    return output
 
 
+@pytest.mark.usefixtures("processes")
 def test_two_processes_reach_what_one_does_and_one_of_them_writes(tmp_path: Path) -> None:
     file = tmp_path / "study.toml"
     file.write_text(STUDY.format(dims=1, network='kind = "split_mlp"\ndepth = 2\nwidth = 8'))
-    done = together(file, tmp_path / "two", 2)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("results: ") == 1
+    assert together(file, tmp_path / "two", 2).count("results: ") == 1
     alone = run(Study.load(file), tmp_path / "one", report=False, progress=False).frame()
     two = pl.read_parquet(tmp_path / "two" / "results.parquet")
     both = alone.join(two, on=KEYS, how="full", nulls_equal=True, suffix="_two")
@@ -67,11 +66,11 @@ def test_two_processes_reach_what_one_does_and_one_of_them_writes(tmp_path: Path
     assert (both["value"] - both["value_two"]).abs().max() < 1e-4  # type: ignore[operator]
 
 
+@pytest.mark.usefixtures("processes")
 def test_statistics_of_batches_are_each_processs_own(tmp_path: Path) -> None:
     file = tmp_path / "study.toml"
     file.write_text(STUDY.format(dims=2, network='kind = "split_cnn"\nchannels = [4]\ntrunk = [4]\nnorm = "batch"'))
-    done = together(file, tmp_path / "two", 2)
-    assert done.returncode == 0, done.stderr
+    together(file, tmp_path / "two", 2)
     found = pl.read_parquet(tmp_path / "two" / "results.parquet").filter(quantity="accuracy", source="all", final=True)
     assert found.height == 2
     # Started again, it has nothing left to train, whoever starts it.
