@@ -18,7 +18,7 @@ from typing import IO, Any, ClassVar, final
 from chiasm.errors import ChiasmError
 from chiasm.study.executors.executor import Executor, Job
 
-#: Lets glibc keep the memory of one step for the next; elsewhere ignored. `benchmarks/malloc.py` measures what it gives.
+#: Lets glibc keep the memory of one step for the next; elsewhere ignored. `benchmarks/malloc.py` measures the gain.
 MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "100000000000"}
 
 
