@@ -62,8 +62,8 @@ def main(repeats: int = REPEATS) -> None:
                     low, high = ends if own is None else ends[:, own]
                     hits[n] += ((low <= true[n] + 1e-6) & (true[n] - 1e-6 <= high)).sum()
             spread = np.concatenate(seen, 1).std(1)
-            told = "  ".join(f"{100 * h / (repeats // 50 * 50):5.1f}" for h in hits)
-            print(f"{name:32}  {told} | {spread[0]:.3f}, {spread[1]:.3f}", flush=True)
+            covered = "  ".join(f"{100 * h / (repeats // 50 * 50):5.1f}" for h in hits)
+            print(f"{name:32}  {covered} | {spread[0]:.3f}, {spread[1]:.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -86,8 +86,8 @@ def cnn(device: str, channels: tuple[int, ...] = (16, 32)) -> tuple[FusionNetwor
 def overhead_cnn(device: str) -> float:
     """Measuring every unit of every layer of a split CNN, over the passes it needs: pathways an anchor, rest a pair."""
     model, x = cnn(device)
-    how = plan(2, SAMPLES, None, "auto", None, "ratio", "product")
-    anchors, pairs = how.anchors, how.blocks * len(how.design.points)
+    sampling = plan(2, SAMPLES, None, "auto", None, "ratio", "product")
+    anchors, pairs = sampling.anchors, sampling.blocks * len(sampling.design.points)
 
     @torch.no_grad()
     def bare() -> None:
@@ -111,8 +111,8 @@ def overhead_transformer(device: str) -> float:
     torch.manual_seed(0)
     model = TwoTowers().eval().to(device)
     x = {name: torch.randn(4 * SAMPLES, 8, 16, device=device) for name in ("left", "right")}
-    how = plan(2, 4 * SAMPLES, 2048, "auto", 4, "ratio", "product")
-    pairs = how.blocks * len(how.design.points)
+    sampling = plan(2, 4 * SAMPLES, 2048, "auto", 4, "ratio", "product")
+    pairs = sampling.blocks * len(sampling.design.points)
 
     @torch.no_grad()
     def bare() -> None:
@@ -134,19 +134,19 @@ def separable(device: str) -> float:
     """Whole passes a pair, over pathways once an anchor, where three of four convolutions are before the fusion."""
     model, x = cnn(device, (32, 64, 32))
     layers = ["fusion", "trunk", ""]
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
 
     def ours() -> None:
-        found["ours"] = chiasm.measure(model, x, layers, anchors=512, check_dependence=False)
+        results["ours"] = chiasm.measure(model, x, layers, anchors=512, check_dependence=False)
 
     def whole() -> None:
-        found["whole"] = chiasm.measure(
+        results["whole"] = chiasm.measure(
             model, x, layers, anchors=512, check_dependence=False, forward=lambda net, s: net(s)
         )
 
     mine, theirs = times(ours, whole)
     for layer in layers:
-        np.testing.assert_allclose(found["ours"][layer].rsv(), found["whole"][layer].rsv(), atol=1e-3)
+        np.testing.assert_allclose(results["ours"][layer].rsv(), results["whole"][layer].rsv(), atol=1e-3)
     return ratio(mine, theirs)
 
 
@@ -178,12 +178,12 @@ def salib(device: str) -> tuple[float, float, float]:
     problem = {"num_vars": 2, "names": ["left", "right"], "bounds": [[0.0, 1.0], [0.0, 1.0]]}
     design = sample.sample(problem, 4096, calc_second_order=False, seed=1)
     places = [torch.from_numpy((design[:, j] * size).astype(np.int64)).to(device) for j in range(2)]
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
 
     def theirs() -> None:
         y = (heard[0][places[0]] + heard[1][places[1]]).relu().cpu().numpy()
-        told = [analyze.analyze(problem, y[:, u], calc_second_order=False, seed=2) for u in range(timed)]
-        found["theirs"] = np.array([one["ST"] for one in told]).T
+        indices = [analyze.analyze(problem, y[:, u], calc_second_order=False, seed=2) for u in range(timed)]
+        results["theirs"] = np.array([index["ST"] for index in indices]).T
 
     def ours() -> None:
         m = chiasm.measure(
@@ -191,10 +191,10 @@ def salib(device: str) -> tuple[float, float, float]:
             forward=lambda _, s: (s["left"] + s["right"]).relu(),
         )  # fmt: skip
         m[""].interval("total")
-        found["ours"] = m[""].total()
+        results["ours"] = m[""].total()
 
     mine, others = times(ours, theirs)
-    error = {n: float(np.sqrt(np.mean((t - truth[:, : t.shape[1]]) ** 2))) for n, t in found.items()}
+    error = {n: float(np.sqrt(np.mean((t - truth[:, : t.shape[1]]) ** 2))) for n, t in results.items()}
     at_equal = ratio(mine, others) * units / timed * (error["theirs"] / error["ours"]) ** 2
     return at_equal, error["theirs"], error["ours"]
 
@@ -221,8 +221,8 @@ def memory(units: int, anchors: int) -> dict[str, float]:
     out = subprocess.run(
         [sys.executable, "-c", MEMORY, str(units), str(anchors)], capture_output=True, text=True, check=True
     )
-    told: dict[str, float] = json.loads(out.stdout)
-    return told
+    result: dict[str, float] = json.loads(out.stdout)
+    return result
 
 
 def main() -> None:
@@ -240,8 +240,8 @@ def main() -> None:
         ("  errors of total indices, theirs (16,384 answers) and ours (16,384)", f"{theirs:.4f} {ours:.4f}"),
     ]
     for units, anchors in ((100_000, 1024), (100_000, 4096), (100_000, 16384)):
-        told = memory(units, anchors)
-        rows.append((f"{units} units, {told['pairs']} pairs of {anchors} anchors: peak GiB", f"{told['peak']:.2f}"))
+        peak = memory(units, anchors)
+        rows.append((f"{units} units, {peak['pairs']} pairs of {anchors} anchors: peak GiB", f"{peak['peak']:.2f}"))
     for what, figure in rows:
         print(f"{what:72} {figure}")
 

@@ -465,6 +465,21 @@ def test_the_precision_asked_for_is_reached() -> None:
     assert few["fusion"].error_of_most() > 0.02
 
 
+def test_anchors_for_a_precision_bring_it_about() -> None:
+    m = measure(Units(), samples(9000), ["fusion"], anchors=1024)
+    error = m["fusion"].error_of_most()
+    assert m.anchors_for(error) == m.anchors
+    assert m.anchors_for(error / 2) == pytest.approx(4 * m.anchors, abs=1)  # errors fall as 1 / sqrt(anchors)
+    finer = measure(Units(), samples(9000), ["fusion"], anchors=m.anchors_for(error / 2))
+    assert finer["fusion"].error_of_most() == pytest.approx(
+        error / 2, rel=0.5
+    )  # of 15 degrees of freedom: each within 40 %
+    with pytest.raises(ChiasmError, match="precision = 0; give the standard error"):
+        m.anchors_for(0)
+    with pytest.raises(ChiasmError, match="4 anchors give no standard error"):
+        measure(Units(), samples(4), ["fusion"], anchors=4, block=4).anchors_for(0.1)
+
+
 def test_position_explains_what_it_does() -> None:
     # Left columns hear the left source, right columns the right one; channels differ not at all, then by a little.
     def f(_model: nn.Module, s: Mapping[str, Tensor]) -> Tensor:

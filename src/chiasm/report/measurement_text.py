@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chiasm.errors import ChiasmError
 from chiasm.pictures.words import count, listed, number, percent
 from chiasm.report.phrases import capital
 
@@ -96,14 +95,6 @@ RULES = (
 )
 
 
-def interval(layer: LayerMeasurement, quantity: str, **options: Any) -> Floats:
-    """Return the ends of an interval, (2, ...); NaN where there are too few anchors to tell an error."""
-    try:
-        return layer.interval(quantity, **options)
-    except ChiasmError:
-        return np.full((2, *np.shape(layer.value(quantity, **options))), np.nan)
-
-
 def between(value: float, ends: Floats, *, share: bool = False) -> str:
     """Return a number with its interval: "+0.42 [+0.37, +0.47]", or as a share "12 % [10, 14]"."""
     if share:
@@ -121,7 +112,7 @@ def _two(layer: LayerMeasurement) -> tuple[str, list[str]]:
         if (sign * live > ALONE).all():
             one = "Its one live unit has" if len(live) == 1 else f"All {len(live)} live units have"
             return f"hears {source} only", [f"{one} RSV {number(sign, 0, sign=True)}: {other} moves nothing here."]
-    mean, (low, high) = layer.mean_rsv(), interval(layer, "mean_rsv")
+    mean, (low, high) = layer.mean_rsv(), layer.interval_if_known("mean_rsv")
     side = first if mean > 0 else second
     sure = bool(np.sign(low) == np.sign(high)) if np.isfinite(low + high) else True
     apart = float((np.abs(live) > MOSTLY).mean())
@@ -146,7 +137,7 @@ def _two(layer: LayerMeasurement) -> tuple[str, list[str]]:
 
 def _many(layer: LayerMeasurement) -> tuple[str, list[str]]:
     sources, mean = layer.sources, layer.mean_share()
-    low, high = interval(layer, "mean_share")
+    low, high = layer.interval_if_known("mean_share")
     order = np.argsort(-mean, kind="stable")
     top, rest = order[0], order[1:]
     share = layer.share()
@@ -175,7 +166,7 @@ def _many(layer: LayerMeasurement) -> tuple[str, list[str]]:
 
 def _synergy(layer: LayerMeasurement) -> list[str]:
     two = len(layer.sources) == 2
-    ends = interval(layer, "mean_synergy")
+    ends = layer.interval_if_known("mean_synergy")
     mean, needs = layer.mean_synergy(), "both sources" if two else "several sources"
     if mean < 0.0005:
         return [f"Synergy 0 %: no unit's variance needs {needs}."]

@@ -10,7 +10,7 @@ import numpy as np
 
 from chiasm.pictures.style import tail
 from chiasm.pictures.words import number
-from chiasm.report.measurement_text import ALONE, OUTPUT, SLIGHT, Floats, interval
+from chiasm.report.measurement_text import ALONE, OUTPUT, SLIGHT, Floats
 
 if TYPE_CHECKING:
     from chiasm.measuring import LayerMeasurement, Measurement
@@ -36,13 +36,13 @@ def layer_table(measurement: Measurement) -> str:
     for layer in measurement.values():
         cells = [_name(layer), f"<td>{' × '.join(map(str, layer.shape))}</td><td>{int(layer.dead.sum())}</td>"]
         if len(sources) == 2:
-            cells.append(_cell(layer.mean_rsv(), interval(layer, "mean_rsv"), sign=True))
+            cells.append(_cell(layer.mean_rsv(), layer.interval_if_known("mean_rsv"), sign=True))
             for cut in (0.5, -0.5):
-                cells.append(_cell(layer.beyond(cut), interval(layer, "beyond", cut=cut), percent=True))
+                cells.append(_cell(layer.beyond(cut), layer.interval_if_known("beyond", cut=cut), percent=True))
         else:
-            ends = interval(layer, "mean_share")
+            ends = layer.interval_if_known("mean_share")
             cells += [_cell(float(x), ends[:, k], percent=True) for k, x in enumerate(layer.mean_share())]
-        cells.append(_cell(layer.mean_synergy(), interval(layer, "mean_synergy"), percent=True))
+        cells.append(_cell(layer.mean_synergy(), layer.interval_if_known("mean_synergy"), percent=True))
         rows.append("".join(cells))
     return _table(heads, rows)
 
@@ -54,7 +54,7 @@ def pair_table(measurement: Measurement) -> str:
         for i, j in layer.pairs():
             both = layer.interaction(i, j)
             needs = float(both[np.isfinite(both)].mean()) if np.isfinite(both).any() else float("nan")
-            rsv = _cell(layer.mean_rsv(i, j), interval(layer, "mean_rsv", i=i, j=j), sign=True)
+            rsv = _cell(layer.mean_rsv(i, j), layer.interval_if_known("mean_rsv", i=i, j=j), sign=True)
             rows.append(f"{_name(layer)}<td>{escape(i)}, {escape(j)}</td>{rsv}{_cell(needs, percent=True)}")
     return _table(["layer", "sources", "mean RSV<br>+1: the first only", "needs both<br>% of variance"], rows)
 
@@ -72,9 +72,10 @@ def unit_table(layers: Sequence[LayerMeasurement]) -> str | None:
         if not live.any() or (share[:, live].max(0) > (1 + ALONE) / 2).all():
             continue  # a pathway: one source has every unit
         outstanding = {source: _most(*_toward(layer, k)) for k, source in enumerate(layer.sources)}
-        outstanding["synergy"] = _most(layer.synergy(), interval(layer, "synergy")[0])
-        value, ends = (layer.rsv(), interval(layer, "rsv")) if len(share) == 2 else (None, interval(layer, "share"))
-        synergy, sure = layer.synergy(), interval(layer, "synergy")
+        outstanding["synergy"] = _most(layer.synergy(), layer.interval_if_known("synergy")[0])
+        value = layer.rsv() if len(share) == 2 else None
+        ends = layer.interval_if_known("share" if value is None else "rsv")
+        synergy, sure = layer.synergy(), layer.interval_if_known("synergy")
         for what, units in outstanding.items():
             for u in units:
                 if value is not None:
@@ -96,8 +97,8 @@ def _toward(layer: LayerMeasurement, source: int) -> tuple[Floats, Floats]:
     """How far each unit lies beyond an RSV of 0, or beyond half of its total effects, and the lower end of that."""
     if len(layer.sources) == 2:
         sign = 1 if source == 0 else -1
-        return sign * layer.rsv(), (sign * interval(layer, "rsv")).min(0)
-    return layer.share()[source] - 0.5, interval(layer, "share")[0, source] - 0.5
+        return sign * layer.rsv(), (sign * layer.interval_if_known("rsv")).min(0)
+    return layer.share()[source] - 0.5, layer.interval_if_known("share")[0, source] - 0.5
 
 
 def _most(value: Floats, low: Floats) -> list[int]:
