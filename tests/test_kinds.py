@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import dataclasses
 import os
 import shutil
@@ -362,6 +363,41 @@ def test_the_code_of_a_plug_in_is_part_of_the_keys_of_what_it_touches(
     assert [a == b for a, b in zip(first, edited, strict=True)] == [True, True, False, False, False]
 
 
+ELSEWHERE = """
+from typing import ClassVar
+import chiasm
+from chiasm.tasks import Stereogram
+
+class Elsewhere(chiasm.Task, frozen=True, tag="elsewhere"):
+    place: str
+    whereabouts: ClassVar[tuple[str, ...]] = ("place",)
+
+    def describe(self):
+        return Stereogram(train=64, test=64).describe()
+
+    def load(self, seed):
+        return Stereogram(train=64, test=64).load(seed)
+"""
+
+
+def test_where_data_lie_counts_unless_a_task_says_what_they_hold(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def keys(folder: str, code: str) -> list[str]:
+        monkeypatch.setattr(registry, "_PLUGINS", {})
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "fog.py").write_text(code)
+        tasks = [{"kind": "elsewhere", "place": place} for place in ("here", "there")]
+        arm = [{"name": "a", "timeline": "clean 1"}]
+        studies = [study_of(tmp_path / folder, task=task, arm=arm) for task in tasks]
+        return [make_plan(study).runs[0].path.key(1) for study in studies]
+
+    here, there = keys("one", ELSEWHERE)
+    assert here != there  # nothing else tells the two apart
+    here, there = keys("two", ELSEWHERE + "\n    def content_key(self):\n        return 'the same'\n")
+    assert here == there
+
+
 def test_a_plug_in_edited_after_its_import_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(registry, "_PLUGINS", {})
     (tmp_path / "fog.py").write_text(DIM.replace("{factor}", "0.5"))
@@ -406,16 +442,18 @@ def test_nothing_of_a_package_runs_before_its_file_is_announced(
 ) -> None:
     monkeypatch.setattr(registry, "_PLUGINS", {})
     (tmp_path / "my_lab").mkdir()
-    (tmp_path / "my_lab" / "__init__.py").write_text("import builtins\nbuiltins.ran = True\n")
+    (tmp_path / "my_lab" / "__init__.py").write_text("import builtins\nbuiltins.ran_early = True\n")
     (tmp_path / "my_lab" / "fog.py").write_text(DIM.replace("{factor}", "0.5"))
     told: list[tuple[str, bool]] = []
-    monkeypatch.setattr(registry, "announce", lambda text: told.append((text, hasattr(__builtins__, "ran"))))
+    monkeypatch.setattr(registry, "announce", lambda text: told.append((text, hasattr(builtins, "ran_early"))))
     try:
         plugin = load_plugin("my_lab.fog", tmp_path)
     finally:
         for name in ("my_lab.fog", "my_lab"):
             sys.modules.pop(name, None)
+        ran_at_last = builtins.__dict__.pop("ran_early", False)
     assert plugin.file == tmp_path / "my_lab" / "fog.py"
+    assert ran_at_last
     assert [(str(plugin.file) in text, ran) for text, ran in told] == [(True, False)]
 
 

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 import torch
 
+from chiasm import registry
 from chiasm.api import run
 from chiasm.errors import ChiasmError
 from chiasm.objectives import Classify, Regress
@@ -112,6 +113,31 @@ def test_an_objective_that_cannot_be_is_one_sentence(
 ) -> None:
     with pytest.raises(ChiasmError, match=sentence):
         run(tiny(objective=objective), tmp_path / "out", report=False, progress=False)
+    assert not (tmp_path / "out").exists()
+
+
+WIDER = """
+import chiasm
+from chiasm.objectives import Classify
+
+class Wider(Classify, frozen=True, tag="wider"):
+    def outputs(self, classes, target):
+        return classes + 1
+"""
+
+
+def test_an_objective_that_only_one_arm_changes_is_checked_too(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(registry, "_PLUGINS", {})
+    (tmp_path / "wider.py").write_text(WIDER)
+    arms = [
+        {"name": "other", "timeline": "clean 2 @soft", "objective": {"soft": {"kind": "wider"}}},
+        {"name": "soft", "timeline": "clean 2 @soft"},
+    ]
+    study = tiny(arm=arms, objective=SOFT, plugins=[str(tmp_path / "wider.py")])
+    with pytest.raises(ChiasmError, match=r"objective\.soft wants a network of \d+ outputs, the study's own .* size"):
+        run(study, tmp_path / "out", report=False, progress=False)
     assert not (tmp_path / "out").exists()
 
 

@@ -53,17 +53,18 @@ class _Edge:
 
 
 def check_networks(plan: Plan) -> None:
-    """Build every network of a plan once and refuse a probe that it cannot answer, before anything is written."""
-    for root in {run.path.root.signature: run.path.root for run in plan.runs}.values():
-        with seeded_globals(0, "template"):
-            network = root.network()
-        names, settings = [source.name for source in root.about.sources], root.settings
-        for name, objective in settings.objectives.items():
+    """Build every network of a plan once and refuse what it cannot answer, before anything is written."""
+    for root in (run.path.root for run in plan.runs):
+        for name, objective in root.settings.objectives.items():
             if (wanted := objective.outputs(len(root.about.classes), root.about.target)) != root.outputs:
                 raise ChiasmError(
                     f"objective.{name} wants a network of {wanted} outputs, the study's own objective one of "
                     f"{root.outputs}; expected objectives of one size"
                 )
+    for root in {run.path.root.signature: run.path.root for run in plan.runs}.values():
+        with seeded_globals(0, "template"):
+            network = root.network()
+        names, settings = [source.name for source in root.about.sources], root.settings
         check_probe(network, settings.probe, names, root.about.test, settings.objective)
 
 
@@ -271,7 +272,7 @@ class Engine:
         address = (repr(root.settings.task), root.seed)
         if address not in self._data:
             data = root.settings.task.load(root.seed)
-            if not root.content.startswith(root.settings.task.content_key()):
+            if root.content != root.settings.task.content_key():
                 raise ChiasmError("the task's data changed on disk while the study ran; run the same command again")
             self._data[address] = data.to(self.device)
         return self._data[address]

@@ -36,6 +36,7 @@ class Root:
         content: what identifies the task's data where the settings alone do not (a file's hash).
         device: "cpu" or "cuda".
         about: what the task holds.
+        code: hashes of the code outside the package that shapes the runs.
     """
 
     settings: Settings
@@ -43,6 +44,7 @@ class Root:
     content: str
     device: str
     about: Description
+    code: str = ""
 
     @cached_property
     def identity(self) -> str:
@@ -55,7 +57,7 @@ class Root:
             for key in self.settings.task.whereabouts:  # data are known by what they hold, not by where they lie
                 tables["task"].pop(key, None)
         torch_version = torch.__version__.split("+", maxsplit=1)[0]
-        identity = [FORMAT, torch_version, self.device, self.seed, self.content, tables]
+        identity = [FORMAT, torch_version, self.device, self.seed, self.content + self.code, tables]
         return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @cached_property
@@ -194,7 +196,7 @@ def make_plan(study: Study, device: str = "cpu") -> Plan:
             raise ChiasmError(f"the arms of a study need the same sources in the same order; given: {sorted(sources)}")
         code = cell.settings.code_digest()
         for seed in range(study.seeds):
-            root = Root(cell.settings, seed, content + code, device, about)
+            root = Root(cell.settings, seed, content, device, about, code)
             legs = legs_of(cell.timeline, cell.settings.training, seed, cell.settings.objectives)
             runs.append(Run(cell, seed, Path(root, legs)))
     nodes: dict[str, Node] = {}

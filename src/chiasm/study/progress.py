@@ -50,6 +50,7 @@ class Bar(Silent):
 
     def begin(self, plan: Plan, cached: int) -> None:
         self.plan, self.bar = plan, ProgressBar(self.name, plan.epochs, done=cached, stays=True)
+        self.bar.reach(cached, progress_text(plan, cached, 0))
         if cached:
             self.say(f"{cached} of {plan.epochs} run-epochs are in the store already")
 
