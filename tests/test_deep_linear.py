@@ -24,9 +24,9 @@ from chiasm.networks.deep_linear import modes, strengths, target_matrix
 from chiasm.objectives import Squares
 from chiasm.pictures.style import Panel
 from chiasm.randomness import seeded_globals
-from chiasm.report.comparison.comparison import compare, findings, summary
+from chiasm.report.comparison.comparison import compare, findings, prediction_table, summary
 from chiasm.report.comparison.expected import expect
-from chiasm.report.comparison.panels import panels, prediction_table
+from chiasm.report.comparison.panels import panels
 from chiasm.report.comparison.section import comparison_of, section
 from chiasm.study.plan import make_plan
 from chiasm.study.results import Results

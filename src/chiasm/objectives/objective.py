@@ -9,7 +9,7 @@ from torch import Tensor
 
 from chiasm.errors import ChiasmError
 from chiasm.objectives.outcome import Outcome
-from chiasm.registry import Registry
+from chiasm.registry import Registry, tag_of
 
 Targets = Literal["classes", "numbers"]
 
@@ -41,9 +41,8 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
         """
         if (self.targets == "classes") != (classes > 0):
             have = "classes" if classes else "numbers"
-            kind = self.__struct_config__.tag
             raise ChiasmError(
-                f"objective.kind = '{kind}' is for targets that are {self.targets}; this task's are {have}"
+                f"objective.kind = '{tag_of(self)}' is for targets that are {self.targets}; this task's are {have}"
             )
         return classes
 

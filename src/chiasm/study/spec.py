@@ -143,7 +143,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
         # Studies of an earlier version say in the arm itself what the report lays beside it.
         beside = {entry["name"]: entry["published"] for entry in raw["arm"] if entry.get("published")}
         if beside:
-            report = {**report, "published": {**beside, **report.get("published", {})}}
+            report = {**report, "published": {**beside, **_table(report, "published")}}
         names = [arm.name for arm in arms]
         for name in names:
             if names.count(name) > 1:

@@ -28,7 +28,7 @@ class Leg:
         deficits: what is wrong with the data meanwhile; empty: clean.
         tick: what the clock shows at `start`; None for a constant clock.
         objective: what it trains for.
-        named: whether the timeline names that objective, rather than leaving it to the study's own.
+        named: whether that objective is another than the study's own.
         drop: whether the optimiser's memory is dropped at `start`.
     """
 

@@ -274,7 +274,8 @@ def _probed(
             for source, one in zip(about.sources, maps, strict=True)
         }
         weights["heads.both.answers"] = answers.expand(len(some) + 1, *answers.shape)
-        results = evaluate(stacked, weights, [test] * len(some), [runs[r].seed for r, _ in some], asked)
+        seeds = [runs[r].seed for r, _ in some]
+        results = evaluate(stacked, weights, [test] * len(some), seeds, asked, settings.objective)
         rows, ends = [], {}
         for same, result in zip(shared, results, strict=True):
             for r, epoch in same:

@@ -29,14 +29,12 @@ from chiasm.pictures.style import (
     theme,
 )
 from chiasm.pictures.words import count
-from chiasm.report.comparison.comparison import Comparison, compare, prediction_table
+from chiasm.report.comparison.comparison import Comparison, compare
 from chiasm.report.phrases import capital
 from chiasm.theory.pages.charts import chart, key
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
-
-__all__ = ["panels", "prediction_table"]
 
 COLOURS = (VERMILLION, BLUE, GREEN, PURPLE, ORANGE)
 #: Below this, a difference is only rounding of numbers of order 1 in float32; the axis of differences ends there.

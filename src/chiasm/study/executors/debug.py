@@ -11,7 +11,7 @@ from chiasm.study.executors.executor import Executor, Job
 
 @final
 class Debug(Executor):
-    """One share after the other in the calling process: slow, and open to a debugger."""
+    """All shares at once in the calling process: slow, and open to a debugger."""
 
     tag: ClassVar[str] = "debug"
 
