@@ -10,12 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from chiasm.errors import ChiasmError
-from chiasm.theory.arguments import broadcast, check, check_int
-
-Floats = NDArray[np.float64]
+from chiasm.theory.arguments import Floats, broadcast, check, check_int
 
 #: A mode or a scale that is larger cannot be followed in float64.
 LARGEST = 1e100

@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError
-from chiasm.theory.arguments import check
+from chiasm.theory.arguments import Floats, check
 from chiasm.theory.mode.flow import balanced, parts, product, slope
 from chiasm.theory.mode.modes import modes
 from chiasm.theory.mode.task import LinearTask, Sources, task
 from chiasm.theory.mode.windows import How, checked_how, windows
-
-Floats = NDArray[np.float64]
 
 #: Weights that end further than this share of the largest from those of flow have left the state where flow ends.
 LEFT = 0.01
@@ -92,52 +90,42 @@ def mode_descent(
     >>> descent.left.tolist(), descent.edge
     ([False, False, True], 0.5)
     """
-    what = matrix if isinstance(matrix, LinearTask) else task(matrix, sources)
+    what = task(matrix, sources)
     each, away = _lengths(steps, end), checked_how(how)
     window = windows(what, depth, scale, removed, end)
     if window.shape or looks < 2:
         raise ChiasmError("depth, scale, onset and release are one number each here, and looks are 2 or more")
-    count = np.rint(end / each).astype(np.int64)
-    begin, back = (_whole(one[0], each) for one in (window.onset, window.release))
+    layers, count = int(window.depth[0]), np.rint(end / each).astype(np.int64)
+    # In steps, (S, inputs); infinity stays.
+    begin, back = (np.rint(time / each[:, None]) for time in (window.onset, window.release))
     left, values, right = what.modes()
-    state = balanced(left, np.full((len(each), len(values)), float(scale)), right, int(depth), float(scale))
-    flat, moved = state.flat.copy(), np.empty_like(state.flat)
-    at, push = parts(flat, state.shapes), parts(moved, state.shapes)
-    when = [np.unique(np.rint(np.linspace(0, last, looks)).astype(np.int64)) for last in count.tolist()]
-    weights = [np.empty((len(one), *what.matrix.shape)) for one in when]
-    place = [0] * len(each)
+    state = balanced(left, np.full((len(each), len(values)), float(scale)), right, layers, float(scale))
+    moved = np.empty_like(state.flat)
+    at, push = state.factors, parts(moved, state.shapes)
+    looked = [dict.fromkeys(np.rint(np.linspace(0, last, looks)).astype(np.int64).tolist()) for last in count]
+    weights: list[list[Floats]] = [[] for _ in looked]
     # Cells that diverge overflow.
     with np.errstate(over="ignore", invalid="ignore"):
         for k in range(int(count.max()) + 1):
-            for cell, one in enumerate(when):
-                if place[cell] < len(one) and one[place[cell]] == k:
-                    weights[cell][place[cell]] = product([factor[cell] for factor in at])
-                    place[cell] += 1
-            gone = (begin <= k) & (k < back)
-            silent = gone if away == "silence" else np.zeros_like(gone)
-            target = np.where((gone & ~silent)[:, None], 0.0, what.matrix)
-            slope(at, target, ~silent[:, None] * (each * (k < count))[:, None, None], push)
-            flat += moved
-    flows = [
-        modes(
-            what, times=step * one, depth=int(depth), scale=scale, how=away,
-            removed={
-                name: (step * start, step * stop if np.isfinite(stop) else np.inf)
-                for name in removed or {}
-                for column in what.columns(name)[:1]
-                for start, stop in [(begin[cell, column], back[cell, column])]
-                if start < min(stop, one[-1])
-            },
-        ).weights
-        for cell, (step, one) in enumerate(zip(each, when, strict=True))
-    ]  # fmt: skip
-    largest, strongest = float(np.abs(what.matrix).max()), float(values[0])
+            for cell in [cell for cell, when in enumerate(looked) if k in when]:
+                weights[cell].append(product([factor[cell] for factor in at]).copy())  # of depth 1 it is a view
+            gone = ((begin <= k) & (k < back))[:, None]
+            target, present = (what.matrix, ~gone) if away == "silence" else (np.where(gone, 0.0, what.matrix), True)
+            slope(at, target, present * (each * (k < count))[:, None, None], push)
+            np.add(state.flat, moved, out=state.flat)
+    flows = []
+    for step, when, first, last in zip(each, looked, begin, back, strict=True):
+        columns = {name: what.columns(name)[0] for name in removed or {}}
+        windows_then = {
+            name: (step * first[c], step * last[c]) for name, c in columns.items() if first[c] < min(last[c], max(when))
+        }
+        times = step * np.array(list(when))
+        flows.append(modes(what, times=times, depth=layers, scale=scale, how=away, removed=windows_then).weights)
     with np.errstate(invalid="ignore", over="ignore"):
-        gap = np.array([np.abs(a - b).max() for a, b in zip(weights, flows, strict=True)]) / largest
+        gap = np.array([np.abs(a - b).max() for a, b in zip(weights, flows, strict=True)]) / np.abs(what.matrix).max()
     return ModeDescent(
-        what, int(depth), each, each * count, np.stack([one[-1] for one in weights]),
-        np.stack([one[-1] for one in flows]), np.where(np.isfinite(gap), gap, np.inf),
-        2 / (int(depth) * strongest ** (2 - 2 / int(depth))),
+        what, layers, each, each * count, np.stack([course[-1] for course in weights]),
+        np.stack([course[-1] for course in flows]), np.where(np.isfinite(gap), gap, np.inf), edge_step(layers, values),
     )  # fmt: skip
 
 
@@ -151,6 +139,6 @@ def _lengths(steps: ArrayLike, end: float) -> Floats:
     return lengths
 
 
-def _whole(time: Floats, each: Floats) -> Floats:
-    """Return times by input as whole numbers of steps, (S, inputs); infinity stays."""
-    return np.asarray(np.rint(time / each[:, None]))
+def edge_step(depth: int, values: Floats) -> float:
+    """Return 2 / sharpness where modes of these strengths, the largest first, are learned."""
+    return float(2 / (depth * values[0] ** (2 - 2 / depth)))

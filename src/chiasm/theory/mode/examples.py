@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chiasm.networks.deep_linear import TASKS_BY_SENSORS
-
-Floats = NDArray[np.float64]
+from chiasm.theory.arguments import Floats
 
 #: Outputs by sources of Kleinman, Achille, Soatto 2023 (arXiv:2210.04643), figure 2: outputs 1, 2 and 5 lean on each
 #: other's sources, 3 and 4 only on their own; source 3 says most. Singular values 4.421, 1.732, 1.567, 1, 1.

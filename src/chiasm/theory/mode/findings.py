@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chiasm.pictures.words import listed, number, percent
 from chiasm.theory.mode.study import HOWS, ModesResult
-
-Floats = NDArray[np.float64]
 
 #: How a source is away, in words.
 WORDS = {"silence": "silent", "unrelated": "replaced by unrelated input"}

@@ -1,21 +1,19 @@
 """Gradient flow of balanced linear networks on a stack of cells at once, from any balanced state.
 
 The network is the product of its factors, W = W_N ... W_1, and flows down half the squared error of W against a target,
-with whitened inputs. Three ways, chosen by what is exact: depth 1 by its exponential; depth 2 with every input present
-by the solution of its matrix Riccati equation; all else by Dormand and Prince's pair of orders 5 and 4, with one step
-size for the stack, held to an error far below what matters.
+with whitened inputs. Depth 2 with every input present is the solution of its matrix Riccati equation; all else goes by
+Dormand and Prince's pair of orders 5 and 4, with one step size for the stack, held to an error far below what matters.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError
-
-Floats = NDArray[np.float64]
+from chiasm.theory.arguments import Floats
 
 #: Error allowed a step, as a share of the smallest singular value of any factor at the start: what is small is what
 #: grows, so an error counts against it. Measured of the tasks: below 1e-7 in all, at depths 2 to 5.
@@ -28,18 +26,6 @@ LONGEST = 200_000
 STABLE = 3.3
 #: The largest exponent of one Riccati step: beyond it fast and slow modes lose each other's digits.
 EXPONENT = 8.0
-
-# Dormand & Prince 1980: stages, and the difference of the two orders.
-STAGES = (
-    (1 / 5,),
-    (3 / 40, 9 / 40),
-    (44 / 45, -56 / 15, 32 / 9),
-    (19372 / 6561, -25360 / 2187, 64448 / 6561, -212 / 729),
-    (9017 / 3168, -355 / 33, 46732 / 5247, 49 / 176, -5103 / 18656),
-    (35 / 384, 0.0, 500 / 1113, 125 / 192, -2187 / 6784, 11 / 84),
-)
-WEIGHTS = tuple(np.array(weights) for weights in STAGES)
-ERROR = np.array([71 / 57600, 0.0, -71 / 16695, 71 / 1920, -17253 / 339200, 22 / 525, -1 / 40])
 
 
 @dataclass(frozen=True)
@@ -61,18 +47,11 @@ class FlowState:
         """W, (cells, outputs, inputs)."""
         return product(self.factors)
 
-    def taken(self, cells: NDArray[np.intp]) -> FlowState:
-        """Return some of the cells."""
-        return FlowState(self.flat[cells], self.shapes, self.unit, self.step)
-
 
 def parts(flat: Floats, shapes: tuple[tuple[int, int], ...]) -> list[Floats]:
     """Cut (cells, numbers) into the factors."""
     ends = np.cumsum([rows * columns for rows, columns in shapes])
-    return [
-        flat[:, end - rows * columns : end].reshape(len(flat), rows, columns)
-        for (rows, columns), end in zip(shapes, ends, strict=True)
-    ]
+    return [each.reshape(len(flat), *shape) for each, shape in zip(np.split(flat, ends[:-1], 1), shapes, strict=True)]
 
 
 def product(factors: list[Floats]) -> Floats:
@@ -89,20 +68,18 @@ def balanced(left: Floats, strengths: Floats, right: Floats, depth: int, unit: f
     left (outputs, modes) and right (inputs, modes) have orthonormal columns, strengths (cells, modes) are above 0; unit
     is the least strength of the product that matters.
     """
-    cells, modes = strengths.shape
     root = strengths ** (1 / depth)
     if depth == 1:
         factors = [(left * strengths[:, None]) @ right.T]
     else:
-        middle = np.zeros((cells, modes, modes))
-        middle[:, range(modes), range(modes)] = root
+        middle = root[:, :, None] * np.eye(root.shape[1])
         factors = [root[:, :, None] * right.T, *[middle] * (depth - 2), left * root[:, None]]
-    flat = np.concatenate([factor.reshape(cells, -1) for factor in factors], 1)
+    flat = np.concatenate([factor.reshape(len(root), -1) for factor in factors], 1)
     return FlowState(flat, tuple(factor.shape[1:] for factor in factors), unit ** (1 / depth))
 
 
 def advance(state: FlowState, target: Floats, present: NDArray[np.bool_], length: Floats) -> FlowState:
-    """Return the networks after gradient flow for a length of time (cells,), in units of 1 / learning rate.
+    """Return deep networks after gradient flow for a length of time (cells,), in units of 1 / learning rate.
 
     target (cells, outputs, inputs) is 0 in the columns of an input that is unrelated; weights from an input that is not
     `present` (cells, inputs) get no gradient of their own.
@@ -110,22 +87,16 @@ def advance(state: FlowState, target: Floats, present: NDArray[np.bool_], length
     Raises:
         ChiasmError: where rates are so high that a flow cannot be followed.
     """
-    length = np.broadcast_to(np.asarray(length, np.float64), len(state.flat))
-    depth = len(state.shapes)
-    if depth == 1:
-        flat, aim = state.flat, target.reshape(len(target), -1)
-        passed = np.broadcast_to(present[:, None] * length[:, None, None], target.shape).reshape(aim.shape)
-        return FlowState(aim + (flat - aim) * np.exp(-passed), state.shapes, state.unit, state.step)
-    exact = present.all(1) if depth == 2 else np.zeros(len(length), bool)
+    exact = present.all(1) & (len(state.shapes) == 2)
     flat, step = state.flat.copy(), state.step
     for which, move in ((exact, _riccati), (~exact, _integrate)):
         cells = np.flatnonzero(which & (length > 0))
-        if not len(cells):
-            continue
-        # What overflows is too fast to be followed, and refused as that.
-        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            flat[cells], step = move(state.taken(cells), target[cells], present[cells], length[cells])
-    return FlowState(flat, state.shapes, state.unit, step)
+        if len(cells):
+            # What overflows is too fast to be followed, and refused as that.
+            with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+                part = replace(state, flat=state.flat[cells])
+                flat[cells], step = move(part, target[cells], present[cells], length[cells])
+    return replace(state, flat=flat, step=step)
 
 
 def _riccati(state: FlowState, target: Floats, present: NDArray[np.bool_], length: Floats) -> tuple[Floats, float]:
@@ -141,16 +112,14 @@ def _riccati(state: FlowState, target: Floats, present: NDArray[np.bool_], lengt
     field = np.zeros((len(kinds), *(stacked.shape[1],) * 2))
     field[:, inputs:, :inputs] = kinds.reshape(-1, *target.shape[1:])
     field += field.transpose(0, 2, 1)
-    rates, vectors = np.linalg.eigh(field)
-    rates, vectors = rates[kind.ravel()], vectors[kind.ravel()]
+    rates, vectors = (each[kind.ravel()] for each in np.linalg.eigh(field))
     turned = vectors.transpose(0, 2, 1) @ stacked
     times = max(1, int(np.ceil(min(2 * np.abs(rates).max() * length.max() / EXPONENT, LONGEST + 1))))
     if times > LONGEST:
         raise _hopeless(float(length.max()))
     x = rates * (length / times)[:, None]
     grown = np.exp(x)[..., None]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        integral = np.where(np.abs(x) < 1e-12, 1.0, np.expm1(2 * x) / (2 * x))
+    integral = np.where(np.abs(x) < 1e-12, 1.0, np.expm1(2 * x) / (2 * x))
     integral = (integral * (length / times)[:, None])[..., None]
     eye = np.eye(turned.shape[2])
     for _ in range(times):
@@ -163,6 +132,8 @@ def _riccati(state: FlowState, target: Floats, present: NDArray[np.bool_], lengt
 
 def _integrate(state: FlowState, target: Floats, present: NDArray[np.bool_], length: Floats) -> tuple[Floats, float]:
     """Integrate at any depth, for any input: every cell through its own length, in steps of equal shares of it."""
+    from scipy.integrate import RK45
+
     pace = present[:, None] * length[:, None, None]
     longest, depth = float(length.max()), len(state.shapes)
     # The rate at which the strongest mode settles, and how much of it an explicit step can span. Weights of a silent
@@ -171,35 +142,35 @@ def _integrate(state: FlowState, target: Floats, present: NDArray[np.bool_], len
     rate = depth * float(np.linalg.norm(largest, axis=(1, 2)).max()) ** (2 - 2 / depth)
     if longest * rate / STABLE > LONGEST:
         raise _hopeless(longest)
+    # Dormand and Prince's weights of the slopes so far, and of the difference of the two orders.
+    stages, error = [*(row[:stage] for stage, row in enumerate(RK45.A) if stage), RK45.B], RK45.E
     # Two buffers that trade places, and views of every factor in them: cutting costs as much as multiplying.
     flat, moved = state.flat.copy(), np.empty_like(state.flat)
     at, there = parts(flat, state.shapes), parts(moved, state.shapes)
-    slopes = np.empty((len(ERROR), *flat.shape))
-    rows, views = slopes.reshape(len(ERROR), -1), [parts(slope, state.shapes) for slope in slopes]
+    slopes = np.empty((len(error), *flat.shape))
+    rows, views = slopes.reshape(len(error), -1), [parts(slope, state.shapes) for slope in slopes]
     done, step, tried = 0.0, min(state.step / longest, 1.0), 0
     slope(at, target, pace, views[0])
     if not np.isfinite(slopes[0]).all():
         raise _hopeless(longest)
     while done < 1:
         tried += 1
-        taken = min(step, 1 - done)
-        # A step that is too long may overflow; its error shows it, and it is tried again shorter.
-        for stage, weights in enumerate(WEIGHTS, 1):
-            np.add(flat, (taken * weights @ rows[:stage]).reshape(flat.shape), out=moved)
-            slope(there, target, pace, views[stage])
-        wrong = taken * float(np.abs(ERROR @ rows).max()) / (TOLERANCE * state.unit)
         if tried > LONGEST:
             raise _hopeless(longest)
+        taken = min(step, 1 - done)
+        # A step that is too long may overflow; its error shows it, and it is tried again shorter.
+        for stage, weights in enumerate(stages, 1):
+            np.add(flat, (taken * weights @ rows[:stage]).reshape(flat.shape), out=moved)
+            slope(there, target, pace, views[stage])
+        wrong = taken * float(np.abs(error @ rows).max()) / (TOLERANCE * state.unit)
         if not np.isfinite(wrong):
             wrong = np.inf
         change = min(MOST, max(LEAST, MARGIN * wrong**-0.2)) if wrong else MOST
         if wrong <= 1:
             flat, moved, at, there, done = moved, flat, there, at, done + taken
             slopes[0] = slopes[-1]
-            # The last step of an interval is cut short, which must not shrink the one that the next begins with.
-            step = max(step, taken * change) if taken < step else taken * change
-        else:
-            step = taken * change
+        # The last step of an interval is cut short, which must not shrink the one that the next begins with.
+        step = max(step, taken * change) if wrong <= 1 and taken < step else taken * change
     return flat, step * longest
 
 

@@ -1,25 +1,24 @@
-"""One connected block of a task, learned in many cells at once, each with windows of its own."""
+"""One part of a task, learned in many cells at once, each with windows of its own."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chiasm.theory.arguments import Floats
 from chiasm.theory.mode.curve import strength
 from chiasm.theory.mode.flow import FlowState, advance, balanced
 from chiasm.theory.mode.task import ConnectedBlock, factorised
 from chiasm.theory.mode.windows import How
 
-Floats = NDArray[np.float64]
-
 
 @dataclass(frozen=True)
 class Learner:
-    """A network of one depth on one block."""
+    """A network of one depth on one part of a task."""
 
-    matrix: Floats  # (m, n), the block's part of the task
+    matrix: Floats  # (m, n), what is to be learned
     block: ConnectedBlock  # its rows, columns and modes
     depth: int  # N >= 1
     how: How  # what an input shows while it is away
@@ -50,7 +49,8 @@ class Learner:
         if self.depth == 1:
             never = np.full((len(scale), self.matrix.shape[1]), np.inf)
             return self.shallow(scale, never, never, times)
-        return self._product(strength(self.block.values, scale[:, None, None], self.depth, times[..., None]))
+        strengths = strength(self.block.values, scale[:, None, None], self.depth, times[..., None])
+        return np.asarray((self.block.left * strengths[..., None, :]) @ self.block.right.T)
 
     def shallow(self, scale: Floats, onset: Floats, release: Floats, times: Floats) -> Floats:
         """Return (cells, times, m, n) at depth 1; times (times,) or (cells, times).
@@ -58,28 +58,23 @@ class Learner:
         Each weight moves by itself: towards its target, away from it or at rest, and towards it again.
         """
         # A window that never opens leaves inf - inf otherwise.
-        last = np.where(np.isinf(onset), np.inf, release)
-        now, first, last = times[..., None], onset[:, None], last[:, None]
-        until = np.minimum(now, first)
-        between = np.where(now > first, np.minimum(now, last) - until, 0.0)
-        after = np.maximum(now - last, 0.0)
-        start = self._product(np.broadcast_to(scale[:, None, None], (len(scale), 1, len(self.block.values))))
-        if self.start is not None:
-            start = np.broadcast_to(self.start, (len(scale), 1, *self.matrix.shape))
-        before, away, since = (span[:, :, None] for span in (until, between, after))
-        weights = self.matrix + (start - self.matrix) * np.exp(-before)
+        last = np.where(np.isinf(onset), np.inf, release)[:, None]
+        now, first = times[..., None], onset[:, None]
+        before = np.minimum(now, first)
+        away = np.where(now > first, np.minimum(now, last) - before, 0.0)
+        since = np.maximum(now - last, 0.0)
+        start = self.start
+        if start is None:
+            start = (self.block.left * scale[:, None, None, None]) @ self.block.right.T
+        weights = self.matrix + (start - self.matrix) * np.exp(-before[:, :, None])
         if self.how == "unrelated":
-            weights = weights * np.exp(-away)
-        return np.asarray(self.matrix + (weights - self.matrix) * np.exp(-since))
+            weights = weights * np.exp(-away[:, :, None])
+        return np.asarray(self.matrix + (weights - self.matrix) * np.exp(-since[:, :, None]))
 
     def arrived(self, scale: Floats, times: Floats) -> FlowState:
         """Return the networks that have learned undisturbed, each until a time of its own, (cells,)."""
         strengths = strength(self.block.values, scale[:, None], self.depth, times[:, None])
-        return balanced(self.block.left, strengths, self.block.right, self.depth, self._least(float(scale.min())))
-
-    def _least(self, start: float) -> float:
-        """Return the least strength that matters, the unit of errors: of the start, or of what it falls to."""
-        return min(start, float(self.block.values[-1]))
+        return self._balanced(self.block.left, strengths, self.block.right, float(scale.min()))
 
     def target(self, away: NDArray[np.bool_]) -> tuple[Floats, NDArray[np.bool_]]:
         """Return what is learned, (cells, m, n), and which inputs are there, (cells, n), while some are away."""
@@ -87,39 +82,36 @@ class Learner:
             return np.broadcast_to(self.matrix, (len(away), *self.matrix.shape)), ~away
         return np.where(away[:, None], 0.0, self.matrix), np.ones_like(away)
 
+    def _balanced(self, left: Floats, strengths: Floats, right: Floats, least: float) -> FlowState:
+        # Errors count against the least strength that matters: that of the start, or of what it falls to.
+        return balanced(left, strengths, right, self.depth, min(least, float(self.block.values[-1])))
+
     def _moved(self, onset: Floats, end: float) -> NDArray[np.bool_]:
         """Return which cells leave the curves of their modes."""
         return np.asarray((onset < end).any(1)) | (self.start is not None)
 
-    def _product(self, strengths: Floats) -> Floats:
-        return np.asarray((self.block.left * strengths[..., None, :]) @ self.block.right.T)
-
     def _followed(self, scale: Floats, onset: Floats, release: Floats, times: Floats) -> Floats:
         """Follow the flow from the first onset on, or from the start, from switch to switch and time to time."""
-        weights = np.empty((len(scale), len(times), *self.matrix.shape))
         if self.start is None:
             begin = onset.min(1)
-            weights[...] = self.undisturbed(scale, times)
+            weights = self.undisturbed(scale, times)
             state = self.arrived(scale, np.minimum(begin, times[-1]))
         else:
+            begin = np.zeros(len(scale))
+            weights = np.zeros((len(scale), len(times), *self.matrix.shape))
             left, values, right = factorised(self.start)
             if not len(values):
-                return np.zeros_like(weights)  # deep networks of zeros never move
-            begin = np.zeros(len(scale))
-            state = balanced(left, np.tile(values, (len(scale), 1)), right, self.depth, self._least(float(values[-1])))
+                return weights  # deep networks of zeros never move
+            state = self._balanced(left, np.tile(values, (len(scale), 1)), right, float(values[-1]))
         stops = np.unique(np.concatenate([begin, onset.ravel(), release.ravel(), times, [0.0]]))
         stops = stops[stops <= times[-1]]
-        flat = state.flat.copy()
-        step = state.step
-        for i, now in enumerate(stops):
+        for now, until in zip(stops, [*stops[1:], stops[-1]], strict=True):
             live = np.flatnonzero(begin <= now)
-            if not len(live):
-                continue
-            part = FlowState(flat[live], state.shapes, state.unit, step)
+            part = replace(state, flat=state.flat[live])
             if now in times:
                 weights[live, np.searchsorted(times, now)] = part.product
-            if i + 1 < len(stops):
-                target, present = self.target((onset[live] <= now) & (now < release[live]))
-                part = advance(part, target, present, np.full(len(live), stops[i + 1] - now))
-                flat[live], step = part.flat, part.step
+            target, present = self.target((onset[live] <= now) & (now < release[live]))
+            part = advance(part, target, present, np.full(len(live), until - now))
+            state.flat[live] = part.flat
+            state = replace(state, step=part.step)
         return weights

@@ -10,14 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
-from numpy.typing import NDArray
 
 from chiasm.pictures.style import HEIGHT, INK, MUTED, SOURCES, WIDTH, Panel, canvas, legend
+from chiasm.theory.arguments import Floats
 from chiasm.theory.mode.recovery import Recovery
 from chiasm.theory.mode.study import HOWS, ModesResult
-from chiasm.theory.pages.charts import DASHED, SEQUENCE, bare, chart, key
-
-Floats = NDArray[np.float64]
+from chiasm.theory.pages.charts import DASHED, SEQUENCE, chart, colour_bar, key
 
 #: Smaller differences are drawn as this: it is the accuracy of the integration.
 FLOOR = 1e-8
@@ -26,16 +24,15 @@ SIDE, GAP, ROW, LEFT, TOP, BELOW = 1.56, 0.3, 0.26, 0.62, 0.44, 1.34
 
 
 def maps(
-    planes: Sequence[Recovery], values: Sequence[Floats], title: str, unit: str = "", floor: float | None = None
+    planes: Sequence[Recovery],
+    values: Sequence[Floats],
+    title: str,
+    unit: str = "share of the time to learn",
+    floor: float | None = None,
 ) -> Figure:
-    """Draw a plane a depth, two beside each other, onset across and release up, on one scale of colours.
+    """Draw the values of each plane's cells, a plane a depth, two beside each other, on one scale of colours.
 
-    Args:
-        planes: one a depth.
-        values: of each plane's cells.
-        title: above them.
-        unit: of the values; times as a share of what learning takes, unless given.
-        floor: the low end of a logarithmic scale; without it the scale is linear from 0.
+    Onset is across, release up; `floor` is the low end of a logarithmic scale, without it the scale is linear from 0.
     """
     rows = -(-len(planes) // 2)
     height = TOP + rows * SIDE + (rows - 1) * ROW + BELOW
@@ -46,7 +43,7 @@ def maps(
     for i, (plane, value) in enumerate(zip(planes, values, strict=True)):
         x, y = LEFT + (i % 2) * (SIDE + GAP), height - TOP - SIDE - (i // 2) * (SIDE + ROW)
         axes = figure.add_axes((x / WIDTH, y / height, SIDE / WIDTH, SIDE / height))
-        _map(axes, plane, value if floor is None else np.maximum(value, floor), scale)
+        _map(axes, plane, np.maximum(value, floor or 0.0), scale)
         note = f"depth {plane.depth.flat[0]}" + ("" if value.any() else ": 0")
         axes.annotate(note, (1, 0), (-3, 4), "axes fraction", "offset points", ha="right", color=INK)
         if i % 2:
@@ -57,28 +54,17 @@ def maps(
     figure.text(middle, (BELOW - 0.4) / height, "onset (share of the time to learn)", ha="center", va="center")
     across = (BELOW + (height - TOP - BELOW) / 2) / height
     figure.text(0.16 / WIDTH, across, "release (share of that time)", rotation=90, va="center", ha="center")
-    _bar(figure, scale, floor is not None, unit or "share of the time to learn")
-    return figure
-
-
-def _bar(figure: Figure, scale: Normalize, log: bool, unit: str) -> None:
-    """Draw the scale of colours below the planes, its unit beneath it."""
-    height = figure.get_size_inches()[1]
-    bar = figure.add_axes((LEFT / WIDTH, 0.52 / height, (2 * SIDE + GAP) / WIDTH, 0.12 / height))
-    ends = (scale.vmin or 0.0, scale.vmax or 1.0)
-    steps = np.geomspace(*ends, 201) if log else np.linspace(*ends, 201)
-    bar.pcolormesh(steps, [0, 1], steps[None, :-1], cmap=SEQUENCE, norm=scale, rasterized=True)
-    if log:
+    bar = colour_bar(figure, scale, unit, LEFT, 2 * SIDE + GAP, LEFT + SIDE + GAP / 2)
+    if floor is None:
+        bar.xaxis.set_major_locator(MaxNLocator(5))
+    else:
         bar.set_xscale("log")
         bar.minorticks_off()
-        powers = np.arange(np.ceil(np.log10(ends[0])), np.floor(np.log10(ends[1])) + 1)
+        powers = np.arange(np.ceil(np.log10(floor)), np.floor(np.log10(scale.vmax or 1.0)) + 1)
         powers = powers[:: -(-len(powers) // 6)].astype(int)
         signs = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
         bar.set_xticks(10.0**powers, ["1" if p == 0 else f"10{str(p).translate(signs)}" for p in powers])
-    else:
-        bar.xaxis.set_major_locator(MaxNLocator(5))
-    bare(bar)
-    figure.text((LEFT + SIDE + GAP / 2) / WIDTH, 0.14 / height, unit, color=MUTED, ha="center", va="center")
+    return figure
 
 
 def _map(axes: Axes, plane: Recovery, value: Floats, scale: Normalize) -> None:
@@ -98,8 +84,8 @@ def _map(axes: Axes, plane: Recovery, value: Floats, scale: Normalize) -> None:
     if lost.any():
         axes.contourf(edges, edges, lost, levels=[0.5, 1.5], colors="none", hatches=["////"])
     ticks = [t for t in (0, 0.5, 1, 1.5, 2) if t <= edges[-1] + 1e-6]
-    axes.set_xticks(ticks, [f"{t:g}" for t in ticks])
-    axes.set_yticks(ticks, [f"{t:g}" for t in ticks])
+    for set_ticks in (axes.set_xticks, axes.set_yticks):
+        set_ticks(ticks, [f"{t:g}" for t in ticks])
 
 
 def left(result: ModesResult) -> Panel:

@@ -10,13 +10,11 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError
-from chiasm.theory.arguments import check
+from chiasm.theory.arguments import Floats, check
 from chiasm.theory.mode.curve import rise
 from chiasm.theory.mode.learner import Learner
 from chiasm.theory.mode.task import LinearTask, Sources, task
 from chiasm.theory.mode.windows import How, checked_how, checked_times, windows
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Modes:
     def frame(self) -> pl.DataFrame:
         """Return a tidy table: cell, depth, time, output, source, column, weight; outputs and columns count from 0."""
         cells = self.weights.reshape(-1, *self.weights.shape[-3:])
-        owner = {int(c): name for name, columns in self.task.sources.items() for c in columns}
+        owners = self.task.owners
         cell, time, output, column = (index.ravel() for index in np.indices(cells.shape))
         return pl.DataFrame(
             {
@@ -69,7 +67,7 @@ class Modes:
                 "depth": self.depth.reshape(-1)[cell],
                 "time": self.times[time],
                 "output": output,
-                "source": [owner.get(int(c)) for c in column],
+                "source": [owners[c] for c in column],
                 "column": column,
                 "weight": cells.ravel(),
             }
@@ -118,18 +116,19 @@ def modes(
     >>> learned.of("1")[:, 1].round(3).ravel().tolist()
     [0.917, 0.026]
     """
-    what = matrix if isinstance(matrix, LinearTask) else task(matrix, sources)
+    what = task(matrix, sources)
     at, away = checked_times(times), checked_how(how)
     window = windows(what, depth, scale, removed, float(at[-1]))
-    begin = None if start is None else _start(start, what)
+    begin = None if start is None else check("start", start)
+    if begin is not None and begin.shape != what.matrix.shape:
+        raise ChiasmError(f"start has shape {begin.shape}; expected that of the matrix, {what.matrix.shape}")
     shape = (len(at), *what.matrix.shape)
     weights, closed = np.zeros((len(window.depth), *shape)), np.ones(len(window.depth), bool)
     for n in np.unique(window.depth):
         cells = np.flatnonzero(window.depth == n)
         for block in what.blocks(begin):
-            learner = Learner(
-                what.matrix[block.place], block, int(n), away, None if begin is None else begin[block.place]
-            )
+            first = None if begin is None else begin[block.place]
+            learner = Learner(what.matrix[block.place], block, int(n), away, first)
             onset, release = (each[np.ix_(cells, block.columns)] for each in (window.onset, window.release))
             place = np.ix_(cells, np.arange(len(at)), block.rows, block.columns)
             weights[place] = learner.weights(window.scale[cells], onset, release, at)
@@ -161,17 +160,8 @@ def half_rise(
     >>> half_rise([[2.0, 0.0], [0.0, 1.0]]).round(4).tolist()
     [2.4759, 4.6051]
     """
-    if not 0 < share < 1:
-        raise ChiasmError(f"share = {share}; expected a share inside (0, 1)")
-    what = matrix if isinstance(matrix, LinearTask) else task(matrix)
+    what = task(matrix)
     window = windows(what, depth, scale, None, np.inf)
     values = what.modes()[1]
     times = [rise(values, a, int(n), share) for n, a in zip(window.depth, window.scale, strict=True)]
     return np.stack(times).reshape(*window.shape, len(values))
-
-
-def _start(given: ArrayLike, what: LinearTask) -> Floats:
-    start = check("start", given)
-    if start.shape != what.matrix.shape:
-        raise ChiasmError(f"start has shape {start.shape}; expected that of the matrix, {what.matrix.shape}")
-    return start

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError
+from chiasm.theory.arguments import Floats
 from chiasm.theory.mode.bench import LOOKS, Bench
 from chiasm.theory.mode.learner import Learner
 from chiasm.theory.mode.task import LinearTask, Sources, task
 from chiasm.theory.mode.windows import How, checked_how, checked_times, windows
-
-Floats = NDArray[np.float64]
 
 #: Errors below this are those of the integration.
 FINEST = 1e-6
@@ -112,7 +112,7 @@ def recovery(
     >>> plane.delay.round(2).tolist(), plane.delay_others.tolist()
     ([0.0, 0.81, 1.78], [0.0, 0.0, 0.0])
     """
-    what = matrix if isinstance(matrix, LinearTask) else task(matrix, sources)
+    what = task(matrix, sources)
     away = checked_how(how)
     if not FINEST <= within < 1:
         raise ChiasmError(f"within = {within}; expected an error from {FINEST:g} to below 1")
@@ -120,16 +120,14 @@ def recovery(
     if not np.isfinite(np.asarray(release, np.float64)).all():
         raise ChiasmError(f"the release of source '{source}' is not finite; use `modes` for one that never comes back")
     first, last = (np.broadcast_to(np.asarray(one, np.float64), window.shape).ravel() for one in (onset, release))
-    own = np.isin(np.arange(what.matrix.shape[1]), what.columns(source))
-    blocks = [block for block in what.blocks() if own[block.columns].any()]
-    if not blocks:
+    part = what.around(source)
+    if not len(part.values):
         raise ChiasmError(f"source '{source}' says nothing of any output: its columns are 0, and nothing depends on it")
-    weakest = min(float(block.values[-1]) for block in blocks)
-    if (window.scale >= weakest).any():
-        raise ChiasmError(f"scale = {window.scale.max():g}; expected one below the weakest mode, {weakest:.3g}")
-    cells = len(first)
+    if (window.scale >= part.values[-1]).any():
+        raise ChiasmError(f"scale = {window.scale.max():g}; expected one below the weakest mode, {part.values[-1]:.3g}")
+    cells, own = len(first), np.isin(part.columns, what.columns(source))
     benches = {
-        int(n): Bench([Learner(what.matrix[b.place], b, int(n), away) for b in blocks], own, within)
+        int(n): Bench(Learner(what.matrix[part.place], part, int(n), away), own, within)
         for n in np.unique(window.depth)
     }
     kinds, kind = np.unique(np.stack([window.depth, window.scale], 1), axis=0, return_inverse=True)
@@ -141,33 +139,24 @@ def recovery(
     done = 0
     for n, one in benches.items():
         here = np.flatnonzero(window.depth == n)
-        for part in np.array_split(here, -(-len(here) // _at_once(what.matrix.size * (LOOKS + 1 + len(looks))))):
-            followed = one.follow(first[part], last[part], window.scale[part], looks)
-            learned[part], usual[part], change[part], difference[part], error[part] = followed
-            done += len(part)
+        for some in np.array_split(here, -(-len(here) // _at_once(what.matrix.size * (LOOKS + 1 + len(looks))))):
+            followed = one.follow(first[some], last[some], window.scale[some], looks)
+            learned[some], usual[some], change[some], difference[some], error[some] = followed
+            done += len(some)
             if progress is not None:
                 progress(done / cells)
     # Never beyond the bound once the source has gone: learned when the network that lost nothing had. The latter is
     # taken from the same looks where it can be, so that what the looks lose cancels.
     usual = np.where(np.isfinite(usual), usual, finish)
     learned = np.where(np.isnan(learned), usual, learned)
-    late, shape = learned - usual, window.shape
-    return Recovery(
-        what,
-        source,
-        within,
-        onset=first.reshape(shape),
-        release=last.reshape(shape),
-        depth=window.depth.reshape(shape),
-        finish=finish[:, 0].reshape(shape),
-        recovery=np.maximum(learned[:, 0] - last, 0).reshape(shape),
-        delay=late[:, 0].reshape(shape),
-        delay_others=late[:, 1].reshape(shape),
-        change_others=change.reshape(shape),
-        since=looks,
-        difference=difference.reshape(*shape, -1),
-        error=error.reshape(*shape, -1),
-    )
+    late = learned - usual
+    by_cell = {
+        "onset": first, "release": last, "depth": window.depth, "finish": finish[:, 0],
+        "recovery": np.maximum(learned[:, 0] - last, 0), "delay": late[:, 0], "delay_others": late[:, 1],
+        "change_others": change, "difference": difference, "error": error,
+    }  # fmt: skip
+    shaped: dict[str, Any] = {name: each.reshape((*window.shape, *each.shape[1:])) for name, each in by_cell.items()}
+    return Recovery(what, source, within, since=looks, **shaped)
 
 
 def _at_once(numbers: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from typing import final
 
 import numpy as np
@@ -12,8 +13,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError
-from chiasm.theory.arguments import check_fields
-from chiasm.theory.mode.descent import ModeDescent, mode_descent
+from chiasm.theory.arguments import Floats, check_fields
+from chiasm.theory.mode.descent import ModeDescent, edge_step, mode_descent
 from chiasm.theory.mode.examples import TASKS
 from chiasm.theory.mode.modes import Modes, half_rise, modes
 from chiasm.theory.mode.recovery import Recovery, recovery
@@ -21,7 +22,6 @@ from chiasm.theory.mode.task import LinearTask, task
 from chiasm.theory.mode.windows import How
 from chiasm.theory.study import TheoryStudy
 
-Floats = NDArray[np.float64]
 #: The smallest side of a plane; on a smaller one windows lie closer together than figures can tell.
 LEAST = 0.01
 #: Steps that a network may take; shorter ones that would need more are left out.
@@ -93,12 +93,11 @@ class LinearModes(TheoryStudy, frozen=True, kw_only=True, tag="linear-modes"):
         back = {self.removed: (0.0, np.array([self.release, np.inf])[:, None])}
         curves = partial(modes, times=np.linspace(0, self.end, self.points), depth=[1, self.depth], scale=self.scale)
         whole, gone, away = curves(what), curves(without), curves(what, removed=back)
-        jobs = [(how, depth) for how in HOWS for depth in self.depths]
-        planes = {}
-        for done, (how, depth) in enumerate(jobs, 1):
-            planes[how, depth] = self._plane(what, how, depth)
+        planes: dict[How, list[Recovery]] = {how: [] for how in HOWS}
+        for done, (how, depth) in enumerate(product(HOWS, self.depths), 1):
+            planes[how].append(self._plane(what, how, depth))
             if progress is not None:
-                progress(done / len(jobs))
+                progress(done / len(HOWS) / len(self.depths))
         return ModesResult(
             self,
             whole=whole,
@@ -106,13 +105,12 @@ class LinearModes(TheoryStudy, frozen=True, kw_only=True, tag="linear-modes"):
             away=away,
             half=half_rise(what, depth=self.depth, scale=self.scale),
             half_without=half_rise(without, depth=self.depth, scale=self.scale),
-            planes={how: tuple(planes[how, depth] for depth in self.depths) for how in HOWS},
+            planes={how: tuple(by_depth) for how, by_depth in planes.items()},
             steps=tuple(one for depth in (1, self.depth) for one in self._steps(what, depth)),
         )
 
     def _steps(self, what: LinearTask, depth: int) -> list[ModeDescent]:
-        longest = 2 / (depth * float(what.modes()[1][0]) ** (2 - 2 / depth))
-        steps = longest * np.array(self.large_steps)
+        steps = edge_step(depth, what.modes()[1]) * np.array(self.large_steps)
         # Near the edge the way to the end is long in steps, however short it is in time; and all must be learned.
         learned = 2 * float(half_rise(what, depth=depth, scale=self.scale).max())
         back = self.release if np.isfinite(self.release) else 0.0
@@ -154,20 +152,14 @@ class ModesResult:
         """
         planes = [
             plane.frame().select(pl.lit(how).alias("how"), pl.all())
-            for how in self.planes
-            for plane in self.planes[how]
+            for how, by_depth in self.planes.items()
+            for plane in by_depth
         ]
-        rises = [
-            pl.DataFrame({"removed": [removed] * len(values), "singular_value": values, "half_rise": half})
-            for removed, values, half in (
-                (False, self.whole.values, self.half),
-                (True, self.without.values, self.half_without),
-            )
-        ]
-        curves = [
-            learned.frame().select(pl.lit(name).alias("task"), pl.all())
-            for name, learned in (("whole", self.whole), ("without", self.without))
-        ]
+        rises, curves = [], []
+        for name, learned, half in (("whole", self.whole, self.half), ("without", self.without, self.half_without)):
+            rise = pl.DataFrame({"singular_value": learned.values, "half_rise": half})
+            rises.append(rise.select(pl.lit(name == "without").alias("removed"), pl.all()))
+            curves.append(learned.frame().select(pl.lit(name).alias("task"), pl.all()))
         lengths = [
             pl.DataFrame({"depth": [one.depth] * len(one.steps), "step": one.steps, "gap": one.gap, "left": one.left})
             for one in self.steps
@@ -183,11 +175,9 @@ class ModesResult:
     @property
     def names(self) -> list[str]:
         """(inputs,): the source of each column."""
-        owner = {int(c): name for name, columns in self.whole.task.sources.items() for c in columns}
-        return [owner[c] for c in range(len(owner))]
+        return [str(name) for name in self.whole.task.owners]
 
     @property
     def others(self) -> NDArray[np.bool_]:
         """(inputs,): the columns of the sources that stay."""
-        task = self.whole.task
-        return ~np.isin(np.arange(task.matrix.shape[1]), task.columns(self.settings.removed))
+        return np.asarray(np.array(self.names) != self.settings.removed)

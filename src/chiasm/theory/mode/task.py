@@ -9,9 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.theory.arguments import numbers
+from chiasm.theory.arguments import Floats, numbers
 
-Floats = NDArray[np.float64]
 Sources = Mapping[str, int | slice | Sequence[int]]
 
 
@@ -46,6 +45,12 @@ class LinearTask:
     matrix: Floats
     sources: dict[str, NDArray[np.intp]]
 
+    @property
+    def owners(self) -> list[str | None]:
+        """(inputs,): the source that each column belongs to, if any."""
+        owner = {int(column): name for name, columns in self.sources.items() for column in columns}
+        return [owner.get(column) for column in range(self.matrix.shape[1])]
+
     def columns(self, name: str) -> NDArray[np.intp]:
         """Return the columns of a source; an unknown name is a ChiasmError."""
         if name not in self.sources:
@@ -74,6 +79,15 @@ class LinearTask:
                 blocks.append(ConnectedBlock(rows, columns, *factorised(self.matrix[np.ix_(rows, columns)])))
         return blocks
 
+    def around(self, name: str) -> ConnectedBlock:
+        """Return the connected blocks that a source is part of, as one; without modes where it says nothing."""
+        blocks = [block for block in self.blocks() if np.isin(block.columns, self.columns(name)).any()]
+        rows, columns = (
+            np.concatenate([np.empty(0, np.intp), *(getattr(block, side) for block in blocks)])
+            for side in ("rows", "columns")
+        )
+        return ConnectedBlock(rows, columns, *LinearTask(self.matrix[np.ix_(rows, columns)], {}).modes())
+
     def modes(self) -> tuple[Floats, Floats, Floats]:
         """Return left (outputs, modes), values (modes,), right (inputs, modes), the strongest mode first.
 
@@ -98,11 +112,11 @@ class LinearTask:
         return LinearTask(matrix, self.sources)
 
 
-def task(matrix: ArrayLike, sources: Sources | None = None) -> LinearTask:
+def task(matrix: ArrayLike | LinearTask, sources: Sources | None = None) -> LinearTask:
     """Return a checked task.
 
     Args:
-        matrix: (outputs, inputs), the correlation of outputs with whitened inputs.
+        matrix: (outputs, inputs), the correlation of outputs with whitened inputs; a task is returned as it is.
         sources: the columns of each source, counted from 0: an index, a slice or several indices; without it every
             column is a source by itself, named by its number from 1 on: "1", "2", ...
 
@@ -110,6 +124,8 @@ def task(matrix: ArrayLike, sources: Sources | None = None) -> LinearTask:
         ChiasmError: for a matrix that is not finite, empty or not two-dimensional, a column that does not exist, or
             one that two sources share.
     """
+    if isinstance(matrix, LinearTask):
+        return matrix
     values = numbers("matrix", matrix).copy()
     if values.ndim != 2 or 0 in values.shape:
         raise ChiasmError(f"the matrix has shape {values.shape}; expected (outputs, inputs), neither of them 0")

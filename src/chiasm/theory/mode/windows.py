@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.theory.arguments import broadcast, check, numbers
+from chiasm.theory.arguments import Floats, broadcast, check, numbers
 from chiasm.theory.mode.task import LinearTask
 
-Floats = NDArray[np.float64]
 How = Literal["silence", "unrelated"]
 
 #: Largest number of weight matrices.
@@ -50,16 +49,14 @@ def windows(
         "scale": check("scale", scale, above=0),
     }
     for name, window in (removed or {}).items():
-        arrays |= _window(task, name, window, end)
-    cells = dict(zip(arrays, broadcast(**arrays), strict=True))
-    shape, count = cells["depth"].shape, cells["depth"].size
-    onset, release = (np.full((count, task.matrix.shape[1]), np.inf) for _ in range(2))
-    for name in removed or {}:
-        first, last = (cells[f"{part} of '{name}'"].reshape(count, 1) for part in ("onset", "release"))
-        # A window without length is none.
-        onset[:, task.columns(name)] = np.where(first == last, np.inf, first)
-        release[:, task.columns(name)] = np.where(first == last, np.inf, last)
-    return RemovalWindows(shape, onset, release, cells["depth"].ravel().astype(np.int64), cells["scale"].ravel())
+        arrays |= _window(name, window, end)
+    depths, scales, *ends = broadcast(**arrays)
+    onset, release = (np.full((depths.size, task.matrix.shape[1]), np.inf) for _ in range(2))
+    for name, first, last in zip(removed or {}, ends[::2], ends[1::2], strict=True):
+        for times, part in ((onset, first), (release, last)):
+            # A window without length is none.
+            times[:, task.columns(name)] = np.where(first == last, np.inf, part).reshape(-1, 1)
+    return RemovalWindows(depths.shape, onset, release, depths.ravel().astype(np.int64), scales.ravel())
 
 
 def checked_how(how: str) -> How:
@@ -77,14 +74,13 @@ def checked_times(times: ArrayLike) -> Floats:
     return values
 
 
-def _window(task: LinearTask, name: str, window: tuple[ArrayLike, ArrayLike], end: float) -> dict[str, Floats]:
-    task.columns(name)
+def _window(name: str, window: tuple[ArrayLike, ArrayLike], end: float) -> dict[str, Floats]:
     try:
         onset, release = window
     except (TypeError, ValueError):
         raise ChiasmError(f"the window of source '{name}' is {window!r}; expected a pair (onset, release)") from None
-    names = f"onset of '{name}'", f"release of '{name}'"
-    fields = {names[0]: numbers(names[0], onset), names[1]: numbers(names[1], release)}
+    named = {f"onset of '{name}'": onset, f"release of '{name}'": release}
+    fields = {what: numbers(what, times) for what, times in named.items()}
     first, last = broadcast(**fields)
     # Also true for NaN.
     wrong = ~((first >= 0) & (last >= first) & (first <= end) & ((last <= end) | np.isinf(last)))

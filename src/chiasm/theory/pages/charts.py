@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator
 from numpy.typing import NDArray
 
 from chiasm.intervals import estimate
-from chiasm.pictures.style import DEPTHS, HEIGHT, MARKERS, MUTED, SOURCES, axes_on, canvas, dodge, legend, rules
+from chiasm.pictures.style import DEPTHS, HEIGHT, MARKERS, MUTED, SOURCES, WIDTH, axes_on, canvas, dodge, legend, rules
 from chiasm.pictures.words import number_between
 
 Floats = NDArray[np.float64]
@@ -90,12 +90,31 @@ def log_axes(axes: Axes, ticks: Sequence[float], low: float, high: float, empty:
     axes.minorticks_off()
 
 
-def bare(axes: Axes) -> None:
-    """Take the frame of a colour bar and its ticks across away."""
-    axes.set_yticks([])
-    for spine in axes.spines.values():
+def colour_bar(figure: Figure, scale: Normalize, label: str, left: float, width: float, at: float) -> Axes:
+    """Draw the scale of colours at the foot of a figure, its label beneath it.
+
+    Args:
+        figure: with an inch of room below its axes.
+        scale: of the colours, linear or logarithmic, its ends set.
+        label: what the colours mean.
+        left: of the bar, in inches.
+        width: of the bar, in inches.
+        at: the middle of the label, in inches.
+
+    Returns:
+        The axes of the bar, across which ticks may be set.
+    """
+    height = figure.get_size_inches()[1]
+    bar = figure.add_axes((left / WIDTH, 0.52 / height, width / WIDTH, 0.12 / height))
+    ends = (scale.vmin or 0.0, scale.vmax or 1.0)
+    steps = np.geomspace(*ends, 201) if isinstance(scale, LogNorm) else np.linspace(*ends, 201)
+    bar.pcolormesh(steps, [0, 1], steps[None, :-1], cmap=SEQUENCE, norm=scale, rasterized=True)
+    bar.set_yticks([])
+    for spine in bar.spines.values():
         spine.set_visible(False)
-    axes.tick_params(length=2, pad=2)
+    bar.tick_params(length=2, pad=2)
+    figure.text(at / WIDTH, 0.14 / height, label, color=MUTED, ha="center", va="center")
+    return bar
 
 
 @dataclass(frozen=True)

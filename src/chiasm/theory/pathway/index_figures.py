@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
@@ -27,7 +28,7 @@ from chiasm.pictures.style import (
     legend,
 )
 from chiasm.pictures.words import number
-from chiasm.theory.pages.charts import DASHED, DOTTED, SEQUENCE, bare, chart, key
+from chiasm.theory.pages.charts import DASHED, DOTTED, SEQUENCE, chart, colour_bar, key
 from chiasm.theory.pathway.allocation import settle_after
 from chiasm.theory.pathway.coordinates import Floats
 from chiasm.theory.pathway.deficit import KINDS, Kind
@@ -130,9 +131,8 @@ def closing(result: PathwaysResult) -> Iterator[Panel]:
 def planes(result: PathwaysResult) -> Iterator[Panel]:
     """Draw the index over onset (across) and length (up): frozen, and silent."""
     plane, settings = result.plane, result.settings
-    height = HEIGHT + 0.62
     for kind, values in zip(KINDS, plane.index, strict=True):
-        figure = canvas(height)
+        figure = canvas(HEIGHT + 0.62)
         axes = axes_on(figure, bottom=1.24)
         edges = [_edges(plane.onset), _edges(plane.duration)]
         axes.pcolormesh(*edges, values.T, cmap=SEQUENCE, vmin=0, vmax=1, rasterized=True)
@@ -143,12 +143,8 @@ def planes(result: PathwaysResult) -> Iterator[Panel]:
         axes.set_title(f"Second pathway {DOING[kind]}, depth {settings.plane_depth}", x=0, y=1)
         axes.set_xlabel("onset of the deficit (step)")
         axes.set_ylabel("length of the deficit (steps)")
-        bar = figure.add_axes((0.62 / WIDTH, 0.52 / height, (WIDTH - 0.82) / WIDTH, 0.12 / height))
-        steps = np.linspace(0, 1, 201)
-        bar.pcolormesh(steps, [0, 1], steps[None, :-1], cmap=SEQUENCE, vmin=0, vmax=1, rasterized=True)
+        bar = colour_bar(figure, Normalize(0, 1), INDEX, 0.62, WIDTH - 0.82, WIDTH / 2)
         bar.set_xticks([0, 0.25, 0.5, 0.75, 1])
-        bare(bar)
-        figure.text(0.5, 0.14 / height, INDEX, color=MUTED, ha="center", va="center")
         yield Panel(
             f"pathways-plane-{kind}",
             figure,
