@@ -41,12 +41,9 @@ def settle(system: Pathways, weight: Floats) -> Floats:
     >>> settle(mode, mode.start * [1.1**4, 1]).round(3).tolist()
     [6.819, 3.181]
     """
-    n = system.count
-    p = system.each("weight", weight).reshape(-1, n).T.astype(np.float64)
-    d = system.depth.reshape(-1, n).T
-    learns = (~system.missing).reshape(-1, n).T.astype(np.float64)
+    p, d, learns = (system.flat(each) for each in (system.each("weight", weight), system.depth, ~system.missing))
     ended = settled(p, system.strength.ravel(), d, system.gap, learns, np.ones_like(p))
-    return at.output(ended, d, system.gap).T.reshape(*system.cells, n)
+    return system.output(system.shaped(ended))
 
 
 def settle_after(system: Pathways, missed: ArrayLike) -> Floats:
@@ -85,8 +82,7 @@ def settled(p: Floats, strength: Floats, depth: Ints, gap: float, learns: Floats
     """Return the weights (n, G) at the end of gradient flow in which all that learn do so from one residual.
 
     p (n, G) are the weights now, strength is (G,), gap is q^2 - p^2. Lessons grow in proportion to `learns`, the share
-    of the gradient that a pathway gets; `speaks` is 1 or 0, and 0 only where `learns` is 0. Exact to rounding, times
-    the growth of small differences that the flow itself brings.
+    of the gradient that a pathway gets; `speaks` is 1 or 0, and 0 only where `learns` is 0.
     """
     learns = np.where((gap == 0) & (depth > 1) & (p <= 0), 0.0, learns)  # at 0 it cannot learn
     out = at.output(p, depth, gap)

@@ -26,20 +26,12 @@ TURNS = 60
 
 
 def drive(p: Floats, depth: Ints, gap: float) -> Floats:
-    """Return q^(D-1), the factor between the residual and the speed of p; same shape as p.
-
-    >>> drive(np.array([2.0]), np.array([3]), 0.0)
-    array([4.])
-    """
-    return np.asarray(_root(p, gap) ** (depth - 1))
+    """Return q^(D-1), the factor between the residual and the speed of p; same shape as p."""
+    return np.asarray((np.sqrt(gap + p * p) if gap else np.abs(p)) ** (depth - 1))
 
 
 def output(p: Floats, depth: Ints, gap: float) -> Floats:
-    """Return the output K = p q^(D-1) of a mode; same shape as p.
-
-    >>> output(np.array([2.0, 2.0]), np.array([1, 3]), 0.0)
-    array([2., 8.])
-    """
+    """Return the output K = p q^(D-1) of a mode; same shape as p."""
     return p * drive(p, depth, gap)
 
 
@@ -47,9 +39,6 @@ def slope(p: Floats, depth: Ints, gap: float) -> Floats:
     """Return dK/dH = q^(2D-4) (q^2 + (D - 1) p^2): how fast the output grows with the lesson; same shape as p.
 
     From a balanced start this is D K^(2 - 2/D), and the sum over pathways is the sharpness of the loss.
-
-    >>> slope(np.array([2.0]), np.array([3]), 0.0)
-    array([48.])
     """
     square = gap + p * p
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -61,9 +50,6 @@ def weight(out: Floats, depth: Ints, gap: float) -> Floats:
     """Return the weight p that gives an output K (the inverse of `output`); same shape as K.
 
     From a balanced start K must not be negative where the depth is above 1.
-
-    >>> weight(np.array([8.0]), np.array([3]), 0.0)
-    array([2.])
     """
     if not gap:
         return np.where(depth == 1, out, np.abs(out) ** (1.0 / depth))
@@ -92,48 +78,30 @@ def lesson(p: Floats, depth: Ints, gap: float) -> Floats:
 
 
 def weight_after(h: Floats, depth: Ints, gap: float) -> Floats:
-    """Return the weight p to which a lesson H has led (the inverse of `lesson`); same shape as H.
-
-    >>> weight_after(np.array([-0.5]), np.array([3]), 0.0)
-    array([2.])
-    """
+    """Return the weight p to which a lesson H has led (the inverse of `lesson`); same shape as H."""
     return _by_depth(_after_wide if gap else _after_balanced, h, depth)
 
 
-def _root(p: Floats, gap: float) -> Floats:
-    return np.asarray(np.sqrt(gap + p * p) if gap else np.abs(p))
-
-
 def _by_depth(each: Callable[[Floats, int], Floats], x: Floats, depth: Ints) -> Floats:
-    """Apply a function of one depth to an array of several."""
-    depth = np.asarray(depth)
-    first = int(depth.flat[0])
-    if np.all(depth == first):
-        return each(x, first)
+    """Apply a function of one depth to an array of several; at depth 1 a weight is its own lesson."""
     x, depth = np.broadcast_arrays(x, depth)
-    values = np.empty(x.shape)
-    for d in np.unique(depth):
+    values = x.copy()
+    for d in np.unique(depth[depth > 1]):
         same = depth == d
         values[same] = each(x[same], int(d))
     return values
 
 
 def _lesson_balanced(p: Floats, depth: int) -> Floats:
-    if depth == 1:
-        return p + 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(np.log(p) if depth == 2 else -(p ** (2.0 - depth)) / (depth - 2))
 
 
 def _after_balanced(h: Floats, depth: int) -> Floats:
-    if depth == 1:
-        return h + 0.0
     return np.asarray(np.exp(h) if depth == 2 else ((2 - depth) * h) ** (1.0 / (2 - depth)))
 
 
 def _lesson_wide(p: Floats, depth: int) -> Floats:
-    if depth == 1:
-        return p + 0.0
     if depth == 2:
         return np.asarray(np.arcsinh(p))
     cosine = 1 / np.sqrt(1 + p * p)
@@ -146,8 +114,6 @@ def _lesson_wide(p: Floats, depth: int) -> Floats:
 
 
 def _after_wide(h: Floats, depth: int) -> Floats:
-    if depth == 1:
-        return h + 0.0
     if depth == 2:
         return np.asarray(np.sinh(h))
     if depth == 3:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -51,7 +51,7 @@ class DeficitWindows:
     """A system and its deficits, broadcast against each other and laid flat: C cells, m deficits."""
 
     system: Pathways  # with the broadcast shape of cells
-    deficits: tuple[PathwayDeficit, ...]  # in the order given
+    deficits: tuple[PathwayDeficit, ...]
     onset: Floats  # (m, C)
     release: Floats  # (m, C)
     rate: Floats  # (m, C)
@@ -86,24 +86,19 @@ def windows(system: Pathways, deficits: Sequence[PathwayDeficit], shape: tuple[i
             raise ChiasmError(f"there is no pathway {one.pathway}; the pathways are numbered 0 to {system.count - 1}")
         onset = check("onset of a deficit", one.onset, least=0)
         release = check("release of a deficit", one.release, least=0, finite=False)
-        fields = (f"onset {k}", onset), (f"release {k}", release)
-        early, late = broadcast(**dict(fields))
+        fields = {f"onset {k}": onset, f"release {k}": release}
+        early, late = broadcast(**fields)
         if (late < early).any():
             raise ChiasmError(f"a deficit ends at {late[late < early].flat[0]:g}, before its onset")
-        arrays |= {**dict(fields), f"rate {k}": check("rate of a deficit", one.rate, least=0, most=1)}
+        arrays |= {**fields, f"rate {k}": check("rate of a deficit", one.rate, least=0, most=1)}
     cells = dict(zip(arrays, broadcast(**arrays), strict=True))
     strength = cells["strength"]
-    if strength.shape != system.cells:
-        each = (*strength.shape, system.count)
-        system = replace(
-            system,
-            strength=strength,
-            depth=np.broadcast_to(system.depth, each),
-            start=np.broadcast_to(system.start, each),
-            missing=np.broadcast_to(system.missing, each),
-        )
+    each = (*strength.shape, system.count)
+    shaped: dict[str, Any] = {
+        name: np.broadcast_to(getattr(system, name), each) for name in ("depth", "start", "missing")
+    }
     onset, release, rate = (
         np.array([cells[f"{name} {k}"].ravel() for k in range(len(deficits))]).reshape(len(deficits), strength.size)
         for name in ("onset", "release", "rate")
     )
-    return DeficitWindows(system, tuple(deficits), onset, release, rate)
+    return DeficitWindows(replace(system, strength=strength, **shaped), tuple(deficits), onset, release, rate)

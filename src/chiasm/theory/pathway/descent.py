@@ -86,10 +86,8 @@ def pathway_descent(
     noted = noted_steps(at, steps)
     gates = Gates(system, deficits, step, steps, seed)
     system, eta = gates.windows.system, gates.eta
-    n, cells = system.count, system.cells
-    strength, depth = system.strength.ravel(), np.ascontiguousarray(system.depth.reshape(-1, n).T)
-    p = np.ascontiguousarray(system.start.reshape(-1, n).T)
-    able = np.where(system.missing, 0.0, 1.0).reshape(-1, n).T
+    strength = system.strength.ravel()
+    p, depth, able = (system.flat(each) for each in (system.start, system.depth, ~system.missing))
     balanced = system.gap == 0
     q = p if balanced else np.sqrt(system.gap + p * p)
     outputs = np.empty((len(noted), *p.shape))
@@ -115,10 +113,10 @@ def pathway_descent(
                 break
             q = moved if balanced else q + push * p * lower
             p = moved
-    diverged = ~np.all(np.isfinite(now) & (np.abs(now) < 1e3 * strength), axis=0)
-    final, before = (np.where(diverged, np.nan, output).T.reshape(*cells, n) for output in (now, before))
-    outputs = np.moveaxis(outputs, 2, 0).reshape(*cells, len(noted), n)
-    return PathwayDescent(system, noted, outputs, final, before, diverged.reshape(cells))
+    diverged = ~np.all(np.abs(now) < 1e3 * strength, axis=0)
+    final, before = (system.shaped(np.where(diverged, np.nan, output)) for output in (now, before))
+    outputs = np.moveaxis(outputs, 2, 0).reshape(*system.cells, len(noted), system.count)
+    return PathwayDescent(system, noted, outputs, final, before, diverged.reshape(system.cells))
 
 
 def noted_steps(at: ArrayLike, steps: int) -> Ints:
@@ -165,12 +163,7 @@ class Gates:
 
 def _power(base: Floats, exponent: Ints) -> Floats:
     """Return integer powers by products, with signs; 1 where the exponent is 0 or less."""
-    most = int(exponent.max(initial=0))
     product = np.ones_like(base)
-    if np.all(exponent == most):
-        for _ in range(most):
-            product *= base
-        return product
-    for k in range(most):
+    for k in range(int(exponent.max(initial=0))):
         np.multiply(product, base, out=product, where=exponent > k)
     return product

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import polars as pl
+from numpy.typing import ArrayLike
 
 from chiasm.errors import ChiasmError
 from chiasm.theory.arguments import check
@@ -16,9 +16,6 @@ from chiasm.theory.pathway.coordinates import Floats, Ints, output
 from chiasm.theory.pathway.deficit import DeficitWindows, PathwayDeficit, windows
 from chiasm.theory.pathway.pathways import Pathways
 from chiasm.theory.pathway.series import advance
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -54,8 +51,6 @@ class PathwayFlow:
 
     def frame(self) -> pl.DataFrame:
         """Return a tidy table: a row for each cell (numbered flat) and pathway, with its depth and outputs."""
-        import polars as pl
-
         n, cells = self.system.count, int(np.prod(self.system.cells, dtype=np.int64))
         return pl.DataFrame(
             {
@@ -118,16 +113,15 @@ def pathway_flow(system: Pathways, deficits: Sequence[PathwayDeficit] = (), time
     asked = check("times", times, least=0).ravel()
     impaired = windows(system, deficits)
     system, n = impaired.system, system.count
-    strength, depth, weight = system.strength.ravel(), _flat(system.depth, n), _flat(system.start, n)
-    able = _flat(~system.missing, n)
+    strength = system.strength.ravel()
+    depth, weight, able = (system.flat(each) for each in (system.depth, system.start, ~system.missing))
     outputs = np.empty((len(strength), len(asked), n))
     edges = _edges(impaired)
     for k, begin in enumerate(edges):
         end = edges[k + 1] if k + 1 < len(edges) else np.full_like(begin, np.inf)
         learns, speaks = impaired.gates(begin)
         learns = learns * able
-        inside = (asked >= begin[:, None]) & (asked < end[:, None])
-        cell, which = np.nonzero(inside)
+        cell, which = np.nonzero((asked >= begin[:, None]) & (asked < end[:, None]))
         lasts = np.flatnonzero((end > begin) & np.isfinite(end))
         who = np.concatenate([lasts, cell])
         when = np.concatenate([(end - begin)[lasts], asked[which] - begin[cell]])
@@ -141,21 +135,10 @@ def pathway_flow(system: Pathways, deficits: Sequence[PathwayDeficit] = (), time
             "a deficit that silences a pathway some of the time and never ends leads to no end that could be solved "
             "for; give it a release"
         )
-    final = output(settled(weight, strength, depth, system.gap, learns, speaks), depth, system.gap)
-    shape = (*system.cells, n)
-    weight = weight.T.reshape(shape)
-    return PathwayFlow(
-        system,
-        asked,
-        outputs.reshape(*system.cells, len(asked), n),
-        system.output(weight),
-        final.T.reshape(shape),
-        system.lesson(weight),
-    )
-
-
-def _flat(value: NDArray[Any], n: int) -> NDArray[Any]:
-    return np.ascontiguousarray(value.reshape(-1, n).T)
+    ended = system.shaped(settled(weight, strength, depth, system.gap, learns, speaks))
+    weight = system.shaped(weight)
+    outputs = outputs.reshape(*system.cells, len(asked), n)
+    return PathwayFlow(system, asked, outputs, system.output(weight), system.output(ended), system.lesson(weight))
 
 
 def _edges(impaired: DeficitWindows) -> list[Floats]:

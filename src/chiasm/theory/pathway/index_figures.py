@@ -37,6 +37,7 @@ from chiasm.theory.pathway.pathways import pathways
 from chiasm.theory.pathway.result import LargeSteps, PathwaysResult
 
 INDEX = "index (+1: the first pathway only)"
+QUARTERS = (0, 0.25, 0.5, 0.75, 1)
 DOING = {"freeze": "frozen", "silence": "silent"}
 #: Number of points of gradient descent on a curve, at most.
 DOTS = 24
@@ -48,21 +49,17 @@ NARROW = 10
 LEVELS = (0.1, 0.5, 0.9)
 
 
-def by_depth(result: PathwaysResult) -> Iterator[Panel]:
-    """Draw the strongest mode at every depth: frozen, and silent."""
-    labels = [f"depth {depth}" for depth in result.settings.depths]
-    what = f"the mode of strength {number(float(result.strength[0]), 3)}"
-    for kind, flow, descent in zip(KINDS, result.sweep.flow, result.sweep.descent, strict=True):
-        yield _onsets(result, flow[..., 0], descent[..., 0], labels, "depth", kind, what)
-
-
-def by_mode(result: PathwaysResult) -> Iterator[Panel]:
-    """Draw every mode at one depth: frozen, and silent."""
-    depths = result.settings.depths
-    depth = result.settings.matrix_depth if result.settings.matrix_depth in depths else depths[-1]
-    at, labels = depths.index(depth), [f"strength {number(float(s), 3)}" for s in result.strength]
-    for kind, flow, descent in zip(KINDS, result.sweep.flow, result.sweep.descent, strict=True):
-        yield _onsets(result, flow[:, at], descent[:, at], labels, "mode", kind, f"depth {depth}, every mode")
+def by_onset(result: PathwaysResult) -> Iterator[Panel]:
+    """Draw the strongest mode at every depth, then every mode at one depth: frozen, and silent."""
+    sweep, depths, at_one = result.sweep, result.settings.depths, result.settings.matrix_depth
+    one = at_one if at_one in depths else depths[-1]
+    strengths = [f"strength {number(float(s), 3)}" for s in result.strength]
+    for kind, flow, descent in zip(KINDS, sweep.flow[..., 0], sweep.descent[..., 0], strict=True):
+        labels = [f"depth {depth}" for depth in depths]
+        yield _onsets(result, flow, descent, labels, "depth", kind, f"the mode of {strengths[0]}")
+    place = np.s_[:, :, depths.index(one)]
+    for kind, flow, descent in zip(KINDS, sweep.flow[place], sweep.descent[place], strict=True):
+        yield _onsets(result, flow, descent, strengths, "mode", kind, f"depth {one}, every mode")
 
 
 def _onsets(
@@ -138,13 +135,11 @@ def planes(result: PathwaysResult) -> Iterator[Panel]:
         axes.pcolormesh(*edges, values.T, cmap=SEQUENCE, vmin=0, vmax=1, rasterized=True)
         _levels(axes, plane.onset, plane.duration, values.T)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
-        axes.set_xlim(edges[0][0], edges[0][-1])
-        axes.set_ylim(edges[1][0], edges[1][-1])
+        axes.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
+        axes.set(xlabel="onset of the deficit (step)", ylabel="length of the deficit (steps)")
         axes.set_title(f"Second pathway {DOING[kind]}, depth {settings.plane_depth}", x=0, y=1)
-        axes.set_xlabel("onset of the deficit (step)")
-        axes.set_ylabel("length of the deficit (steps)")
         bar = colour_bar(figure, Normalize(0, 1), INDEX, 0.62, WIDTH - 0.82, WIDTH / 2)
-        bar.set_xticks([0, 0.25, 0.5, 0.75, 1])
+        bar.set_xticks(QUARTERS)
         yield Panel(
             f"pathways-plane-{kind}",
             figure,
@@ -201,8 +196,7 @@ def doses(result: PathwaysResult) -> Iterator[Panel]:
                     elinewidth=0.9, zorder=2,
                 )  # fmt: skip
                 handles.append(key(f"{when}, {duration} steps", colour, style, lw=1.7))
-        axes.set_xlim(-0.02, 1.02)
-        axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
+        axes.set(xlim=(-0.02, 1.02), xticks=QUARTERS)
         legend(figure, handles, columns=1, left=0.1)
         yield Panel(
             f"pathways-doses-{kind}",
@@ -239,14 +233,11 @@ def edges(result: PathwaysResult) -> Iterator[Panel]:
 def _edges_caption(result: PathwaysResult, one: LargeSteps) -> str:
     settings = result.settings
     even = ", and an even split." if one.depth > 2 else ", which is that of any split."
-    matrices = (
-        f" Crosses: {settings.large_steps // 2} steps on matrices of width {settings.width}; plus signs: their other "
-        "modes."
-    )
+    matrices = f" Crosses: {settings.large_steps // 2} steps on matrices of width {settings.width}; plus signs: their "
     return (
         f"Index of the strongest mode after {settings.large_steps} steps of gradient descent; the second pathway was "
         f"frozen at the start, for the time of {settings.duration} steps of {settings.step:g}. Dotted: the step beyond "
-        f"which one pathway alone is unstable{even}{matrices if len(one.tried) else ''}"
+        f"which one pathway alone is unstable{even}{f'{matrices}other modes.' if len(one.tried) else ''}"
     )
 
 
@@ -254,8 +245,7 @@ def _index_axes(title: str, xlabel: str, rows: int) -> tuple[Figure, Axes]:
     """Return a figure whose axes show the index, with room for so many rows of a legend below."""
     figure, axes = chart(title, xlabel, INDEX, rows, left=0.68, bottom=0.62, row=ROW)
     axes.axhline(0, color=MUTED, linewidth=0.7, linestyle=(0, (2, 2)), zorder=0)
-    axes.set_ylim(-0.04, 1.04)
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
+    axes.set(ylim=(-0.04, 1.04), yticks=QUARTERS)
     return figure, axes
 
 

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
-from chiasm.errors import ChiasmError, unknown
+from chiasm.errors import ChiasmError
 from chiasm.networks.deep_linear import modes
 from chiasm.randomness import generator
 from chiasm.theory.arguments import check
-from chiasm.theory.pathway.coordinates import GAPS, Floats
+from chiasm.theory.pathway.coordinates import Floats
 from chiasm.theory.pathway.deficit import PathwayDeficit
 from chiasm.theory.pathway.descent import Gates, PathwayDescent, noted_steps
 from chiasm.theory.pathway.pathways import Bools, Pathways, pathways
@@ -49,7 +50,7 @@ def matrix_descent(
     output: float = 0.01,
     spread: float = 0.0,
     jitter: float = 0.0,
-    init: str = "balanced",
+    init: Literal["balanced", "wide"] = "balanced",
     count: int = 2,
     missing: Sequence[tuple[int, int]] = (),
     seed: int = 0,
@@ -86,8 +87,6 @@ def matrix_descent(
     (True, True)
     """
     noted = noted_steps(at, steps)
-    if init not in GAPS:
-        raise unknown("init", init, GAPS)
     check("spread", spread, least=0)
     check("jitter", jitter, least=0)
     # The cells of the deficits and steps are networks; those of `spectrum` and `system` are modes.
@@ -115,17 +114,10 @@ def matrix_descent(
     final, last = net.read(products).numpy(), net.read(before).numpy()
     diverged = ~(np.abs(final) < 1e3 * float(s[0])).all((1, 2))
     final[diverged], last[diverged] = np.nan, np.nan
-    shape = (len(s), count)
-    outputs = torch.stack(notes, 1).numpy() if notes else np.empty((size, 0, *shape))
-    return MatrixDescent(
-        replace(spectrum, missing=lacks, start=np.where(lacks, 0.0, spectrum.start)),
-        noted,
-        outputs.reshape(*cells, len(noted), *shape),
-        final.reshape(*cells, *shape),
-        last.reshape(*cells, *shape),
-        diverged.reshape(cells),
-        net.astray(products).numpy().reshape(cells),
-    )
+    outputs = torch.stack(notes, 1).numpy() if notes else np.empty((size, 0, len(s), count))
+    system = replace(spectrum, missing=lacks, start=np.where(lacks, 0.0, spectrum.start))
+    results = (outputs, final, last, diverged, net.astray(products).numpy())
+    return MatrixDescent(system, noted, *(each.reshape((*cells, *each.shape[1:])) for each in results))
 
 
 @dataclass(frozen=True)
@@ -173,10 +165,11 @@ class _Net:
         return products - products @ right
 
 
-def _modes(s: Tensor, depth: int, output: float, spread: float, init: str, count: int, seed: int) -> Pathways:
+def _modes(
+    s: Tensor, depth: int, output: float, spread: float, init: Literal["balanced", "wide"], count: int, seed: int
+) -> Pathways:
     noise = torch.randn(len(s), dtype=torch.float64, generator=generator(seed, "pathway spread"))
-    begin = (output * (1 + spread * noise)).numpy()
-    return pathways(s.numpy(), depth, output=begin, count=count, init="wide" if init == "wide" else "balanced")
+    return pathways(s.numpy(), depth, output=(output * (1 + spread * noise)).numpy(), count=count, init=init)
 
 
 def _lacks(missing: Sequence[tuple[int, int]], modes: int, count: int) -> Bools:

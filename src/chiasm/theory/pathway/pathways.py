@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,6 +63,14 @@ class Pathways:
             return np.broadcast_to(values, self.start.shape)
         except ValueError:
             raise ChiasmError(f"{what} has shape {values.shape}; expected {self.start.shape}, (*cells, n)") from None
+
+    def flat(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Lay values of each pathway, (*cells, n), out as (n, C)."""
+        return np.ascontiguousarray(values.reshape(-1, self.count).T)
+
+    def shaped(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Return values laid out as (n, C) to the shape (*cells, n)."""
+        return values.T.reshape(self.start.shape)
 
     def output(self, weight: Floats) -> Floats:
         """Return the outputs K of weights p, both (*cells, n)."""

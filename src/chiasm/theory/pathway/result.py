@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
+import polars as pl
 
 from chiasm.theory.pathway.coordinates import Floats, Ints
 from chiasm.theory.pathway.deficit import KINDS
 from chiasm.theory.pathway.window import PathwayWindow
-
-if TYPE_CHECKING:
-    import polars as pl
 
 
 @dataclass(frozen=True)
@@ -113,8 +111,6 @@ class PathwaysResult:
 
     def frame(self) -> dict[str, pl.DataFrame]:
         """Return tidy tables by name; "results" holds a row for each deficit, onset, depth and mode."""
-        import polars as pl
-
         sweep, window, plane, doses = self.sweep, self.window, self.plane, self.doses
         portrait, matrices, depths = self.portrait, self.matrices, np.array(self.settings.depths)
         closes = {f"closes_{level:g}": values for level, values in zip(window.levels, window.closes, strict=True)}
@@ -150,8 +146,6 @@ class PathwaysResult:
 
 def _table(axes: dict[str, object], values: dict[str, Floats]) -> pl.DataFrame:
     """Return a row for each combination of the axes, in their order."""
-    import polars as pl
-
     grids = np.meshgrid(*(np.asarray(axis) for axis in axes.values()), indexing="ij")
     columns = {name: grid.ravel() for name, grid in zip(axes, grids, strict=True)}
     return pl.DataFrame({**columns, **{name: value.ravel() for name, value in values.items()}})

@@ -177,23 +177,21 @@ class LinearPathways(TheoryStudy, frozen=True, kw_only=True, tag="linear-pathway
                 "smaller step or a smaller output"
             )
 
-    def _time(self, one: PathwayDeficit) -> PathwayDeficit:
-        return one.times(self.step)
-
     def _sweep(self, mesh: Pathways) -> OnsetSweep:
         onset = np.unique(np.linspace(0, self.steps - self.duration, self.onsets).round().astype(np.int64))
         begin = onset[:, None, None]
-        flows, descents, missed = [], [], []
-        for kind in KINDS:
-            deficit = PathwayDeficit(1, begin, begin + self.duration, kind)
-            flow = pathway_flow(mesh, [self._time(deficit)])
-            flows.append(flow.index())
-            missed.append(flow.missed())
-            # As long again after the last release, so that what is compared with the end of the flow is an end.
-            descent = pathway_descent(mesh, [deficit], self.step, 2 * self.steps)
-            self._kept(descent.diverged, ", ".join(str(d) for d in np.unique(descent.system.depth[descent.diverged])))
-            descents.append(descent.index())
-        return OnsetSweep(onset, np.stack(flows), np.stack(descents), np.stack(missed))
+        deficits = [PathwayDeficit(1, begin, begin + self.duration, kind) for kind in KINDS]
+        flows = [pathway_flow(mesh, [deficit.times(self.step)]) for deficit in deficits]
+        # As long again after the last release, so that what is compared with the end of the flow is an end.
+        descents = [pathway_descent(mesh, [deficit], self.step, 2 * self.steps) for deficit in deficits]
+        for one in descents:
+            self._kept(one.diverged, ", ".join(str(depth) for depth in np.unique(one.system.depth[one.diverged])))
+        return OnsetSweep(
+            onset,
+            np.stack([one.index() for one in flows]),
+            np.stack([one.index() for one in descents]),
+            np.stack([one.missed() for one in flows]),
+        )
 
     def _window(self, mesh: Pathways) -> PathwayWindow:
         window = pathway_window(mesh, self.duration * self.step, self.steps * self.step)
@@ -204,21 +202,19 @@ class LinearPathways(TheoryStudy, frozen=True, kw_only=True, tag="linear-pathway
         duration = np.linspace(self.plane_longest / self.plane_side, self.plane_longest, self.plane_side)
         mode = pathways(strength, self.plane_depth, output=self.output)
         begin = onset[:, None]
-        deficits = [self._time(PathwayDeficit(1, begin, begin + duration, kind)) for kind in KINDS]
+        deficits = [PathwayDeficit(1, begin, begin + duration, kind).times(self.step) for kind in KINDS]
         return Plane(onset, duration, np.stack([pathway_flow(mode, [deficit]).index() for deficit in deficits]))
 
     def _doses(self, strength: float) -> Doses:
         rate, duration = np.array(self.rates), np.array(self.dose_durations)
         mode = pathways(strength, self.dose_depth, output=self.output)
         begin = np.array([0, self.late])[:, None, None]
-        end = begin + duration[:, None]
+        end, tosses = begin + duration[:, None], np.repeat(rate[:, None], self.tosses, axis=1)
         steps = int(end.max()) + self.steps
         flows, descents = [], []
         for kind in KINDS:
-            flows.append(pathway_flow(mode, [self._time(PathwayDeficit(1, begin, end, kind, rate))]).index())
-            often = PathwayDeficit(
-                1, begin[..., None], end[..., None], kind, np.repeat(rate[:, None], self.tosses, axis=1)
-            )
+            flows.append(pathway_flow(mode, [PathwayDeficit(1, begin, end, kind, rate).times(self.step)]).index())
+            often = PathwayDeficit(1, begin[..., None], end[..., None], kind, tosses)
             descent = pathway_descent(mode, [often], self.step, steps, seed=self.seed)
             self._kept(descent.diverged, self.dose_depth)
             descents.append(descent.index())
@@ -244,7 +240,7 @@ class LinearPathways(TheoryStudy, frozen=True, kw_only=True, tag="linear-pathway
             missing=[(0, self.lesion_mode)], seed=self.seed,
         )  # fmt: skip
         self._kept(run.diverged, self.lesion_depth)
-        flow = pathway_flow(run.system, [self._time(deficit)], at * self.step)
+        flow = pathway_flow(run.system, [deficit.times(self.step)], at * self.step)
         other = run.outputs[:, self.lesion_mode, 1]
         learned = np.flatnonzero(other >= 0.9 * run.system.strength[self.lesion_mode])
         first = float(learned[0]) if len(learned) else np.nan
@@ -258,8 +254,8 @@ class LinearPathways(TheoryStudy, frozen=True, kw_only=True, tag="linear-pathway
         )  # fmt: skip
         self._kept(run.diverged, self.matrix_depth)
         deficit = PathwayDeficit(1, onset[:, None], onset[:, None] + self.duration)
-        strength, flow = run.system.strength, pathway_flow(run.system, [self._time(deficit)], at * self.step).outputs
-        finer = (1, 3, 10)
+        strength, finer = run.system.strength, (1, 3, 10)
+        flow = pathway_flow(run.system, [deficit.times(self.step)], at * self.step).outputs
         reduced = [
             pathway_descent(run.system, [deficit.times(k)], self.step / k, self.steps * k, at * k).outputs
             for k in finer

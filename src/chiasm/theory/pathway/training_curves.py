@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 from chiasm.pictures.style import BLUE, HEIGHT, INK, MUTED, SOURCES, VERMILLION, Panel, legend
 from chiasm.pictures.words import number
 from chiasm.theory.pages.charts import chart, key, note
-from chiasm.theory.pathway.coordinates import Floats
+from chiasm.theory.pathway.coordinates import Floats, Ints
 from chiasm.theory.pathway.index_figures import ROW
 from chiasm.theory.pathway.result import PathwaysResult
 
 #: Number of steps of matrices that are drawn, at most.
 DOTS = 28
 #: Line of the second pathway.
-SECOND = (0, (4, 2))
+SECOND: Any = (0, (4, 2))
 
 
 def portraits(result: PathwaysResult) -> Iterator[Panel]:
@@ -40,8 +40,7 @@ def portraits(result: PathwaysResult) -> Iterator[Panel]:
             index = portrait.index[timing, i]
             label = f"index {number(index.mean(), 2)} ± {number(index.std(), 2)}"
             handles.append(key(f"from step {settings.portrait_onsets[timing]}: {label}", colour, lw=1.8))
-        axes.set_xlim(-0.03 * s, 1.03 * s)
-        axes.set_ylim(-0.03 * s, 1.03 * s)
+        axes.set(xlim=(-0.03 * s, 1.03 * s), ylim=(-0.03 * s, 1.03 * s))
         legend(figure, handles[::-1], columns=1, left=0.1)
         yield Panel(
             f"pathways-portrait-{depth}",
@@ -56,16 +55,13 @@ def matrices(result: PathwaysResult) -> Iterator[Panel]:
     """Draw, for each onset, how modes are learned by matrices and by gradient flow."""
     part, settings = result.matrices, result.settings
     modes = _distinct(part.strength)
-    thin = slice(None, None, max(1, len(part.at) // DOTS))
     for i, onset in enumerate(part.onset):
         title = f"Frozen from step {onset}, depth {settings.matrix_depth}"
         figure, axes = _outputs(title, -(-len(modes) // 2) + 1, part.at[-1], part.strength[0])
         axes.axvspan(onset, onset + settings.duration, color=MUTED, alpha=0.14, lw=0, zorder=0)
         handles = []
         for colour, mode in zip(SOURCES, modes, strict=False):
-            for pathway, style in enumerate(("-", SECOND)):
-                curves = part.flow[i, :, mode, pathway], part.matrices[i, thin, mode, pathway]
-                _curve(axes, part.at, thin, *curves, colour, style, "os"[pathway])
+            _both(axes, part.at, part.flow[i, :, mode], part.matrices[i, :, mode], (colour, colour))
             handles.append(key(f"strength {number(float(part.strength[mode]), 3)}", colour, lw=1.8))
         handles += [
             key("first pathway", MUTED, marker="o", mfc="none", ms=4, lw=1.4),
@@ -88,17 +84,13 @@ def lesion(result: PathwaysResult) -> Iterator[Panel]:
     title = f"One mode missing, depth {settings.lesion_depth}"
     figure, axes = _outputs(title, 2, part.at[-1], float(strength.max()))
     axes.axvspan(0, settings.lesion_duration, color=MUTED, alpha=0.14, lw=0, zorder=0)
-    thin = slice(None, None, max(1, len(part.at) // DOTS))
+    missing, other = (VERMILLION, VERMILLION), (INK, MUTED)
     for mode in _distinct(strength):
-        for pathway, style in enumerate(("-", SECOND)):
-            colour = VERMILLION if mode == part.mode else (INK, MUTED)[pathway]
-            curves = part.flow[:, mode, pathway], part.matrices[thin, mode, pathway]
-            _curve(axes, part.at, thin, *curves, colour, style, "os"[pathway])
+        _both(axes, part.at, part.flow[:, mode], part.matrices[:, mode], missing if mode == part.mode else other)
     handles = [
-        key("missing mode, first", VERMILLION, lw=1.6),
-        key("other modes, first", INK, lw=1.6),
-        key("missing mode, second", VERMILLION, SECOND, lw=1.6),
-        key("other modes, second", MUTED, SECOND, lw=1.6),
+        key(f"{modes}, {pathway}", colours[i], style, lw=1.6)
+        for i, (pathway, style) in enumerate((("first", "-"), ("second", SECOND)))
+        for modes, colours in (("missing mode", missing), ("other modes", other))
     ]
     legend(figure, handles, columns=2, left=0.02)
     yield Panel(
@@ -134,17 +126,17 @@ def large_steps(result: PathwaysResult) -> Iterator[Panel]:
 def _outputs(title: str, rows: int, last: float, top: float) -> tuple[Figure, Axes]:
     """Return axes for outputs up to `top` through steps up to `last`."""
     figure, axes = chart(title, "step", "output of a pathway", rows, left=0.62, bottom=0.62, row=ROW)
-    axes.set_xlim(0, last)
-    axes.set_ylim(-0.03 * top, 1.05 * top)
+    axes.set(xlim=(0, last), ylim=(-0.03 * top, 1.05 * top))
     return figure, axes
 
 
-def _curve(
-    axes: Axes, at: Any, thin: slice, flow: Floats, matrices: Floats, colour: str, style: Any, marker: str
-) -> None:
-    """Draw gradient flow as a line and some steps of descent on matrices as marks."""
-    axes.plot(at, flow, color=colour, linestyle=style, linewidth=1.4, zorder=3)
-    axes.plot(at[thin], matrices, marker, mec=colour, mfc="none", ms=3.2, mew=0.8, zorder=2)
+def _both(axes: Axes, at: Ints, flow: Floats, matrices: Floats, colours: tuple[str, str]) -> None:
+    """Draw outputs of both pathways, (T, 2): gradient flow as lines, some steps of descent on matrices as marks."""
+    thin = slice(None, None, max(1, len(at) // DOTS))
+    for pathway, style in enumerate(("-", SECOND)):
+        axes.plot(at, flow[:, pathway], color=colours[pathway], linestyle=style, linewidth=1.4, zorder=3)
+        marks: dict[str, Any] = {"mec": colours[pathway], "mfc": "none", "ms": 3.2, "mew": 0.8}
+        axes.plot(at[thin], matrices[thin, pathway], "os"[pathway], zorder=2, **marks)
 
 
 def _distinct(strength: Floats) -> list[int]:

@@ -96,17 +96,19 @@ def pathway_window(
     tried = np.linspace(0, until, COARSE).reshape(-1, *[1] * len(shape))
     index = after(np.broadcast_to(tried, (COARSE, *shape)))
     wanted = np.asarray(levels, dtype=np.float64).reshape(-1, *[1] * len(shape))
-    low, gap = _crossing(index[:, None], wanted, np.zeros((len(levels), *shape)), until / (COARSE - 1))
+    gap = until / (COARSE - 1)
+    low = _crossing(index[:, None], wanted, np.zeros((len(levels), *shape)), gap)
     for _ in range(TURNS):
         # The levels become an axis of the cells: each has an interval of its own to look into.
         fine = np.linspace(0, gap, FINE).reshape(-1, *[1] * (len(shape) + 1))
         onset = np.where(np.isnan(low), 0.0, low) + fine
-        low, gap = _crossing(after(onset), wanted, low, gap / (FINE - 1))
+        gap /= FINE - 1
+        low = _crossing(after(onset), wanted, low, gap)
     closes = np.where(index[0] < wanted, 0.0, low + gap / 2)
     return PathwayWindow(np.asarray(levels, dtype=np.float64), closes, index[0], index[-1])
 
 
-def _crossing(values: Floats, level: Floats, low: Floats, gap: float) -> tuple[Floats, float]:
+def _crossing(values: Floats, level: Floats, low: Floats, gap: float) -> Floats:
     """Return where values (tries, L, *cells), `gap` apart, first fall below a level: the try before it, else NaN."""
     falls = (values[:-1] >= level) & (values[1:] < level)
-    return np.where(falls.any(0), low + gap * np.argmax(falls, axis=0), np.nan), gap
+    return np.where(falls.any(0), low + gap * np.argmax(falls, axis=0), np.nan)
