@@ -1,4 +1,4 @@
-"""Figures of the study `linear-modes` over onset and release: what a removal costs, and that nothing of it stays."""
+"""Maps of the study `linear-modes`: of weights that change, and over onset and release, what a removal costs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from chiasm.pictures.style import HEIGHT, INK, MUTED, SOURCES, WIDTH, Panel, canvas, legend
+from chiasm.pictures.style import HEIGHT, INK, MUTED, PAPER, SOURCES, WIDTH, Panel, axes_on, canvas, legend
+from chiasm.pictures.words import number
 from chiasm.theory.arguments import Floats
 from chiasm.theory.mode.recovery import Recovery
 from chiasm.theory.mode.study import HOWS, ModesResult
@@ -86,6 +87,42 @@ def _map(axes: Axes, plane: Recovery, value: Floats, scale: Normalize) -> None:
     ticks = [t for t in (0, 0.5, 1, 1.5, 2) if t <= edges[-1] + 1e-6]
     for set_ticks in (axes.set_xticks, axes.set_yticks):
         set_ticks(ticks, [f"{t:g}" for t in ticks])
+
+
+def change(result: ModesResult) -> Panel:
+    """Draw the largest change of each weight of the deep network by the source's absence."""
+    settings, largest = result.settings, result.change[1]
+    rows, columns = largest.shape
+    height = 1.34 + 0.42 * rows
+    figure = canvas(height)
+    axes = axes_on(figure, left=0.62, right=0.12, bottom=0.56, top=0.62)
+    staying = np.ma.array(largest, mask=np.broadcast_to(~result.others, largest.shape))
+    top = float(staying.max()) or 1.0
+    axes.imshow(staying, cmap=SEQUENCE, vmin=0, vmax=top, aspect="auto", interpolation="none")
+    if columns <= 10:
+        for (i, j), value in np.ndenumerate(largest):
+            if result.others[j]:
+                text = "0" if value == 0 else number(float(value), 2).lstrip("0")
+                axes.text(j, i, text, ha="center", va="center", color=PAPER if value > 0.55 * top else INK)
+    for j in np.flatnonzero(~result.others):
+        axes.axvspan(j - 0.5, j + 0.5, fc="none", ec=MUTED, hatch="////", lw=0)
+    axes.set_xticks(range(columns), result.names)
+    axes.set_yticks(range(rows), [str(i + 1) for i in range(rows)])
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_xlabel("source")
+    axes.set_ylabel("output")
+    title, below = f"Largest change without {settings.removed}", f"of a weight, at any time, depth {settings.depth}"
+    figure.text(0.62 / WIDTH, 1 - 0.14 / height, title, fontweight="bold", fontsize=10.5, va="top")
+    figure.text(0.62 / WIDTH, 1 - 0.36 / height, below, color=MUTED, va="top")
+    shallow = result.change[0][:, result.others].max()
+    return Panel(
+        "modes-change",
+        figure,
+        f"How far each weight of the sources that stay comes from what it is with source {settings.removed} (hatched), "
+        f"at any time. In a shallow network no weight changes by more than {shallow:.1e}.",
+    )
 
 
 def left(result: ModesResult) -> Panel:

@@ -6,26 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from chiasm.pictures.style import (
-    BLUE,
-    GREEN,
-    HEIGHT,
-    INK,
-    MARKERS,
-    MUTED,
-    PAPER,
-    VERMILLION,
-    WIDTH,
-    Panel,
-    axes_on,
-    canvas,
-    legend,
-)
-from chiasm.pictures.words import number
+from chiasm.pictures.style import BLUE, GREEN, HEIGHT, MARKERS, MUTED, VERMILLION, Panel, legend
 from chiasm.theory.mode.findings import WORDS, findings
-from chiasm.theory.mode.maps import left, maps, permanence
+from chiasm.theory.mode.maps import change, left, maps, permanence
 from chiasm.theory.mode.study import ModesResult
-from chiasm.theory.pages.charts import DASHED, DOTTED, SEQUENCE, chart, key, log_axes, of_depth
+from chiasm.theory.pages.charts import DASHED, DOTTED, chart, key, log_axes, of_depth
 
 __all__ = ["findings", "panels"]
 
@@ -35,7 +20,7 @@ TIME = "time (1 / learning rate)"
 def panels(result: ModesResult) -> list[Panel]:
     """Return the figures, in reading order."""
     settings = result.settings
-    drawn = [_curves(result, 0, "modes-shallow"), _curves(result, 1, "modes-deep"), _change(result), _rises(result)]
+    drawn = [_curves(result, 0, "modes-shallow"), _curves(result, 1, "modes-deep"), change(result), _rises(result)]
     over = "Over onset (across) and release (up), in units of the time that learning takes without a removal"
     for how, planes in result.planes.items():
         word = {"silence": "silent", "unrelated": "unrelated"}[how]
@@ -78,42 +63,6 @@ def _curves(result: ModesResult, which: int, name: str) -> Panel:
         figure,
         f"Weights to output {settings.output} in a network of depth {depth}: with all sources; with source "
         f"{settings.removed} deleted from the task; and with it silent until time {settings.release:g}, from there on.",
-    )
-
-
-def _change(result: ModesResult) -> Panel:
-    """Draw the largest change of each weight of the deep network by the source's absence."""
-    settings, largest = result.settings, result.change[1]
-    rows, columns = largest.shape
-    height = 1.34 + 0.42 * rows
-    figure = canvas(height)
-    axes = axes_on(figure, left=0.62, right=0.12, bottom=0.56, top=0.62)
-    staying = np.ma.array(largest, mask=np.broadcast_to(~result.others, largest.shape))
-    top = float(staying.max()) or 1.0
-    axes.imshow(staying, cmap=SEQUENCE, vmin=0, vmax=top, aspect="auto", interpolation="none")
-    if columns <= 10:
-        for (i, j), value in np.ndenumerate(largest):
-            if result.others[j]:
-                text = "0" if value == 0 else number(float(value), 2).lstrip("0")
-                axes.text(j, i, text, ha="center", va="center", color=PAPER if value > 0.55 * top else INK)
-    for j in np.flatnonzero(~result.others):
-        axes.axvspan(j - 0.5, j + 0.5, fc="none", ec=MUTED, hatch="////", lw=0)
-    axes.set_xticks(range(columns), result.names)
-    axes.set_yticks(range(rows), [str(i + 1) for i in range(rows)])
-    axes.tick_params(length=0)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    axes.set_xlabel("source")
-    axes.set_ylabel("output")
-    title, below = f"Largest change without {settings.removed}", f"of a weight, at any time, depth {settings.depth}"
-    figure.text(0.62 / WIDTH, 1 - 0.14 / height, title, fontweight="bold", fontsize=10.5, va="top")
-    figure.text(0.62 / WIDTH, 1 - 0.36 / height, below, color=MUTED, va="top")
-    shallow = result.change[0][:, result.others].max()
-    return Panel(
-        "modes-change",
-        figure,
-        f"How far each weight of the sources that stay comes from what it is with source {settings.removed} (hatched), "
-        f"at any time. In a shallow network no weight changes by more than {shallow:.1e}.",
     )
 
 

@@ -83,9 +83,8 @@ def pathway_descent(
     >>> early.final.round(3).tolist()
     [6.819, 3.181]
     """
-    noted = noted_steps(at, steps)
-    gates = Gates(system, deficits, step, steps, seed)
-    system, eta = gates.windows.system, gates.eta
+    gates = Gates(system, deficits, step, steps, at, seed)
+    system, eta, noted = gates.windows.system, gates.eta, gates.noted
     strength = system.strength.ravel()
     p, depth, able = (system.flat(each) for each in (system.start, system.depth, ~system.missing))
     balanced = system.gap == 0
@@ -119,25 +118,28 @@ def pathway_descent(
     return PathwayDescent(system, noted, outputs, final, before, diverged.reshape(system.cells))
 
 
-def noted_steps(at: ArrayLike, steps: int) -> Ints:
-    """Return the numbers of steps after which to note outputs, in order, once each."""
-    check_int("steps", steps)
-    return np.unique(check("at", at, least=0, most=steps, whole=True).ravel()).astype(np.int64)
-
-
 class Gates:
     """Which pathways learn and speak at each step of a descent; a coin decides where a rate lies between 0 and 1.
 
     Attributes:
         windows: the system and its deficits, broadcast against the lengths of a step.
         eta: (C,) length of a step of each cell.
+        noted: (T,) numbers of steps after which to note outputs, in order, once each.
         last: the step from which on there is no deficit.
     """
 
     def __init__(
-        self, system: Pathways, deficits: Sequence[PathwayDeficit], step: ArrayLike, steps: int, seed: int
+        self,
+        system: Pathways,
+        deficits: Sequence[PathwayDeficit],
+        step: ArrayLike,
+        steps: int,
+        at: ArrayLike,
+        seed: int,
     ) -> None:
-        """Check a descent's arguments: steps above 0, windows that end within `steps`."""
+        """Check a descent's arguments: steps above 0, windows and times that end within `steps`."""
+        check_int("steps", steps)
+        self.noted: Ints = np.unique(check("at", at, least=0, most=steps, whole=True).ravel()).astype(np.int64)
         length = check("step", step, above=0)
         self.windows, self.seed = windows(system, deficits, length.shape), seed
         onset, release, rate = self.windows.onset, self.windows.release, self.windows.rate

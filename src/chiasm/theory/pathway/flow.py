@@ -13,7 +13,7 @@ from chiasm.errors import ChiasmError
 from chiasm.theory.arguments import check
 from chiasm.theory.pathway.allocation import settled
 from chiasm.theory.pathway.coordinates import Floats, Ints, output
-from chiasm.theory.pathway.deficit import DeficitWindows, PathwayDeficit, windows
+from chiasm.theory.pathway.deficit import PathwayDeficit, windows
 from chiasm.theory.pathway.pathways import Pathways
 from chiasm.theory.pathway.series import advance
 
@@ -116,7 +116,9 @@ def pathway_flow(system: Pathways, deficits: Sequence[PathwayDeficit] = (), time
     strength = system.strength.ravel()
     depth, weight, able = (system.flat(each) for each in (system.depth, system.start, ~system.missing))
     outputs = np.empty((len(strength), len(asked), n))
-    edges = _edges(impaired)
+    # When deficits begin or end, in order, a row for all cells: (phases, C).
+    ends = np.where(np.isfinite(impaired.release), impaired.release, impaired.onset)
+    edges = np.sort(np.concatenate([np.zeros((1, len(strength))), impaired.onset, ends]), axis=0)
     for k, begin in enumerate(edges):
         end = edges[k + 1] if k + 1 < len(edges) else np.full_like(begin, np.inf)
         learns, speaks = impaired.gates(begin)
@@ -139,13 +141,6 @@ def pathway_flow(system: Pathways, deficits: Sequence[PathwayDeficit] = (), time
     weight = system.shaped(weight)
     outputs = outputs.reshape(*system.cells, len(asked), n)
     return PathwayFlow(system, asked, outputs, system.output(weight), system.output(ended), system.lesson(weight))
-
-
-def _edges(impaired: DeficitWindows) -> list[Floats]:
-    """Return when deficits begin or end, in order, a row for all cells: (phases, C); the first is 0."""
-    onset, release = impaired.onset, impaired.release
-    ends = np.where(np.isfinite(release), release, onset)
-    return list(np.sort(np.concatenate([np.zeros((1, onset.shape[1])), onset, ends]), axis=0))
 
 
 def _shared(

@@ -12,21 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from chiasm.pictures.style import (
-    BLUE,
-    GREEN,
-    HEIGHT,
-    INK,
-    MARKERS,
-    MUTED,
-    SOURCES,
-    VERMILLION,
-    WIDTH,
-    Panel,
-    axes_on,
-    canvas,
-    legend,
-)
+from chiasm.pictures.style import BLUE, GREEN, HEIGHT, INK, MARKERS, MUTED, SOURCES, VERMILLION, WIDTH, Panel, legend
 from chiasm.pictures.words import number
 from chiasm.theory.pages.charts import DASHED, DOTTED, SEQUENCE, chart, colour_bar, key
 from chiasm.theory.pathway.allocation import settle_after
@@ -129,15 +115,17 @@ def planes(result: PathwaysResult) -> Iterator[Panel]:
     """Draw the index over onset (across) and length (up): frozen, and silent."""
     plane, settings = result.plane, result.settings
     for kind, values in zip(KINDS, plane.index, strict=True):
-        figure = canvas(HEIGHT + 0.62)
-        axes = axes_on(figure, bottom=1.24)
+        title = f"Second pathway {DOING[kind]}, depth {settings.plane_depth}"
+        labels = "onset of the deficit (step)", "length of the deficit (steps)"
+        figure, axes = chart(title, *labels, height=HEIGHT + 0.62, left=0.62, bottom=1.24, grid="")
         edges = [_edges(plane.onset), _edges(plane.duration)]
         axes.pcolormesh(*edges, values.T, cmap=SEQUENCE, vmin=0, vmax=1, rasterized=True)
-        _levels(axes, plane.onset, plane.duration, values.T)
+        crossed = [level for level in LEVELS if values.min() < level < values.max()]
+        if crossed:
+            lines = axes.contour(plane.onset, plane.duration, values.T, crossed, colors=INK, linewidths=0.9)
+            axes.clabel(lines, fmt=lambda level: f"{level:g}", fontsize=9.6)
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         axes.set(xlim=edges[0][[0, -1]], ylim=edges[1][[0, -1]])
-        axes.set(xlabel="onset of the deficit (step)", ylabel="length of the deficit (steps)")
-        axes.set_title(f"Second pathway {DOING[kind]}, depth {settings.plane_depth}", x=0, y=1)
         bar = colour_bar(figure, Normalize(0, 1), INDEX, 0.62, WIDTH - 0.82, WIDTH / 2)
         bar.set_xticks(QUARTERS)
         yield Panel(
@@ -260,10 +248,3 @@ def _upper_legend(figure: Figure, handles: Sequence[Line2D], columns: int) -> No
 def _edges(centres: Floats) -> Floats:
     half = (centres[1] - centres[0]) / 2
     return np.append(centres - half, centres[-1] + half)
-
-
-def _levels(axes: Axes, x: Floats, y: Floats, values: Floats) -> None:
-    crossed = [level for level in LEVELS if values.min() < level < values.max()]
-    if crossed:
-        lines = axes.contour(x, y, values, levels=crossed, colors=INK, linewidths=0.9)
-        axes.clabel(lines, fmt=lambda level: f"{level:g}", fontsize=9.6)

@@ -17,8 +17,8 @@ from chiasm.randomness import generator
 from chiasm.theory.arguments import check
 from chiasm.theory.pathway.coordinates import Floats
 from chiasm.theory.pathway.deficit import PathwayDeficit
-from chiasm.theory.pathway.descent import Gates, PathwayDescent, noted_steps
-from chiasm.theory.pathway.pathways import Bools, Pathways, pathways
+from chiasm.theory.pathway.descent import Gates, PathwayDescent
+from chiasm.theory.pathway.pathways import Pathways, pathways
 
 Rows = tuple[tuple[float, ...], ...]
 
@@ -86,14 +86,20 @@ def matrix_descent(
     >>> bool(abs(run.final.sum(-1)[0] - 15**0.5) < 1e-2), bool(run.index()[0] > 0.98)
     (True, True)
     """
-    noted = noted_steps(at, steps)
     check("spread", spread, least=0)
     check("jitter", jitter, least=0)
     # The cells of the deficits and steps are networks; those of `spectrum` and `system` are modes.
-    gates = Gates(pathways(1.0, depth, output=output, count=count), deficits, step, steps, seed)
-    cells, size = gates.windows.system.cells, len(gates.eta)
+    gates = Gates(pathways(1.0, depth, output=output, count=count), deficits, step, steps, at, seed)
+    cells, size, noted = gates.windows.system.cells, len(gates.eta), gates.noted
     u, s, v = modes(target)
-    lacks = _lacks(missing, len(s), count)
+    lacks = np.zeros((len(s), count), dtype=np.bool_)
+    for pathway, mode in missing:
+        if pathway not in range(count) or mode not in range(len(s)):
+            raise ChiasmError(
+                f"pathway {pathway} cannot lack mode {mode}; there are pathways 0 to {count - 1} and modes 0 to "
+                f"{len(s) - 1}"
+            )
+        lacks[mode, pathway] = True
     spectrum = _modes(s, depth, output, spread, init, count, seed)
     if depth > 1 and width < len(s):
         raise ChiasmError(f"a width of {width} cannot carry {len(s)} modes; give at least that")
@@ -170,18 +176,6 @@ def _modes(
 ) -> Pathways:
     noise = torch.randn(len(s), dtype=torch.float64, generator=generator(seed, "pathway spread"))
     return pathways(s.numpy(), depth, output=(output * (1 + spread * noise)).numpy(), count=count, init=init)
-
-
-def _lacks(missing: Sequence[tuple[int, int]], modes: int, count: int) -> Bools:
-    lacks = np.zeros((modes, count), dtype=np.bool_)
-    for pathway, mode in missing:
-        if not (0 <= pathway < count and 0 <= mode < modes):
-            raise ChiasmError(
-                f"pathway {pathway} cannot lack mode {mode}; there are pathways 0 to {count - 1} and modes 0 to "
-                f"{modes - 1}"
-            )
-        lacks[mode, pathway] = True
-    return lacks
 
 
 def _layers(u: Tensor, v: Tensor, spectrum: Pathways, width: int, seed: int, jitter: float, size: int) -> list[Tensor]:
