@@ -430,6 +430,18 @@ def test_a_silent_source_costs_nothing_once_all_is_learned() -> None:
     assert unrelated.difference[0, 0] > 2.9  # all of the weight of 3 is unlearned
 
 
+def test_a_source_of_several_blocks_is_followed_in_all_of_them() -> None:
+    matrix, sources = np.array([[3.0, 4.0, 0.0], [0.0, 0.0, 2.0]]), {"a": [0, 2], "b": 1}
+    times, away = [0.0, 3.0, 4.0, 23.0], (0.5, 3.0)
+    made = recovery(matrix, source="a", sources=sources, onset=away[0], release=away[1], since=[0.0, 1.0, 20.0])
+    curves = modes(matrix, times=times, sources=sources, removed={"a": away}).weights
+    whole = modes(matrix, times=times, sources=sources).weights
+    np.testing.assert_allclose(made.difference, np.abs(curves - whole).max((1, 2))[1:], atol=1e-6)
+    error = np.linalg.norm(curves - matrix, axis=(1, 2)) / np.linalg.norm(matrix)
+    np.testing.assert_allclose(made.error, error[1:], atol=1e-6)
+    assert made.difference[0] > 1
+
+
 def test_many_cells_are_followed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     onset = np.linspace(0, 3, 7)
     said: list[float] = []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from chiasm.pictures.style import BLUE, GREEN, HEIGHT, MARKERS, MUTED, VERMILLION, Panel, legend
@@ -42,20 +40,17 @@ def _curves(result: ModesResult, which: int, name: str) -> Panel:
     figure, axes = chart(title, TIME, "weight", height=HEIGHT + 0.56, left=0.62, bottom=1.1)
     back = times >= settings.release
     for source, colour in ((settings.removed, GREEN), (settings.watched, BLUE)):
-        for learned, style in ((result.whole, "-"), (result.without, DASHED)):
-            axes.plot(times, learned.of(source)[which, :, row, 0], color=colour, linestyle=style, linewidth=1.7)
+        axes.plot(times, result.whole.of(source)[which, :, row, 0], color=colour, lw=1.7)
+        axes.plot(times, result.without.of(source)[which, :, row, 0], color=colour, linestyle=DASHED, lw=1.7)
         axes.plot(times[back], result.away.of(source)[0, which, back, row, 0], color=colour, linestyle=DOTTED, lw=1.9)
     axes.set_xlim(0, settings.end)
     axes.margins(y=0.06)
-    looks: tuple[tuple[Any, str], ...] = (
-        ("-", "all sources"),
-        (DASHED, f"source {settings.removed} deleted"),
-        (DOTTED, f"back at time {settings.release:g}"),
-    )
     handles = [
         key(f"weight from {settings.removed}", GREEN, lw=1.9),
         key(f"weight from {settings.watched}", BLUE, lw=1.9),
-        *(key(label, MUTED, style, lw=1.7) for style, label in looks),
+        key("all sources", MUTED, lw=1.7),
+        key(f"source {settings.removed} deleted", MUTED, DASHED, lw=1.7),
+        key(f"back at time {settings.release:g}", MUTED, DOTTED, lw=1.7),
     ]
     legend(figure, handles, columns=2, left=0.1)
     return Panel(
@@ -76,7 +71,9 @@ def _rises(result: ModesResult) -> Panel:
         ("all sources", result.whole.values, result.half, BLUE, MARKERS[0], (8, 4), 7),
         (without, result.without.values, result.half_without, VERMILLION, MARKERS[1], (-8, -4), 10),
     )
-    for _, values, half, colour, marker, shift, size in sets:
+    handles = []
+    for label, values, half, colour, marker, shift, size in sets:
+        handles.append(key(label, colour, "", marker=marker, markersize=7, mfc="none", mew=1.7))
         for value in dict.fromkeys(values.round(9).tolist()):
             alike = np.isclose(values, value)
             at = float(half[alike][0])
@@ -88,10 +85,6 @@ def _rises(result: ModesResult) -> Panel:
                 )
     axes.set_xlim(0, 1.22 * np.concatenate([result.half, result.half_without]).max())
     axes.set_ylim(0, 1.08 * max(result.whole.values.max(), result.without.values.max()))
-    handles = [
-        key(label, colour, "", marker=marker, markersize=7, mfc="none", mew=1.7)
-        for label, _, _, colour, marker, _, _ in sets
-    ]
     legend(figure, handles, columns=2, left=0.1)
     return Panel(
         "modes-rise",

@@ -121,8 +121,6 @@ def recovery(
         raise ChiasmError(f"the release of source '{source}' is not finite; use `modes` for one that never comes back")
     first, last = (np.broadcast_to(np.asarray(one, np.float64), window.shape).ravel() for one in (onset, release))
     part = what.around(source)
-    if not len(part.values):
-        raise ChiasmError(f"source '{source}' says nothing of any output: its columns are 0, and nothing depends on it")
     if (window.scale >= part.values[-1]).any():
         raise ChiasmError(f"scale = {window.scale.max():g}; expected one below the weakest mode, {part.values[-1]:.3g}")
     cells, own = len(first), np.isin(part.columns, what.columns(source))

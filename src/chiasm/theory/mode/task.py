@@ -80,12 +80,14 @@ class LinearTask:
         return blocks
 
     def around(self, name: str) -> ConnectedBlock:
-        """Return the connected blocks that a source is part of, as one; without modes where it says nothing."""
+        """Return the connected blocks that a source is part of, as one; a source that says nothing is a ChiasmError."""
         blocks = [block for block in self.blocks() if np.isin(block.columns, self.columns(name)).any()]
-        rows, columns = (
-            np.concatenate([np.empty(0, np.intp), *(getattr(block, side) for block in blocks)])
-            for side in ("rows", "columns")
-        )
+        if not blocks:
+            raise ChiasmError(
+                f"source '{name}' says nothing of any output: its columns are 0, and nothing depends on it"
+            )
+        rows = np.concatenate([block.rows for block in blocks])
+        columns = np.concatenate([block.columns for block in blocks])
         return ConnectedBlock(rows, columns, *LinearTask(self.matrix[np.ix_(rows, columns)], {}).modes())
 
     def modes(self) -> tuple[Floats, Floats, Floats]:

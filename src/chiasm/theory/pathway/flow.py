@@ -51,12 +51,12 @@ class PathwayFlow:
 
     def frame(self) -> pl.DataFrame:
         """Return a tidy table: a row for each cell (numbered flat) and pathway, with its depth and outputs."""
-        n, cells = self.system.count, int(np.prod(self.system.cells, dtype=np.int64))
+        cell, pathway = np.indices((self.system.strength.size, self.system.count)).reshape(2, -1)
         return pl.DataFrame(
             {
-                "cell": np.repeat(np.arange(cells), n),
-                "pathway": np.tile(np.arange(n), cells),
-                "strength": np.repeat(self.system.strength.ravel(), n),
+                "cell": cell,
+                "pathway": pathway,
+                "strength": self.system.strength.ravel()[cell],
                 "depth": self.system.depth.ravel(),
                 "start": self.system.output(self.system.start).ravel(),
                 "release": self.release.ravel(),

@@ -30,10 +30,8 @@ def advance(
     """Follow dp_i/dt = learns_i q_i^(D-1) (s - K_i - sum over the others of speaks_j K_j).
 
     Each column of the weights p at time 0 (n, G) is a trajectory; strength is (G,), the other arrays are (n, G). The
-    weights (n, Q) are returned of the trajectories `owner` (Q,) at the times `time` (Q,).
-
-    Raises:
-        ChiasmError: where the flow is too stiff, or too fast, to follow.
+    weights (n, Q) are returned of the trajectories `owner` (Q,) at the times `time` (Q,). What is too stiff, or too
+    fast, to follow is a ChiasmError.
 
     Source: Compared with scipy.integrate.solve_ivp at rtol 1e-12, and with closed forms at depth 1 and 2.
 
