@@ -431,7 +431,7 @@ def test_a_silent_source_costs_nothing_once_all_is_learned() -> None:
 
 
 def test_a_source_of_several_blocks_is_followed_in_all_of_them() -> None:
-    matrix, sources = np.array([[3.0, 4.0, 0.0], [0.0, 0.0, 2.0]]), {"a": [0, 2], "b": 1}
+    matrix, sources = np.array([[3.0, 4.0, 0.0], [0.0, 0.0, 2.0]]), {"a": [0, 2], "b": [1]}
     times, away = [0.0, 3.0, 4.0, 23.0], (0.5, 3.0)
     made = recovery(matrix, source="a", sources=sources, onset=away[0], release=away[1], since=[0.0, 1.0, 20.0])
     curves = modes(matrix, times=times, sources=sources, removed={"a": away}).weights
