@@ -31,7 +31,7 @@ def panels(result: CompletionResult) -> Iterator[Panel]:
     """Return the figures of the study, in reading order."""
     asked = result.settings
     for k, switch in enumerate(asked.switches):
-        curves = [Sweep(f"depth {plane.depth}", plane.error[k], plane.depth) for plane in result.planes]
+        curves = [Sweep(plane.error[k], plane.depth) for plane in result.planes]
         xlabel, ylabel = "duration of the earlier task (steps)", "error on hidden entries"
         figure = sweep(curves, asked.durations, f"First {BEFORE[switch]}", xlabel, ylabel)
         # From 0, or a little below where points lie on it.

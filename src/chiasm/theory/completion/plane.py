@@ -11,9 +11,9 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.theory.arguments import check, check_int
+from chiasm.theory.arguments import Floats, check, check_int
 from chiasm.theory.completion.equations import Factors, draw_layers
-from chiasm.theory.completion.task import CompletionTask, Floats
+from chiasm.theory.completion.task import CompletionTask
 from chiasm.theory.histories import Stretch, plane_cells, stretches, train
 
 if TYPE_CHECKING:
@@ -104,9 +104,9 @@ class CompletionPlane:
         """Return a table with one row per cell: depth, onset, duration, steps, draw, earlier, error."""
         import polars as pl
 
-        columns = {"depth": np.full(self.error.size, self.depth), "onset": self.onset.ravel()}
-        columns |= {"duration": (self.release - self.onset).ravel()}
-        return pl.DataFrame(columns | {k: getattr(self, k).ravel() for k in ("steps", "draw", "earlier", "error")})
+        cells = {**vars(self), "duration": self.release - self.onset}
+        names = ("onset", "duration", "steps", "draw", "earlier", "error")
+        return pl.DataFrame({"depth": self.depth} | {name: cells[name].ravel() for name in names})
 
 
 def complete(

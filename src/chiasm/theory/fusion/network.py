@@ -65,11 +65,8 @@ class FusionLayers:
         """
         layers = []
         for k, shape in enumerate(self.shapes(features)):
-            streams = (
-                [generator(seed, "fusion", source, k) for source in range(2)]
-                if k < self.own
-                else [generator(seed, "fusion shared", 0, k)]
-            )
+            purpose, sources = ("fusion", 2) if k < self.own else ("fusion shared", 1)
+            streams = [generator(seed, purpose, source, k) for source in range(sources)]
             drawn = [torch.randn(shape, generator=stream, dtype=REAL) for stream in streams]
             layers.append(torch.stack(drawn) / max(shape) ** 0.5)
         return layers

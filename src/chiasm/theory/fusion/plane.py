@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.theory.arguments import check, check_int
+from chiasm.theory.arguments import Floats, check, check_int
 from chiasm.theory.fusion.network import FusionLayers, Rows
-from chiasm.theory.fusion.problem import Floats, FusionProblem, share
+from chiasm.theory.fusion.problem import FusionProblem, share
 from chiasm.theory.histories import Stretch, plane_cells, stretches, train
 
 if TYPE_CHECKING:
@@ -81,13 +81,10 @@ class FusionPlane:
         """
         import polars as pl
 
-        columns: dict[str, Any] = {
-            "own": np.full(self.excess.size, self.layers.own),
-            "shared": np.full(self.excess.size, self.layers.shared),
-        }
-        columns |= {name: getattr(self, name).ravel() for name in ("onset", "steps", "decay", "scale", "step", "seed")}
-        columns |= {"duration": (self.release - self.onset).ravel()}
-        return pl.DataFrame(columns | {name: getattr(self, name).ravel() for name in ("excess", "share")})
+        cells = {**vars(self), "duration": self.release - self.onset}
+        names = ("onset", "steps", "decay", "scale", "step", "seed", "duration", "excess", "share")
+        layers = {"own": self.layers.own, "shared": self.layers.shared}
+        return pl.DataFrame(layers | {name: cells[name].ravel() for name in names})
 
 
 def fuse(

@@ -12,7 +12,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator
 from numpy.typing import NDArray
 
 from chiasm.intervals import estimate
@@ -73,6 +72,12 @@ def of_depth(depth: int) -> tuple[str, str]:
     return SOURCES[(depth - 1) % len(SOURCES)], MARKERS[(depth - 1) % len(MARKERS)]
 
 
+def depth_key(depth: int) -> Line2D:
+    """Return the entry of a depth in a legend."""
+    colour, marker = of_depth(depth)
+    return key(f"depth {depth}", colour, marker=marker, markersize=5)
+
+
 def note(axes: Axes, text: str, at: tuple[float, float], along: str, shift: tuple[float, float], **looks: Any) -> None:
     """Write a muted note at a place of which one coordinate is data (`along`: "x" or "y"), the other a share."""
     places = ("data", "axes fraction") if along == "x" else ("axes fraction", "data")
@@ -102,10 +107,9 @@ def bare(axes: Axes) -> None:
 class Sweep:
     """A curve over a few settings that stand side by side."""
 
-    label: str  # in the legend; "" for none
     values: Floats  # (settings, seeds); what is not finite is left out
     depth: int  # sets colour and marker
-    hollow: bool = False  # draws the line dashed and markers empty
+    hollow: bool = False  # draws the line dashed and markers empty, and leaves the depth out of the legend
 
 
 def sweep(
@@ -126,19 +130,18 @@ def sweep(
         xlabel: with its unit.
         ylabel: with its unit.
         never: the height at which seeds with an infinite value stand; None to leave them out.
-        hollow: what hollow curves without a label have in common.
+        hollow: what hollow curves have in common, in the legend.
     """
-    named = [curve for curve in curves if curve.label]
-    columns = 3 if len(named) + bool(hollow) > 4 else 2
-    figure, axes = chart(title, xlabel, ylabel, math.ceil((len(named) + bool(hollow)) / columns))
+    handles = [depth_key(curve.depth) for curve in curves if not curve.hollow]
+    if hollow:
+        handles.append(key(hollow, MUTED, "--", marker="o", markersize=5, markerfacecolor="none"))
+    columns = 3 if len(handles) > 4 else 2
+    figure, axes = chart(title, xlabel, ylabel, math.ceil(len(handles) / columns))
     shifts = dodge(len(curves), min(0.13, 0.6 / len(curves)))
     for curve, shift in zip(curves, shifts, strict=True):
         _draw(axes, curve, shift, never)
-    axes.xaxis.set_major_locator(FixedLocator(list(range(len(settings)))))
-    axes.set_xticklabels([f"{setting:g}" for setting in settings])
+    axes.set_xticks(range(len(settings)), [f"{setting:g}" for setting in settings])
     axes.set_xlim(-0.5, len(settings) - 0.5)
-    handles = [_key(curve.label, *of_depth(curve.depth), curve.hollow) for curve in named]
-    handles += [_key(hollow, MUTED, "o", hollow=True)] if hollow else []
     legend(figure, handles, columns=columns)
     return figure
 
@@ -151,11 +154,6 @@ def mean_between(values: Floats) -> str:
     """
     mean = estimate(values[np.isfinite(values)].tolist(), (0.0, math.inf))
     return "not finite" if mean is None else number_between(mean, 3)
-
-
-def _key(label: str, colour: str, marker: str, hollow: bool) -> Line2D:
-    fill = "none" if hollow else colour
-    return key(label, colour, "--" if hollow else "-", marker=marker, markersize=5, markerfacecolor=fill)
 
 
 def _draw(axes: Axes, curve: Sweep, shift: float, never: float | None) -> None:
