@@ -5,20 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
 from chiasm.intervals import estimate
 from chiasm.pictures.style import DEPTHS, HEIGHT, MARKERS, MUTED, SOURCES, axes_on, canvas, dodge, legend, rules
 from chiasm.pictures.words import number_between
-
-Floats = NDArray[np.float64]
+from chiasm.theory.arguments import Floats
 
 #: From little to much.
 SEQUENCE = LinearSegmentedColormap.from_list("depths", ["#eef3f8", *DEPTHS])
@@ -37,19 +35,19 @@ def chart(
     right: float = 0.2,
     bottom: float = 0.56,
     row: float = 0.22,
-    grid: str = "y",
+    grid: Literal["x", "y", "both"] = "y",
 ) -> tuple[Figure, Axes]:
-    """Return a figure and its labelled axes, with room for a legend below them.
+    """Return a figure and its labelled axes, with room for a legend below them; heights and margins are in inches.
 
     Args:
         title: above the axes.
         xlabel: with its unit.
         ylabel: with its unit.
         rows: of the legend.
-        height: of the figure without its legend, in inches.
-        left: margin in inches, as are `right` and `bottom`, the latter without the legend.
+        height: without the legend.
+        left: margin.
         right: margin.
-        bottom: margin.
+        bottom: margin without the legend.
         row: what a row of the legend adds to the bottom margin.
         grid: the axes with faint lines at their ticks: "x", "y" or "both".
     """
