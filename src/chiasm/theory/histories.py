@@ -61,27 +61,34 @@ def stretches(origin: Ints, onset: Ints, release: Ints, steps: Ints, deficit: In
 
 
 def train(
-    plan: Sequence[Stretch],
+    cells: Mapping[str, NDArray[Any]],
+    origin: Ints,
     every: int,
     enter: Callable[[Stretch], Rows],
     step: Callable[[Rows], None],
     look: Callable[[Rows], Sequence[Floats]],
     progress: Callable[[float], None] | None,
-) -> tuple[Floats, list[Floats]]:
-    """Take the steps of a plan, all rows of a stretch at once.
+    deficit: Ints | int = 1,
+) -> tuple[Ints, list[Floats], list[Floats]]:
+    """Train all cells of a plane, those that share a history as one row.
 
     Args:
-        plan: the stretches, in order.
+        cells: onset, release and steps, (*cells,) each, as `plane_cells` returns them.
+        origin: (cells,) cells of equal origin begin alike.
         every: record each so many steps.
         enter: returns the rows of a stretch, from where the previous stretch left them.
         step: takes one step of rows.
-        look: returns arrays (rows, ...): the state, then what is recorded.
+        look: returns arrays (rows, ...) to be kept at the end of a cell; all but the first are recorded on the way.
         progress: called with the share of steps done.
+        deficit: (cells,) the number of the deficit, from 1.
 
     Returns:
-        The state that each cell ends in, (cells, ...), and the records, (cells, records, ...) each, NaN after its end.
+        The steps of the records; what cells end with, (*cells, ...) each; the records, (*cells, records, ...) each, NaN
+        after the end of a cell.
     """
-    ends = np.empty(0)
+    onset, release, steps = (cells[name].ravel() for name in ("onset", "release", "steps"))
+    plan = stretches(origin, onset, release, steps, deficit)
+    ends: list[Floats] = []
     records: list[list[Floats]] = []
     # A cell that diverges is found at the end; up to there it may overflow.
     with _one_thread(), np.errstate(over="ignore", invalid="ignore"):
@@ -94,17 +101,19 @@ def train(
                     continue  # the end of the previous stretch, where its rows were looked at
                 if at % every and at < part.stop:
                     continue
-                state, *values = (value[part.row] for value in look(rows))
-                if at == 0:
-                    ends = state
-                ends[active] = state[active]
+                values = [value[part.row] for value in look(rows)]
+                ends = ends or [value.copy() for value in values]
+                for end, value in zip(ends, values, strict=True):
+                    end[active] = value[active]
+                    value[~active] = np.nan
                 if at % every == 0:
-                    for value in values:
-                        value[~active] = np.nan
-                    records.append(values)
+                    records.append(values[1:])
             if progress is not None:
                 progress(part.stop / plan[-1].stop)
-    return ends, [np.stack(path, 1) for path in zip(*records, strict=True)]
+    shape = cells["steps"].shape
+    paths = [np.stack(path, 1) for path in zip(*records, strict=True)]
+    ends, paths = ([some.reshape((*shape, *some.shape[1:])) for some in arrays] for arrays in (ends, paths))
+    return every * np.arange(len(records)), ends, paths
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from chiasm.errors import ChiasmError, unknown
 from chiasm.theory.arguments import Floats, check, check_int
 from chiasm.theory.completion.equations import Factors, draw_layers
 from chiasm.theory.completion.task import CompletionTask
-from chiasm.theory.histories import Stretch, plane_cells, stretches, train
+from chiasm.theory.histories import Stretch, plane_cells, train
 
 if TYPE_CHECKING:
     import polars as pl
@@ -165,7 +165,6 @@ def complete(
         raise unknown("init", init, INITS)
     cells = plane_cells({"onset": onset, "release": release, "steps": steps, "draw": draw, "earlier": earlier}, {})
     _check_cells(draws, cells)
-    flat = {name: values.ravel() for name, values in cells.items()}
     drawn = [draw_layers(draws[0].final.size, depth, scale, draw.seed, init) for draw in draws]
     layers = [torch.stack(together) for together in zip(*drawn, strict=True)]
     owner = np.arange(len(draws))
@@ -181,29 +180,24 @@ def complete(
 
     def look(rows: Factors) -> list[Floats]:
         now = rows.product().numpy()
-        return [now, _errors(draws, owner, now), *(values[:, :top] for values in rows.spectra())]
+        errors = [draws[d].final.error(w) for d, w in zip(owner.tolist(), now, strict=True)]
+        return [now, np.array(errors), *(values[:, :top] for values in rows.spectra())]
 
-    plan = stretches(flat["draw"], flat["onset"], flat["release"], flat["steps"], flat["earlier"] + 1)
-    products, paths = train(plan, every, enter, Factors.descend, look, progress)
+    origin, deficit = cells["draw"].ravel(), cells["earlier"].ravel() + 1
+    times, ends, paths = train(cells, origin, every, enter, Factors.descend, look, progress, deficit)
+    products, error = ends[:2]
     # Descent that does not diverge stays near what it is shown; one layer that does takes long to overflow.
     largest = max(scale, *(np.abs(task.shown[task.mask]).max() for one in draws for task in (one.final, *one.earlier)))
-    lost = int((~(np.abs(products).max((1, 2)) <= FAR * largest)).sum())
-    if lost:
+    far = ~(np.abs(products).max((-1, -2)) <= FAR * largest)
+    if far.any():
         raise ChiasmError(
-            f"step = {step:g} with scale {scale:g}: {lost} of {len(products)} cells diverge; give a smaller step"
+            f"step = {step:g} with scale {scale:g}: {far.sum()} of {far.size} cells diverge; give a smaller step"
         )
-    shape = cells["draw"].shape
-    error = _errors(draws, flat["draw"], products).reshape(shape)
-    errors, values, measured, equation = (path.reshape(*shape, *path.shape[1:]) for path in paths)
+    error_path, values_path, measured_path, equation_path = paths
     return CompletionPlane(
-        depth, step, **cells, products=products.reshape(*shape, *products.shape[1:]), error=error,
-        times=every * np.arange(errors.shape[-1]), error_path=errors, values_path=values, measured_path=measured,
-        equation_path=equation,
+        depth, step, **cells, products=products, error=error, times=times, error_path=error_path,
+        values_path=values_path, measured_path=measured_path, equation_path=equation_path,
     )  # fmt: skip
-
-
-def _errors(draws: Sequence[CompletionDraw], owner: Ints, matrices: Floats) -> Floats:
-    return np.array([draws[d].final.error(w) for d, w in zip(owner.tolist(), matrices, strict=True)])
 
 
 def _check_cells(draws: Sequence[CompletionDraw], cells: dict[str, Ints]) -> None:

@@ -14,7 +14,7 @@ from chiasm.errors import ChiasmError, unknown
 from chiasm.theory.arguments import Floats, check, check_int
 from chiasm.theory.fusion.network import FusionLayers, Rows
 from chiasm.theory.fusion.problem import FusionProblem, share
-from chiasm.theory.histories import Stretch, plane_cells, stretches, train
+from chiasm.theory.histories import Stretch, plane_cells, train
 
 if TYPE_CHECKING:
     import polars as pl
@@ -143,9 +143,8 @@ def fuse(
         {"onset": onset, "release": release, "steps": steps, "seed": seed},
         {"decay": decay, "scale": scale, "step": step},
     )
-    flat = {name: values.ravel() for name, values in cells.items()}
-    seeds, seed = np.unique(flat["seed"], return_inverse=True)
-    columns = np.stack([seed.ravel(), flat["scale"], flat["decay"], flat["step"]], 1)
+    seeds, seed = np.unique(cells["seed"], return_inverse=True)
+    columns = np.stack([seed.ravel(), *(cells[name].ravel() for name in ("scale", "decay", "step"))], 1)
     kinds, origin = np.unique(columns, axis=0, return_inverse=True)
     drawn = [layers.draw(int(one), problem.features) for one in seeds]
     factor = torch.from_numpy(kinds[:, 1] ** (1 / layers.depth))[:, None, None]
@@ -164,19 +163,18 @@ def fuse(
         maps = rows.maps().transpose(0, 1).contiguous().numpy()
         return [maps, problem.excess(maps), share(maps)]
 
-    plan = stretches(origin.ravel(), flat["onset"], flat["release"], flat["steps"])
-    maps, paths = train(plan, every, enter, Rows.flow if by == "flow" else Rows.descend, look, progress)
+    method = Rows.flow if by == "flow" else Rows.descend
+    times, ends, paths = train(cells, origin.ravel(), every, enter, method, look, progress)
+    maps, excess, shares = ends
     # The best weights are 1 at most. One layer that swings out takes thousands of steps to overflow.
-    far = ~(np.abs(maps).max((1, 2, 3)) <= FAR * np.maximum(flat["scale"], 1))
+    far = ~(np.abs(maps).max((-1, -2, -3)) <= FAR * np.maximum(cells["scale"], 1))
     if diverging == "refuse" and far.any():
+        most = {name: cells[name].max() for name in ("step", "decay", "scale")}
         raise ChiasmError(
-            f"step up to {flat['step'].max():g}, decay to {flat['decay'].max():g}, scale to {flat['scale'].max():g}: "
-            f"{far.sum()} of {len(far)} cells diverge at {layers.name} layers; give a smaller step"
+            f"step up to {most['step']:g}, decay to {most['decay']:g}, scale to {most['scale']:g}: {far.sum()} of "
+            f"{far.size} cells diverge at {layers.name} layers; give a smaller step"
         )
-    shape = cells["seed"].shape
-    maps = maps.reshape(*shape, *maps.shape[1:])
-    excess_path, share_path = (path.reshape(*shape, -1) for path in paths)
     return FusionPlane(
-        problem, layers, **cells, maps=maps, excess=problem.excess(maps), share=share(maps),
-        times=every * np.arange(excess_path.shape[-1]), excess_path=excess_path, share_path=share_path,
+        problem, layers, **cells, maps=maps, excess=excess, share=shares, times=times, excess_path=paths[0],
+        share_path=paths[1],
     )  # fmt: skip

@@ -67,9 +67,9 @@ class FusionResult:
         """
         import polars as pl
 
-        parts = {name: getattr(self, name) for name in ("depths", "shared", "lasting", "free", "late")}
         tables = []
-        for name, planes in (*parts.items(), ("redundant", (self.redundant,))):
+        for name in ("depths", "shared", "lasting", "free", "late", "redundant"):
+            planes: tuple[FusionPlane, ...] = (self.redundant,) if name == "redundant" else getattr(self, name)
             for plane in planes:
                 recovery = pl.Series("recovery", plane.recovery(self.settings.threshold).ravel())
                 tables.append(plane.frame().select(pl.lit(name).alias("part"), pl.all(), recovery))
@@ -180,7 +180,12 @@ class LinearFusion(TheoryStudy, frozen=True, kw_only=True, tag="linear-fusion"):
     ) -> FusionPlane:
         """Train (timelines, seeds) cells; `changes` are further arguments of `fuse`."""
         onset, duration = np.array(timelines).T[..., None]
-        settings = {"problem": self.problem, "scale": self.scale, "step": self.step, "every": self.every}
+        settings: dict[str, Any] = {
+            "problem": self.problem,
+            "scale": self.scale,
+            "step": self.step,
+            "every": self.every,
+        }
         return fuse(
             layers=layers, onset=onset, release=onset + duration, steps=onset + duration + after, decay=decay,
             seed=np.arange(self.seeds), **settings | changes,
