@@ -14,7 +14,7 @@ from chiasm.theory.fusion.landscape import Landscape, penalty
 from chiasm.theory.fusion.plane import FusionPlane
 from chiasm.theory.fusion.problem import FusionProblem
 from chiasm.theory.fusion.study import FusionResult
-from chiasm.theory.pages.charts import Sweep, chart, depth_key, key, log_axes, note, of_depth, sweep
+from chiasm.theory.pages.charts import Sweep, chart, depth_key, key, log_axes, mark, note, of_depth, sweep
 
 __all__ = ["findings", "panels"]
 
@@ -163,9 +163,9 @@ def _late(result: FusionResult) -> Figure:
     for plane in result.late:
         duration = (plane.release - plane.onset)[:, 0]
         back, lost = plane.excess.max(1) < asked.threshold, plane.excess.min(1) > 1 - asked.threshold
-        for mark, which in (("o", back), ("x", lost)):
+        for marker, which in (("o", back), ("x", lost)):
             at = [plane.layers.own] * int(which.sum())
-            axes.plot(at, duration[which], mark, color=INK, ms=6, mfc="none", zorder=4)
+            axes.plot(at, duration[which], marker, color=INK, ms=6, mfc="none", zorder=4)
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     ticks = [tick for tick in (50, 100, 200, 500, 1000, 2000, 5000) if low <= tick <= high]
@@ -203,8 +203,7 @@ def _redundant(result: FusionResult) -> Figure:
     for row, colour in ((0, SOURCES[0]), (1, SOURCES[1])):
         axes.plot(plane.times, plane.share_path[row, 1].T, color=colour, lw=1.1)
     release, last = int(plane.release[1, 1, 0]), int(plane.steps[1, 1, 0])
-    axes.axvline(release, color=MUTED, lw=0.9, ls=":")
-    note(axes, "release", (release, 1), "x", (4, -2), va="top")
+    mark(axes, release, "release")
     # By decay alone W_a - W_b shrinks as exp(-decay t), and W_a + W_b is 2 / (2 + decay).
     at = np.linspace(release + 0.15 * (last - release), last, 12)
     gap = np.exp(-decay * plane.step[1, 1, 0] * (at - release)) / (1 + decay)

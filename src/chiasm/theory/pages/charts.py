@@ -82,6 +82,12 @@ def note(axes: Axes, text: str, at: tuple[float, float], along: str, shift: tupl
     axes.annotate(text, at, shift, places, "offset points", color=MUTED, **looks)
 
 
+def mark(axes: Axes, at: float, words: str) -> None:
+    """Draw a dotted line up from a place on the x axis, with words at its top."""
+    axes.axvline(at, color=MUTED, lw=0.9, ls=":")
+    note(axes, words, (at, 1), "x", (4, -2), va="top")
+
+
 def log_axes(axes: Axes, ticks: Sequence[float], low: float, high: float, empty: bool = False) -> None:
     """Make both axes logarithmic, with plain ticks across between low and high; `empty` axes get a range up."""
     axes.set_xscale("log")
