@@ -36,7 +36,7 @@ INNER = {
         "combine": 5, "measure": 5, "probe": 5,
     },
     "theory": {
-        "arguments": 1, "study": 1, "histories": 2, "pages": 2,
+        "arguments": 1, "chain": 1, "study": 1, "histories": 2, "pages": 2,
         "completion": 3, "fusion": 3, "mode": 3, "pathway": 3,
     },
     "study": {

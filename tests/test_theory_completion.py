@@ -73,7 +73,7 @@ def test_a_plane_is_what_autograd_descends_to_cell_by_cell(depth: int, init: Any
                 assert plane.error[i, d, earlier] == pytest.approx(error, rel=1e-9)
 
 
-def test_many_rows_descend_in_blocks_as_they_do_alone() -> None:
+def test_many_rows_descend_as_they_do_alone() -> None:
     made = draws(30, size=40, observed=500)
     plane = complete(made, depth=2, steps=5, draw=np.arange(30), scale=0.5)
     for d in (0, 19, 20, 29):

@@ -87,8 +87,7 @@ def test_a_plane_is_what_autograd_descends_to_cell_by_cell(own: int, shared: int
             assert plane.share[i, j] == pytest.approx(share(rival), abs=1e-12)
 
 
-def test_rows_in_portions_and_blocks_are_rows_alone() -> None:
-    # 700 rows of 8 features need several blocks, and their layers several portions each.
+def test_many_rows_are_rows_alone() -> None:
     problem, layers = FusionProblem(8), FusionLayers(2, 0, width=20)
     decay = np.linspace(0, 0.1, 700)
     plane = fuse(problem, layers, release=7, steps=10, decay=decay, seed=np.arange(700) % 3)

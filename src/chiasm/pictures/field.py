@@ -10,7 +10,7 @@ from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from chiasm.pictures.style import INK, MUTED, SOURCES, rules
+from chiasm.pictures.style import INK, MUTED, RSV_TICKS, SOURCES, rules
 from chiasm.pictures.tile import Tile, heading_height
 
 Floats = NDArray[np.float64]
@@ -49,7 +49,7 @@ def heat(tile: Tile, rsv: Floats, ends: Sequence[str]) -> None:
     scale = tile.axes(LEFT, tile.width - LEFT - LARGEST, 0.44, tile.height - 0.56)
     scale.imshow(np.linspace(-1, 1, 201)[None], cmap=DIVERGING, vmin=-1, vmax=1, aspect="auto", extent=(-1, 1, 0, 1))
     scale.set_yticks([])
-    scale.set_xticks([-1, -0.5, 0, 0.5, 1], ["−1", "−0.5", "0", "+0.5", "+1"])
+    scale.set_xticks(*RSV_TICKS)
     for spine in (*axes.spines.values(), *scale.spines.values()):
         spine.set_visible(False)
     scale.tick_params(length=0, pad=2)
@@ -81,7 +81,7 @@ def line(tile: Tile, rsv: Floats, ends: Sequence[str]) -> None:
         axes.text(0.01, y, words, transform=axes.get_yaxis_transform(), va="center", color=MUTED)
     axes.set_ylim(-1.3, 1.3)
     axes.spines["left"].set_bounds(-1, 1)
-    axes.set_yticks([-1, -0.5, 0, 0.5, 1], ["−1", "−0.5", "0", "+0.5", "+1"])
+    axes.set_yticks(*RSV_TICKS)
     axes.set_xlim(-0.5, rsv.shape[1] - 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
     rules(axes)

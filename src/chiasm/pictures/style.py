@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Literal
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
@@ -39,13 +39,14 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 
 WIDTH, HEIGHT = 4.2, 3.2  # inches of a panel
 SMALLEST_FONT = 9.6
+#: Where an axis of RSV has its ticks, and how they are written.
+RSV_TICKS = [-1, -0.5, 0, 0.5, 1], ["−1", "−0.5", "0", "+0.5", "+1"]
 #: Dots an inch: sharp in a notebook and on a slide.
 DPI = 144
 #: Mean width of a character of the figure's font, in units of its size: DejaVu Sans, the widest of the usual ones.
 CHARACTER = 0.6
 
 _RC: dict[Any, Any] = {
-    "font.family": "sans-serif",
     "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica", "sans-serif"],
     "font.size": SMALLEST_FONT,
     "axes.titlesize": 10.5,
@@ -57,22 +58,11 @@ _RC: dict[Any, Any] = {
     "axes.labelcolor": INK,
     "axes.edgecolor": MUTED,
     "axes.facecolor": "none",
-    "axes.linewidth": 0.8,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.unicode_minus": True,
-    "axes.grid": False,
     "axes.axisbelow": True,
     "grid.color": RULE,
     "grid.linewidth": 0.7,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "xtick.labelsize": SMALLEST_FONT,
-    "ytick.labelsize": SMALLEST_FONT,
-    "xtick.major.size": 3,
-    "ytick.major.size": 3,
     "legend.frameon": False,
     "legend.fontsize": SMALLEST_FONT,
     "text.color": INK,
@@ -82,6 +72,9 @@ _RC: dict[Any, Any] = {
     "svg.hashsalt": "chiasm",  # ids that do not change from run to run
     "path.simplify_threshold": 0.2,
 }
+for _tick in ("xtick", "ytick"):
+    _RC |= {f"{_tick}.color": MUTED, f"{_tick}.labelcolor": INK}
+    _RC |= {f"{_tick}.labelsize": SMALLEST_FONT, f"{_tick}.major.size": 3}
 
 
 @contextmanager
@@ -125,17 +118,14 @@ def axes_on(figure: Figure, left: float = 0.62, right: float = 0.2, bottom: floa
     )
 
 
-def rules(axes: Axes, axis: str = "y") -> None:
-    """Draw faint lines across the axes at the ticks."""
-    if axis in ("y", "both"):
-        axes.yaxis.grid(True)
-    if axis in ("x", "both"):
-        axes.xaxis.grid(True)
+def rules(axes: Axes, axis: Literal["x", "y", "both"] = "y") -> None:
+    """Draw faint lines across the axes at the ticks of an axis."""
+    axes.grid(True, axis=axis)
 
 
 def rsv_axis(axes: Axes, ends: tuple[str, str]) -> None:
     """Label the x axis as RSV, its ends in words: what -1 means and what +1 means."""
-    axes.set_xticks([-1, -0.5, 0, 0.5, 1], ["−1", "−0.5", "0", "+0.5", "+1"])
+    axes.set_xticks(*RSV_TICKS)
     axes.set_xlabel("RSV of a unit", labelpad=14)
     for x, words, side in ((0.0, f"−1: {ends[0]}", "left"), (1.0, f"+1: {ends[1]}", "right")):
         axes.annotate(words, (x, 0), (0, -19), "axes fraction", "offset points", ha=side, va="top", color=MUTED)

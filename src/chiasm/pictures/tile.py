@@ -32,14 +32,8 @@ class Tile:
     def axes(self, left: float, right: float, bottom: float, top: float) -> Axes:
         """Return axes with margins in inches."""
         width, height = self.figure.get_size_inches()
-        return self.figure.add_axes(
-            (
-                (self.x + left) / width,
-                (self.y + bottom) / height,
-                (self.width - left - right) / width,
-                (self.height - bottom - top) / height,
-            )
-        )
+        size = (self.width - left - right) / width, (self.height - bottom - top) / height
+        return self.figure.add_axes((*self.at(left, bottom), *size))
 
     def at(self, x: float, y: float) -> tuple[float, float]:
         """Return a place, in inches from the tile's lower left, as fractions of the figure."""

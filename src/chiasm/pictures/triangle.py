@@ -34,8 +34,7 @@ def places(share: Floats) -> Floats:
     >>> places(np.array([[1.0, 0.5], [0.0, 0.5], [0.0, 0.0]])).tolist()
     [[0.0, 0.0], [0.5, 0.0]]
     """
-    points: Floats = share.T @ CORNERS
-    return points
+    return np.asarray(share.T @ CORNERS)
 
 
 def triangle_height(lines: int) -> float:
@@ -78,16 +77,9 @@ def triangle(tile: Tile, share: Floats, synergy: Floats, mean: Floats | None, so
         chosen = where[depth == step]
         # Much synergy is rare and lies on top; a rim of the paper's colour keeps dots apart.
         axes.plot(
-            *chosen.T,
-            "o",
-            color=colour,
-            ms=grow * SIZES[step],
-            mec=PAPER,
-            mew=0.4,
-            alpha=0.85,
-            clip_on=False,
+            *chosen.T, "o", color=colour, ms=grow * SIZES[step], mec=PAPER, mew=0.4, alpha=0.85, clip_on=False,
             zorder=2 + step,
-        )
+        )  # fmt: skip
     if mean is not None:
         centre = places(mean[:, None])[0]
         axes.plot(*centre, "+", color=PAPER, ms=14, mew=3.2, zorder=8, clip_on=False)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError
-from chiasm.theory.arguments import broadcast, check
+from chiasm.theory.arguments import Floats, broadcast, check
 
 Ints = NDArray[np.intp]
-Batch = TypeVar("Batch")
+Rows = TypeVar("Rows")
 
 
 @dataclass(frozen=True)
@@ -58,40 +60,71 @@ def stretches(origin: Ints, onset: Ints, release: Ints, steps: Ints, deficit: In
     return plan
 
 
-def follow(
-    plan: Sequence[Stretch],
-    enter: Callable[[Stretch], list[Batch]],
-    step: Callable[[Batch], None],
+def train(
+    cells: Mapping[str, NDArray[Any]],
+    origin: Ints,
     every: int,
+    enter: Callable[[Stretch], Rows],
+    step: Callable[[Rows], None],
+    look: Callable[[Rows], Sequence[Floats]],
     progress: Callable[[float], None] | None,
-) -> Iterator[tuple[int, Ints, list[Batch]]]:
-    """Take the steps of a plan, all rows of a stretch at once.
+    deficit: Ints | int = 1,
+) -> tuple[Ints, list[Floats], list[Floats]]:
+    """Train all cells of a plane, those that share a history as one row.
 
     Args:
-        plan: the stretches, in order.
-        enter: returns the rows of a stretch in batches, from where the previous stretch left them.
-        step: takes one step of a batch.
-        every: yield each so many steps.
+        cells: onset, release and steps, (*cells,) each, as `plane_cells` returns them.
+        origin: (cells,) cells of equal origin begin alike.
+        every: record each so many steps.
+        enter: returns the rows of a stretch, from where the previous stretch left them.
+        step: takes one step of rows.
+        look: returns arrays (rows, ...) to be kept at the end of a cell; all but the first are recorded on the way.
         progress: called with the share of steps done.
+        deficit: (cells,) the number of the deficit, from 1.
 
-    Yields:
-        The step, the row of each cell (cells,), and the batches: at the start, each `every` steps, and at the end of
-        each stretch.
+    Returns:
+        The steps of the records; what cells end with, (*cells, ...) each; the records, (*cells, records, ...) each, NaN
+        after the end of a cell.
     """
-    for part in plan:
-        batches = enter(part)
-        at = part.start
-        if not at:
-            yield at, part.row, batches
-        while at < part.stop:
-            until = min(part.stop, (at // every + 1) * every)
-            for batch in batches:
-                for _ in range(until - at):
-                    step(batch)
-            at = until
-            yield at, part.row, batches
-        if progress is not None:
-            progress(part.stop / plan[-1].stop)
+    onset, release, steps = (cells[name].ravel() for name in ("onset", "release", "steps"))
+    plan = stretches(origin, onset, release, steps, deficit)
+    ends: list[Floats] = []
+    records: list[list[Floats]] = []
+    # A cell that diverges is found at the end; up to there it may overflow.
+    with _one_thread(), np.errstate(over="ignore", invalid="ignore"):
+        for part in plan:
+            rows, active = enter(part), part.row >= 0
+            for at in range(part.start, part.stop + 1):
+                if at > part.start:
+                    step(rows)
+                elif at > 0:
+                    continue  # the end of the previous stretch, where its rows were looked at
+                if at % every and at < part.stop:
+                    continue
+                values = [value[part.row] for value in look(rows)]
+                ends = ends or [value.copy() for value in values]
+                for end, value in zip(ends, values, strict=True):
+                    end[active] = value[active]
+                    value[~active] = np.nan
+                if at % every == 0:
+                    records.append(values[1:])
+            if progress is not None:
+                progress(part.stop / plan[-1].stop)
+    shape = cells["steps"].shape
+    paths = [np.stack(path, 1) for path in zip(*records, strict=True)]
+    ends, paths = ([some.reshape((*shape, *some.shape[1:])) for some in arrays] for arrays in (ends, paths))
+    return every * np.arange(len(records)), ends, paths
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    # Steps take microseconds: threads that wait for each other would make them a hundred times slower.
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def plane_cells(whole: Mapping[str, ArrayLike], real: Mapping[str, ArrayLike]) -> dict[str, NDArray[Any]]:

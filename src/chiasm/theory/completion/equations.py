@@ -14,15 +14,12 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
-from chiasm.theory.arguments import check_int
-
-Floats = NDArray[np.float64]
-REAL = torch.float64
+from chiasm.theory.arguments import Floats, check_int
+from chiasm.theory.chain import REAL, outputs, pull_back
 
 
 def draw_layers(size: int, depth: int, scale: float, seed: int, init: str) -> list[Tensor]:
@@ -83,39 +80,32 @@ class Factors:
 
     def product(self) -> Tensor:
         """Return W, (rows, n, n)."""
-        return self._inputs(self.layers)[-1]
-
-    def gradient(self, product: Tensor) -> Tensor:
-        """Return the gradient of the loss with respect to W."""
-        return (product - self.shown).mul_(self.mask)
+        return outputs(self.layers)[-1]
 
     def descend(self) -> None:
         """Take one step of gradient descent."""
         for layer, change in zip(self.layers, self._changes(), strict=True):
             layer.sub_(change)
 
-    def next_product(self) -> Tensor:
-        """Return the W that one step of descent would lead to, without taking it."""
-        moved = [layer - change for layer, change in zip(self.layers, self._changes(), strict=True)]
-        return self._inputs(moved)[-1]
+    def spectra(self) -> tuple[Floats, Floats, Floats]:
+        """Return the singular values of W, how one step moves them and how the equation says they move, (rows, n) each.
+
+        The speeds, by the length of a step, are NaN where descent overflows, as a decomposition would not end.
+        """
+        product = self.product()
+        values, moved, equation = (np.full(product.shape[:2], np.nan) for _ in range(3))
+        if product.isfinite().all():
+            values, equation = spectral_rates(product.numpy(), self._gradient(product).numpy(), len(self.layers))
+            after = outputs([layer - change for layer, change in zip(self.layers, self._changes(), strict=True)])[-1]
+            if after.isfinite().all():
+                moved = (np.linalg.svd(after.numpy(), compute_uv=False) - values) / self.step
+        return values, moved, equation
+
+    def _gradient(self, product: Tensor) -> Tensor:
+        """Return the gradient of the loss with respect to W."""
+        return (product - self.shown).mul_(self.mask)
 
     def _changes(self) -> list[Tensor]:
-        inputs = self._inputs(self.layers)
-        delta = self.gradient(inputs[-1]).mul_(self.step)
-        changes = []
-        for k in range(len(self.layers) - 1, 0, -1):
-            changes.append(_times(delta, inputs[k - 1].mT))
-            delta = _times(self.layers[k].mT, delta)
-        return [delta, *reversed(changes)]
-
-    def _inputs(self, layers: Sequence[Tensor]) -> list[Tensor]:
-        """Return the products of the first 1, 2, ... D layers."""
-        products = [layers[0]]
-        for layer in layers[1:]:
-            products.append(_times(layer, products[-1]))
-        return products
-
-
-def _times(left: Tensor, right: Tensor) -> Tensor:
-    # For small float64 matrices NumPy's loop over OpenBLAS is two to six times faster than torch.bmm over MKL.
-    return torch.from_numpy(np.matmul(left.numpy(), right.numpy()))
+        """Return by how much a step lowers each layer."""
+        *inputs, product = outputs(self.layers)
+        return pull_back(self.layers, [None, *inputs], self._gradient(product).mul_(self.step))[0]

@@ -6,15 +6,14 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from chiasm.intervals import difference
-from chiasm.pictures.style import INK, MUTED, SOURCES, Panel, legend
+from chiasm.pictures.style import INK, SOURCES, Panel, legend
 from chiasm.pictures.words import count, listed, number_between, percent
 from chiasm.theory.completion.plane import CompletionPlane
 from chiasm.theory.completion.study import CompletionResult
-from chiasm.theory.pages.charts import Sweep, chart, key, mean_between, note, sweep
+from chiasm.theory.pages.charts import Sweep, chart, key, mark, mean_between, sweep
 
 #: What a factorisation is shown before its final task, by the name of the switch.
 BEFORE = {
@@ -31,7 +30,7 @@ def panels(result: CompletionResult) -> Iterator[Panel]:
     """Return the figures of the study, in reading order."""
     asked = result.settings
     for k, switch in enumerate(asked.switches):
-        curves = [Sweep(f"depth {plane.depth}", plane.error[k], plane.depth) for plane in result.planes]
+        curves = [Sweep(plane.error[k], plane.depth) for plane in result.planes]
         xlabel, ylabel = "duration of the earlier task (steps)", "error on hidden entries"
         figure = sweep(curves, asked.durations, f"First {BEFORE[switch]}", xlabel, ylabel)
         # From 0, or a little below where points lie on it.
@@ -126,11 +125,6 @@ def _drawn(result: CompletionResult) -> tuple[int, int, int] | None:
     return switch, asked.durations.index(long[len(long) // 2]), 0
 
 
-def _mark_switch(axes: Axes, release: int) -> None:
-    axes.axvline(release, color=MUTED, lw=0.9, ls=":")
-    note(axes, "switch", (release, 1), "x", (4, -2), va="top")
-
-
 def _values(result: CompletionResult, plane: CompletionPlane, at: tuple[int, int, int]) -> Figure:
     asked = result.settings
     figure, axes = chart(f"Singular values, depth {plane.depth}", "step", "singular value", 1)
@@ -145,7 +139,7 @@ def _values(result: CompletionResult, plane: CompletionPlane, at: tuple[int, int
     truth = result.truth_values(at[2])
     truth = truth[truth > 1e-9 * truth[0]]
     axes.plot([end * 1.02] * len(truth), truth, "<", color=INK, ms=5, clip_on=False)
-    _mark_switch(axes, release)
+    mark(axes, release, "switch")
     axes.set_xlim(0, end * 1.02)
     axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
     legend(figure, [key("with the earlier task", INK), key("without", INK, "--")], columns=2)
@@ -159,7 +153,7 @@ def _equation(result: CompletionResult, plane: CompletionPlane, at: tuple[int, i
     for r in range(top):
         axes.plot(plane.times[1:], plane.equation_path[at][1:, r], color=SOURCES[r], lw=1.3)
         axes.plot(plane.times[1:], plane.measured_path[at][1:, r], ".", color=SOURCES[r], ms=5)
-    _mark_switch(axes, result.settings.durations[at[1]])
+    mark(axes, result.settings.durations[at[1]], "switch")
     axes.set_yscale("symlog", linthresh=1e-3)
     axes.set_ylim(*(2 * end for end in axes.get_ylim()))
     legend(figure, [key(f"singular value {r + 1}", SOURCES[r], marker=".") for r in range(top)], columns=2)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -11,10 +11,10 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.theory.arguments import check, check_int
-from chiasm.theory.completion.equations import Factors, draw_layers, spectral_rates
-from chiasm.theory.completion.task import CompletionTask, Floats
-from chiasm.theory.histories import Stretch, follow, plane_cells, stretches
+from chiasm.theory.arguments import Floats, check, check_int
+from chiasm.theory.completion.equations import Factors, draw_layers
+from chiasm.theory.completion.task import CompletionTask
+from chiasm.theory.histories import Stretch, plane_cells, train
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,9 +24,6 @@ Ints = NDArray[np.int64]
 #: A cell whose entries end so many times larger than the largest that it was shown, or began with, has diverged.
 FAR = 1e3
 INITS = ("gaussian", "balanced")
-#: Entries of a block of rows that descends together: below the number from which torch shares elementwise work among
-#: threads, which wait for each other longer than these steps take.
-BLOCK = 32_000
 
 
 @dataclass(frozen=True)
@@ -107,9 +104,9 @@ class CompletionPlane:
         """Return a table with one row per cell: depth, onset, duration, steps, draw, earlier, error."""
         import polars as pl
 
-        columns = {"depth": np.full(self.error.size, self.depth), "onset": self.onset.ravel()}
-        columns |= {"duration": (self.release - self.onset).ravel()}
-        return pl.DataFrame(columns | {k: getattr(self, k).ravel() for k in ("steps", "draw", "earlier", "error")})
+        cells = {**vars(self), "duration": self.release - self.onset}
+        names = ("onset", "duration", "steps", "draw", "earlier", "error")
+        return pl.DataFrame({"depth": self.depth} | {name: cells[name].ravel() for name in names})
 
 
 def complete(
@@ -156,45 +153,6 @@ def complete(
     >>> bool(plane.error < 0.01)
     True
     """
-    _check(draws, depth, scale, step, init, every, top)
-    cells = plane_cells({"onset": onset, "release": release, "steps": steps, "draw": draw, "earlier": earlier}, {})
-    _check_cells(draws, cells)
-    flat = {name: values.ravel() for name, values in cells.items()}
-    plan = stretches(flat["draw"], flat["onset"], flat["release"], flat["steps"], flat["earlier"] + 1)
-    times = np.arange(0, int(flat["steps"].max()) + 1, every)
-    size, n = draws[0].final.size, len(flat["draw"])
-    top = min(top, size)
-    products, errors = np.empty((n, size, size)), np.full((n, len(times)), np.nan)
-    spectra = np.full((3, n, len(times), top), np.nan)
-    # A cell that diverges is found at the end; up to there it may overflow.
-    with np.errstate(over="ignore", invalid="ignore"):
-        for at, row, batches in _states(draws, depth, plan, scale, step, init, every, progress):
-            active = row >= 0
-            now = torch.cat([rows.product() for rows in batches]).numpy()
-            if at % every == 0:
-                for d in np.unique(flat["draw"][active]).tolist():
-                    of = active & (flat["draw"] == d)
-                    errors[of, at // every] = draws[d].final.error(now[row[of]])
-                spectra[:, active, at // every] = _spectra(batches, now, depth, step, top)[:, row[active]]
-            ends = active & (flat["steps"] == at)
-            products[ends] = now[row[ends]]
-    # Descent that does not diverge stays near what it is shown; one layer that does takes long to overflow.
-    largest = max(scale, *(np.abs(task.shown[task.mask]).max() for one in draws for task in (one.final, *one.earlier)))
-    lost = int((~(np.abs(products).max((1, 2)) <= FAR * largest)).sum())
-    if lost:
-        raise ChiasmError(f"step = {step:g} with scale {scale:g}: {lost} of {n} cells diverge; give a smaller step")
-    shape = cells["draw"].shape
-    error = np.array([draws[d].final.error(w) for d, w in zip(flat["draw"].tolist(), products, strict=True)])
-    values, measured, equation = spectra.reshape(3, *shape, len(times), top)
-    return CompletionPlane(
-        depth, step, **cells, products=products.reshape(*shape, size, size), error=error.reshape(shape), times=times,
-        error_path=errors.reshape(*shape, -1), values_path=values, measured_path=measured, equation_path=equation,
-    )  # fmt: skip
-
-
-def _check(
-    draws: Sequence[CompletionDraw], depth: int, scale: float, step: float, init: str, every: int, top: int
-) -> None:
     if not draws:
         raise ChiasmError("no draw is given; give one or more")
     if len({draw.final.size for draw in draws}) > 1:
@@ -205,6 +163,41 @@ def _check(
         check_int(name, value)
     if init not in INITS:
         raise unknown("init", init, INITS)
+    cells = plane_cells({"onset": onset, "release": release, "steps": steps, "draw": draw, "earlier": earlier}, {})
+    _check_cells(draws, cells)
+    drawn = [draw_layers(draws[0].final.size, depth, scale, draw.seed, init) for draw in draws]
+    layers = [torch.stack(together) for together in zip(*drawn, strict=True)]
+    owner = np.arange(len(draws))
+
+    def enter(part: Stretch) -> Factors:
+        nonlocal layers, owner
+        owner = owner[part.parent]
+        layers = [layer[torch.from_numpy(part.parent)] for layer in layers]
+        tasks = [(draws[d].final, *draws[d].earlier)[k] for d, k in zip(owner.tolist(), part.state, strict=True)]
+        mask = torch.from_numpy(np.stack([task.mask for task in tasks]).astype(np.float64))
+        shown = torch.from_numpy(np.stack([np.where(task.mask, task.shown, 0.0) for task in tasks]))
+        return Factors(layers, mask, shown, step)
+
+    def look(rows: Factors) -> list[Floats]:
+        now = rows.product().numpy()
+        errors = [draws[d].final.error(w) for d, w in zip(owner.tolist(), now, strict=True)]
+        return [now, np.array(errors), *(values[:, :top] for values in rows.spectra())]
+
+    origin, deficit = cells["draw"].ravel(), cells["earlier"].ravel() + 1
+    times, ends, paths = train(cells, origin, every, enter, Factors.descend, look, progress, deficit)
+    products, error = ends[:2]
+    # Descent that does not diverge stays near what it is shown; one layer that does takes long to overflow.
+    largest = max(scale, *(np.abs(task.shown[task.mask]).max() for one in draws for task in (one.final, *one.earlier)))
+    far = ~(np.abs(products).max((-1, -2)) <= FAR * largest)
+    if far.any():
+        raise ChiasmError(
+            f"step = {step:g} with scale {scale:g}: {far.sum()} of {far.size} cells diverge; give a smaller step"
+        )
+    error_path, values_path, measured_path, equation_path = paths
+    return CompletionPlane(
+        depth, step, **cells, products=products, error=error, times=times, error_path=error_path,
+        values_path=values_path, measured_path=measured_path, equation_path=equation_path,
+    )  # fmt: skip
 
 
 def _check_cells(draws: Sequence[CompletionDraw], cells: dict[str, Ints]) -> None:
@@ -215,43 +208,3 @@ def _check_cells(draws: Sequence[CompletionDraw], cells: dict[str, Ints]) -> Non
         most = int(earlier[(draw == d) & impaired].max())
         if most >= len(draws[d].earlier):
             raise ChiasmError(f"earlier task {most} of draw {d}: it has {len(draws[d].earlier)}, which count from 0")
-
-
-def _states(
-    draws: Sequence[CompletionDraw], depth: int, plan: list[Stretch], scale: float, step: float, init: str, every: int,
-    progress: Callable[[float], None] | None,
-) -> Iterator[tuple[int, NDArray[np.intp], list[Factors]]]:  # fmt: skip
-    """Yield (step, row of each cell, batches of rows) at the start, at each record, and at the end of each stretch."""
-    size = draws[0].final.size
-    drawn = [draw_layers(size, depth, scale, draw.seed, init) for draw in draws]
-    layers = [torch.stack([one[k] for one in drawn]) for k in range(depth)]
-    owner = np.arange(len(draws))
-    block = max(1, BLOCK // size**2)
-
-    def enter(part: Stretch) -> list[Factors]:
-        nonlocal layers, owner
-        owner = owner[part.parent]
-        # By NumPy: torch would share this among threads that wait for each other.
-        layers = [torch.from_numpy(layer.numpy()[part.parent]) for layer in layers]
-        tasks = [(draws[d].final, *draws[d].earlier)[k] for d, k in zip(owner.tolist(), part.state, strict=True)]
-        mask = torch.from_numpy(np.stack([task.mask for task in tasks]).astype(np.float64))
-        shown = torch.from_numpy(np.stack([np.where(task.mask, task.shown, 0.0) for task in tasks]))
-        return [
-            Factors([layer[some] for layer in layers], mask[some], shown[some], step)
-            for some in (slice(at, at + block) for at in range(0, len(owner), block))
-        ]
-
-    return follow(plan, enter, Factors.descend, every, progress)
-
-
-def _spectra(batches: Sequence[Factors], products: Floats, depth: int, step: float, top: int) -> Floats:
-    """Return (3, rows, top): singular values, how one step moves them, how the equation says they move."""
-    if not np.isfinite(products).all():  # a decomposition would not end
-        return np.full((3, len(products), top), np.nan)
-    gradient = torch.cat([rows.gradient(rows.product()) for rows in batches]).numpy()
-    values, equation = spectral_rates(products, gradient, depth)
-    after = torch.cat([rows.next_product() for rows in batches]).numpy()
-    moved = np.full_like(values, np.nan)
-    if np.isfinite(after).all():
-        moved = (np.linalg.svd(after, compute_uv=False) - values) / step
-    return np.stack([values, moved, equation])[..., :top]

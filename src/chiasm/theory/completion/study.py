@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal, final
 import numpy as np
 
 from chiasm.errors import ChiasmError
-from chiasm.theory.arguments import check_fields
+from chiasm.intervals import estimate
+from chiasm.theory.arguments import Floats, check_fields
 from chiasm.theory.completion.plane import CompletionDraw, CompletionPlane, complete
-from chiasm.theory.completion.task import Bools, CompletionTask, Floats, block_mask, low_rank, random_mask, thin
+from chiasm.theory.completion.task import Bools, CompletionTask, block_mask, low_rank, random_mask, thin
 from chiasm.theory.study import TheoryStudy
 
 if TYPE_CHECKING:
@@ -42,9 +43,8 @@ class CompletionResult:
         for plane in self.planes:
             switch = np.broadcast_to(np.array(self.settings.switches)[:, None, None], plane.error.shape)
             columns = {
-                "depth": np.full(plane.error.size, plane.depth), "switch": switch.ravel(),
-                "duration": (plane.release - plane.onset).ravel(), "seed": plane.draw.ravel(),
-                "error": plane.error.ravel(), "mismatch": plane.mismatch().ravel(),
+                "depth": plane.depth, "switch": switch.ravel(), "duration": (plane.release - plane.onset).ravel(),
+                "seed": plane.draw.ravel(), "error": plane.error.ravel(), "mismatch": plane.mismatch().ravel(),
             }  # fmt: skip
             tables.append(pl.DataFrame(columns))
         return pl.concat(tables)
@@ -55,20 +55,16 @@ class CompletionResult:
         The ends of the interval are NaN with one seed; a level outside (0, 1) is a ChiasmError.
         """
         import polars as pl
-        from scipy.special import stdtrit
 
         if not 0 < level < 1:
             raise ChiasmError(f"level = {level}; expected a level inside (0, 1)")
-        seeds, rows = self.settings.seeds, []
-        for plane in self.planes:
-            mean, half = plane.error.mean(-1), np.full(plane.error.shape[:-1], np.nan)
-            if seeds > 1:
-                half = float(stdtrit(seeds - 1, (1 + level) / 2)) * plane.error.std(-1, ddof=1) / seeds**0.5
-            for (i, switch), (j, duration) in product(
-                enumerate(self.settings.switches), enumerate(self.settings.durations)
-            ):
-                ends = (float(end[i, j]) for end in (mean, mean - half, mean + half))
-                rows.append((plane.depth, switch, duration, *ends))
+        rows = []
+        switches, durations = enumerate(self.settings.switches), enumerate(self.settings.durations)
+        for plane, (i, switch), (j, duration) in product(self.planes, switches, durations):
+            mean = estimate(plane.error[i, j].tolist(), level=level)
+            assert mean is not None  # there is a seed
+            low, high = (np.nan if end is None else end for end in (mean.low, mean.high))
+            rows.append((plane.depth, switch, duration, mean.mean, low, high))
         return pl.DataFrame(rows, ["depth", "switch", "duration", "mean", "low", "high"], orient="row")
 
 

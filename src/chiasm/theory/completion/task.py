@@ -10,9 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from chiasm.errors import ChiasmError
 from chiasm.randomness import generator
-from chiasm.theory.arguments import check, numbers
+from chiasm.theory.arguments import Floats, check, numbers
 
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 

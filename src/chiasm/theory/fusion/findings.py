@@ -7,26 +7,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from chiasm.pictures.words import count, listed, number, percent
-from chiasm.theory.fusion.landscape import Landscape
 from chiasm.theory.fusion.study import FusionResult
 from chiasm.theory.pages.charts import mean_between
 
 
 def findings(result: FusionResult) -> list[str]:
     """Return the findings, one sentence each."""
-    return [
-        *_durations(result),
-        *_onsets(result),
-        *_lasting(result),
-        *_delays(result),
-        *_free(result),
-        *_rests(result),
-        *_late(result),
-        *_shared(result),
-        *_redundant(result),
-        *_steps(result),
-        *_swinging(result),
-    ]
+    parts = (_durations, _onsets, _lasting, _delays, _free, _rests, _late, _shared, _redundant, _steps, _swinging)
+    return [sentence for part in parts for sentence in part(result)]
 
 
 def _durations(result: FusionResult) -> Iterator[str]:
@@ -77,7 +65,7 @@ def _delays(result: FusionResult) -> Iterator[str]:
     steps = np.median(plane.recovery(asked.threshold)[kept], axis=1)
     if np.isfinite(steps).all():
         slope = np.polyfit(np.array([asked.durations[k] for k in kept]), steps, 1)[0]
-        exact = Landscape(asked.problem, 2, asked.decay).delay_slope()
+        exact = asked.landscape(2).delay_slope()
         yield (
             f"At depth 2 recovery is late, never missing: {number(float(slope), 3)} steps later for each impaired "
             f"step, {number(exact, 3)} in closed form."
@@ -125,7 +113,7 @@ def _rests(result: FusionResult) -> Iterator[str]:
 def _late(result: FusionResult) -> Iterator[str]:
     asked = result.settings
     for plane in result.late:
-        edge = Landscape(asked.problem, plane.layers.own, asked.decay).longest() / asked.step
+        edge = asked.landscape(plane.layers.own).longest() / asked.step
         durations = [str(int(d)) for d in (plane.release - plane.onset)[:, 0]]
         back = [d for d, x in zip(durations, plane.excess, strict=True) if (x < asked.threshold).all()]
         lost = [d for d, x in zip(durations, plane.excess, strict=True) if (x > 1 - asked.threshold).all()]
@@ -141,11 +129,11 @@ def _shared(result: FusionResult) -> Iterator[str]:
     at, control = int(np.argmax(result.settings.durations)), int(np.argmin(result.settings.durations))
     few = [plane for plane in result.shared if plane.layers.own < 3]
     if few:
+        names = listed([plane.layers.name for plane in few])
         worst = max(float((plane.excess - plane.excess[control]).max()) for plane in few)
         yield (
-            f"Pathways with one or two layers of their own lose nothing, whatever they share "
-            f"({listed([plane.layers.name for plane in few])}): at no duration or onset is the excess loss more than "
-            f"{_small(worst)} above the control's."
+            f"Pathways with one or two layers of their own lose nothing, whatever they share ({names}): at no duration "
+            f"or onset is the excess loss more than {_small(worst)} above the control's."
         )
     for plane in result.shared:
         if plane.layers.own >= 3:
@@ -184,11 +172,10 @@ def _swinging(result: FusionResult) -> Iterator[str]:
     plane = result.swinging
     if plane is None:
         return
-    landscape = Landscape(result.settings.problem, plane.layers.own, result.settings.decay)
-    lost, fused = landscape.rest("lost"), landscape.rest("fused")
-    if lost is None or fused is None:
+    edges = result.settings.landscape(plane.layers.own).edges()
+    if not {"lost", "fused"} <= edges.keys():
         return
-    low, high = (2 / landscape.sharpness(rest) for rest in (lost, fused))
+    low, high = edges["lost"], edges["fused"]
     kept, steps = result.kept_features(), plane.step[:, 0]
     below, between = kept[steps < low], kept[(steps > low) & (steps < high)]
     if below.size and between.size:

@@ -19,13 +19,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from chiasm.errors import ChiasmError
-from chiasm.theory.arguments import check, check_int
-from chiasm.theory.fusion.problem import Floats, FusionProblem
+from chiasm.theory.arguments import Floats, check, check_int
+from chiasm.theory.fusion.problem import FusionProblem
 
 #: Points of the grid on which roots are bracketed, dense near 0, where the saddle of a deep pathway lies.
 GRID = 4000
-#: Halvings of a bracket: beyond the digits of a float64.
-HALVINGS = 80
+#: Steps of Newton's method, each of which doubles the digits once it is near.
+NEWTON = 80
 
 
 def penalty(w: ArrayLike, depth: int) -> Floats:
@@ -108,20 +108,24 @@ class Landscape:
         Raises:
             ChiasmError: the decay is so strong that not even source a is learned.
         """
+        from scipy.optimize import brentq
+
         a = float(self.best_a(0.0))
         if a == 0:
             raise ChiasmError(f"decay = {self.decay:g}: at depth {self.depth} it lets nothing be learned; give less")
         rests = []
         if self.depth > 1:
-            rests.append(Rest("lost", a, 0.0, float(self.energy(a, 0)), self._lost_is_stable(a)))
+            # At depth 2 both layers grow at the residual and shrink at the decay; deeper, growth is of higher order.
+            stable = self._residual(a) < self.decay if self.depth == 2 else self.decay > 0
+            rests.append(Rest("lost", a, 0.0, float(self.energy(a, 0)), stable))
         # Dense towards 0 on the scale of logarithms; 1 / second moment is the most that source b can get.
         grid = np.concatenate(
             [np.geomspace(1e-12, 1e-2, GRID), np.linspace(1e-2, 1 / self.problem.seconds[1, 1], GRID)[1:]]
         )
-        slope = self._slope(grid)
-        for k in np.flatnonzero((slope[:-1] < 0) != (slope[1:] < 0)):
-            w_b = self._root(float(grid[k]), float(grid[k + 1]))
-            w_a, rises = float(self.best_a(w_b)), bool(slope[k] < 0)
+        falls = self._slope(grid) < 0
+        for k in np.flatnonzero(falls[:-1] != falls[1:]):
+            w_b = float(brentq(self._slope, grid[k], grid[k + 1], xtol=1e-300))
+            w_a, rises = float(self.best_a(w_b)), bool(falls[k])
             if w_a > 0:  # else the slope has jumped where the branch of source a ends
                 rests.append(Rest("fused" if rises else "saddle", w_a, w_b, float(self.energy(w_a, w_b)), rises))
         return rests
@@ -129,6 +133,11 @@ class Landscape:
     def rest(self, name: Literal["fused", "lost", "saddle"]) -> Rest | None:
         """Return the rest point of this name, None where there is none."""
         return next((rest for rest in self.rests() if rest.name == name), None)
+
+    @property
+    def limited(self) -> bool:
+        """Whether a fused network can be impaired for too long: there is a saddle below the fused point."""
+        return {"fused", "saddle"} <= {rest.name for rest in self.rests()}
 
     def sharpness(self, rest: Rest) -> float:
         """Return the largest curvature of the penalised loss over the layers, these being balanced, at a rest point.
@@ -149,6 +158,10 @@ class Landscape:
         if p == 2 and rest.w_b == 0:
             curvature[1, 1] = self.decay + abs(self._residual(rest.w_a))
         return float(max(np.linalg.eigvalsh(curvature)[-1], 2 * self.decay))
+
+    def edges(self) -> dict[str, float]:
+        """Return the step above which descent leaves a rest point, 2 / sharpness, by the name of the point."""
+        return {rest.name: 2 / self.sharpness(rest) for rest in self.rests()}
 
     def longest(self) -> float:
         """Return the longest deficit, in units of time, that a fused network comes back from.
@@ -199,20 +212,9 @@ class Landscape:
         """By how much the loss falls with the first of source b."""
         return float(1 - self.problem.seconds[0, 1] * w_a)
 
-    def _lost_is_stable(self, w_a: float) -> bool:
-        # At depth 2 both layers grow at the residual and shrink at the decay; deeper, growth is of higher order.
-        return self._residual(w_a) < self.decay if self.depth == 2 else self.decay > 0
-
     def _slope(self, w_b: Floats) -> Floats:
         (_, ab), (_, bb) = self.problem.seconds
         return np.asarray(ab * self.best_a(w_b) + bb * w_b - 1 + self.decay * w_b ** (2 / self.depth - 1))
-
-    def _root(self, low: float, high: float) -> float:
-        falls = bool(self._slope(np.array(low)) < 0)
-        for _ in range(HALVINGS):
-            middle = (low + high) / 2
-            low, high = (middle, high) if bool(self._slope(np.array(middle)) < 0) == falls else (low, middle)
-        return (low + high) / 2
 
     def _answer(self, pull: Floats, second: float) -> Floats:
         """The largest root w >= 0 of second w + decay w^(2/p - 1) = pull; 0 where there is none."""
@@ -228,7 +230,7 @@ class Landscape:
         least = (-power * self.decay / second) ** (1 / (1 - power))
         exists = (pull > second * least + self.decay * least**power) & (w > least)
         w = np.where(exists, w, 1.0)
-        for _ in range(HALVINGS):
+        for _ in range(NEWTON):
             gap = second * w + self.decay * w**power - np.where(exists, pull, second + self.decay)
             w = w - gap / (second + power * self.decay * w ** (power - 1))
         return np.asarray(np.where(exists, w, 0.0))

@@ -7,14 +7,14 @@ import math
 import numpy as np
 from matplotlib.figure import Figure
 
-from chiasm.pictures.style import INK, MARKERS, MUTED, SOURCES, Panel, dodge, legend
+from chiasm.pictures.style import INK, MUTED, SOURCES, Panel, dodge, legend
 from chiasm.pictures.words import number
 from chiasm.theory.fusion.findings import findings
 from chiasm.theory.fusion.landscape import Landscape, penalty
 from chiasm.theory.fusion.plane import FusionPlane
-from chiasm.theory.fusion.problem import Floats, FusionProblem
+from chiasm.theory.fusion.problem import FusionProblem
 from chiasm.theory.fusion.study import FusionResult
-from chiasm.theory.pages.charts import Sweep, chart, key, log_axes, note, of_depth, sweep
+from chiasm.theory.pages.charts import Sweep, chart, depth_key, key, log_axes, mark, note, of_depth, sweep
 
 __all__ = ["findings", "panels"]
 
@@ -28,7 +28,7 @@ def panels(result: FusionResult) -> list[Panel]:
     """Return the figures of the study, in reading order."""
     asked, cut = result.settings, len(result.settings.durations)
     durations, onsets = (
-        [Sweep(f"depth {plane.layers.own}", plane.excess[cells], plane.layers.own) for plane in result.depths]
+        [Sweep(plane.excess[cells], plane.layers.own) for plane in result.depths]
         for cells in (slice(0, cut), slice(cut, None))
     )
     window = f"A deficit of {asked.onset_duration} steps"
@@ -89,12 +89,10 @@ def _recovery(result: FusionResult) -> Figure:
     # Without a deficit there is no release to count from.
     kept = [k for k, duration in enumerate(asked.durations) if duration > 0]
     most = max((plane.layers.own for plane in result.free), default=DRAWN)
-    planes = [*((plane, False) for plane in result.depths), *((plane, True) for plane in result.free)]
     curves = [
-        Sweep(
-            "" if free else f"depth {plane.layers.own}", plane.recovery(asked.threshold)[kept], plane.layers.own, free
-        )
-        for plane, free in planes
+        Sweep(plane.recovery(asked.threshold)[kept], plane.layers.own, hollow)
+        for planes, hollow in ((result.depths, False), (result.free, True))
+        for plane in planes
         if plane.layers.own <= most
     ]
     top = max(asked.after, asked.free_after)
@@ -137,26 +135,20 @@ def _landscape(result: FusionResult, near: bool) -> Figure:
                 fill, up = colour if rest.stable else "white", factor * (rest.energy - base)
                 axes.plot([rest.w_b], [up], marker, ms=7, mec=colour, mew=1.4, mfc=fill, zorder=4, clip_on=False)
         if not near:
-            ends = _ends(result, one)
+            # Each feature of each seed, at the end of the plane that was trained longest.
+            longest = next(plane for plane in (*result.lasting, *result.depths) if plane.layers.own == one.depth)
+            ends = np.linalg.svd(longest.maps[..., 1, :, :], compute_uv=False).ravel()
             axes.plot(ends, one.valley(ends) - base, "x", color=INK, ms=4.5, mew=0.9, zorder=5, clip_on=False)
     if near:
         axes.set_ylim(-4, 5)
         axes.set_xticks([0, 0.01, 0.02, 0.03])
     axes.set_xlim(-0.02 * end, end)
-    handles = [
-        key(f"depth {one.depth}", SOURCES[one.depth - 1], marker=MARKERS[one.depth - 1], markersize=5) for one in drawn
-    ]
+    handles = [depth_key(one.depth) for one in drawn]
     handles.append(key("unstable", MUTED, "", marker="o", markerfacecolor="white"))
     if not near:
         handles.append(key("descent ended", INK, "", marker="x", markersize=5))
     legend(figure, handles, columns=3)
     return figure
-
-
-def _ends(result: FusionResult, landscape: Landscape) -> Floats:
-    """Return the weights of source b, each feature of each seed, at the end of the plane that was trained longest."""
-    planes = [plane for plane in (*result.lasting, *result.depths) if plane.layers.own == landscape.depth]
-    return np.asarray(np.linalg.svd(planes[0].maps[..., 1, :, :], compute_uv=False).ravel())
 
 
 def _late(result: FusionResult) -> Figure:
@@ -165,17 +157,15 @@ def _late(result: FusionResult) -> Figure:
     depths = range(3, max(6, *asked.late_depths) + 1)
     for kind, style, colour in (("zero", "-", SOURCES[0]), ("decorrelate", "--", SOURCES[1])):
         problem = FusionProblem(asked.features, asked.noise, kind)  # type: ignore[arg-type]
-        landscapes = [Landscape(problem, depth, asked.decay) for depth in depths]
-        limited = [one for one in landscapes if one.rest("fused") and one.rest("saddle")]
+        limited = [one for depth in depths if (one := Landscape(problem, depth, asked.decay)).limited]
         edges = [one.longest() / asked.step for one in limited]
         axes.plot([one.depth for one in limited], edges, style, color=colour, lw=1.6, marker=".", ms=5)
     for plane in result.late:
         duration = (plane.release - plane.onset)[:, 0]
         back, lost = plane.excess.max(1) < asked.threshold, plane.excess.min(1) > 1 - asked.threshold
-        for mark, which in (("o", back), ("x", lost)):
-            axes.plot(
-                [plane.layers.own] * int(which.sum()), duration[which], mark, color=INK, ms=6, mfc="none", zorder=4
-            )
+        for marker, which in (("o", back), ("x", lost)):
+            at = [plane.layers.own] * int(which.sum())
+            axes.plot(at, duration[which], marker, color=INK, ms=6, mfc="none", zorder=4)
     axes.set_yscale("log")
     low, high = axes.get_ylim()
     ticks = [tick for tick in (50, 100, 200, 500, 1000, 2000, 5000) if low <= tick <= high]
@@ -213,8 +203,7 @@ def _redundant(result: FusionResult) -> Figure:
     for row, colour in ((0, SOURCES[0]), (1, SOURCES[1])):
         axes.plot(plane.times, plane.share_path[row, 1].T, color=colour, lw=1.1)
     release, last = int(plane.release[1, 1, 0]), int(plane.steps[1, 1, 0])
-    axes.axvline(release, color=MUTED, lw=0.9, ls=":")
-    note(axes, "release", (release, 1), "x", (4, -2), va="top")
+    mark(axes, release, "release")
     # By decay alone W_a - W_b shrinks as exp(-decay t), and W_a + W_b is 2 / (2 + decay).
     at = np.linspace(release + 0.15 * (last - release), last, 12)
     gap = np.exp(-decay * plane.step[1, 1, 0] * (at - release)) / (1 + decay)
@@ -244,7 +233,7 @@ def _steps(result: FusionResult) -> Figure:
         for name, style in (("fused", "-"), ("lost", ":")):
             if name in one.edges:
                 axes.axvline(one.edges[name], color=colour, lw=1.0, ls=style, zorder=1)
-        handles.append(key(f"depth {one.layers.own}", colour, marker=marker, markersize=5))
+        handles.append(depth_key(one.layers.own))
     # No step keeps with flow, or none leaves it: axes without a point.
     empty = not any((one.gap.mean(2)[one.left == 0] > 0).any() for one in result.steps)
     steps = result.steps[0].steps
@@ -265,11 +254,11 @@ def _swinging(result: FusionResult, plane: FusionPlane) -> Figure:
         axes.plot(at, features, "o", ms=4, mfc="none", mec=colour, mew=1.0, clip_on=False)
         lost = np.isnan(features)
         axes.plot(at[lost], [-0.5] * int(lost.sum()), "x", ms=4.5, color=INK, mew=1.0, clip_on=False)
-    landscape = Landscape(result.settings.problem, plane.layers.own, result.settings.decay)
+    landscape = result.settings.landscape(plane.layers.own)
+    edges = landscape.edges()
     for rest in landscape.rests():
         if rest.stable:
-            style = ":" if rest.name == "lost" else "-"
-            axes.axvline(2 / landscape.sharpness(rest), color=colour, lw=1.0, ls=style, zorder=1)
+            axes.axvline(edges[rest.name], color=colour, lw=1.0, ls=":" if rest.name == "lost" else "-", zorder=1)
     most = result.settings.features
     axes.set_ylim(-0.7, most + 0.3)
     axes.set_yticks([-0.5, *range(most + 1)], ["diverged", *[str(k) for k in range(most + 1)]])

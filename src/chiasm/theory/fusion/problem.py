@@ -6,12 +6,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.theory.arguments import check, check_int
-
-Floats = NDArray[np.float64]
+from chiasm.theory.arguments import Floats, check, check_int
 
 KINDS = ("zero", "decorrelate")
 

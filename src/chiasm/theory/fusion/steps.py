@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from chiasm.errors import ChiasmError
-from chiasm.theory.arguments import check
+from chiasm.theory.arguments import Floats, check
 from chiasm.theory.fusion.landscape import Landscape
 from chiasm.theory.fusion.network import FusionLayers
 from chiasm.theory.fusion.plane import FusionPlane, fuse
-from chiasm.theory.fusion.problem import Floats, FusionProblem
+from chiasm.theory.fusion.problem import FusionProblem
 
 #: Step of the Runge-Kutta reference: its error is about 1e-6 of the loss, far below that of any step asked for.
 REFERENCE = 0.1
@@ -101,10 +101,7 @@ def fuse_by_steps(
     flow = fuse(problem, layers, by="flow", **windows(np.array(REFERENCE)), **common)
     shape = descent.excess.shape
     gap = np.array([_gap(descent, cell, flow) for cell in np.ndindex(shape)]).reshape(shape)
-    edges: dict[str, float] = {}
-    if not layers.shared:
-        landscape = Landscape(problem, layers.own, decay)
-        edges = {rest.name: 2 / landscape.sharpness(rest) for rest in landscape.rests()}
+    edges = {} if layers.shared else Landscape(problem, layers.own, decay).edges()
     return FusionSteps(layers, np.array(steps), long[:, 0], descent.excess, flow.excess, gap, edges)
 
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, final
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from chiasm.errors import ChiasmError
-from chiasm.theory.arguments import check_fields
+from chiasm.theory.arguments import Floats, check_fields
 from chiasm.theory.fusion.landscape import Landscape
 from chiasm.theory.fusion.network import FusionLayers
 from chiasm.theory.fusion.plane import FusionPlane, fuse
-from chiasm.theory.fusion.problem import Floats, FusionProblem
+from chiasm.theory.fusion.problem import FusionProblem
 from chiasm.theory.fusion.steps import FusionSteps, fuse_by_steps
 from chiasm.theory.study import TheoryStudy
 
@@ -50,7 +51,7 @@ class FusionResult:
         plane = self.swinging
         if plane is None:
             return np.empty((0, 0))
-        fused = Landscape(self.settings.problem, plane.layers.own, self.settings.decay).rest("fused")
+        fused = self.settings.landscape(plane.layers.own).rest("fused")
         finite = np.isfinite(plane.maps).all((-1, -2, -3))
         kept = np.full(finite.shape, np.nan)
         if fused is not None:
@@ -66,10 +67,9 @@ class FusionResult:
         """
         import polars as pl
 
-        names = ("depths", "shared", "lasting", "free", "late")
         tables = []
-        parts: dict[str, tuple[FusionPlane, ...]] = {name: getattr(self, name) for name in names}
-        for name, planes in (*parts.items(), ("redundant", (self.redundant,))):
+        for name in ("depths", "shared", "lasting", "free", "late", "redundant"):
+            planes: tuple[FusionPlane, ...] = (self.redundant,) if name == "redundant" else getattr(self, name)
             for plane in planes:
                 recovery = pl.Series("recovery", plane.recovery(self.settings.threshold).ravel())
                 tables.append(plane.frame().select(pl.lit(name).alias("part"), pl.all(), recovery))
@@ -171,14 +171,24 @@ class LinearFusion(TheoryStudy, frozen=True, kw_only=True, tag="linear-fusion"):
         """What is to be learned."""
         return FusionProblem(self.features, self.noise, self.deficit)
 
+    def landscape(self, depth: int) -> Landscape:
+        """The energy of pathways so deep."""
+        return Landscape(self.problem, depth, self.decay)
+
     def plane(
-        self, layers: FusionLayers, timelines: tuple[tuple[int, int], ...], after: int, decay: float
+        self, layers: FusionLayers, timelines: Sequence[tuple[int, int]], after: int, decay: ArrayLike, **changes: Any
     ) -> FusionPlane:
-        """Train (timelines, seeds) cells."""
-        onset, duration = (np.array(column)[:, None] for column in zip(*timelines, strict=True))
+        """Train (timelines, seeds) cells; `changes` are further arguments of `fuse`."""
+        onset, duration = np.array(timelines).T[..., None]
+        settings: dict[str, Any] = {
+            "problem": self.problem,
+            "scale": self.scale,
+            "step": self.step,
+            "every": self.every,
+        }
         return fuse(
-            self.problem, layers, onset=onset, release=onset + duration, steps=onset + duration + after, decay=decay,
-            scale=self.scale, seed=np.arange(self.seeds), step=self.step, every=self.every,
+            layers=layers, onset=onset, release=onset + duration, steps=onset + duration + after, decay=decay,
+            seed=np.arange(self.seeds), **settings | changes,
         )  # fmt: skip
 
     def run(self, progress: Callable[[float], None] | None = None) -> FusionResult:
@@ -190,65 +200,57 @@ class LinearFusion(TheoryStudy, frozen=True, kw_only=True, tag="linear-fusion"):
         Raises:
             ChiasmError: a setting is out of range, or a cell diverges.
         """
-        lost = tuple((0, duration) for duration in sorted({min(self.durations), max(self.durations)}))
-        swept = tuple((0, duration) for duration in self.durations)
-        asked = {*self.depths, *self.lasting_depths, *self.free_depths, *self.late_depths, *self.steps_depths}
-        own = {depth: FusionLayers(depth, 0, self.width) for depth in asked}
-        with_shared = [FusionLayers(mine, common, self.width) for mine, common in self.shared]
+        lost = [(0, duration) for duration in sorted({min(self.durations), max(self.durations)})]
+        swept = [(0, duration) for duration in self.durations]
         timed = partial(self.plane, timelines=self.timelines, after=self.after, decay=self.decay)
         kept = partial(self.plane, timelines=lost, after=self.lasting_after, decay=self.decay)
         loose = partial(self.plane, timelines=swept, after=self.free_after, decay=0.0)
+        late = [depth for depth in self.late_depths if self.landscape(depth).limited]
+
+        def alone(depths: Sequence[int]) -> list[FusionLayers]:
+            return [FusionLayers(depth, 0, self.width) for depth in depths]
+
         # By its part of the result: about how long a layer takes, the job, its networks.
         parts: dict[str, tuple[int, Callable[[FusionLayers], Any], list[FusionLayers]]] = {
-            "depths": (4, timed, [own[depth] for depth in self.depths]),
-            "shared": (4, timed, with_shared),
-            "lasting": (5, kept, [own[depth] for depth in self.lasting_depths]),
-            "free": (2, loose, [own[depth] for depth in self.free_depths]),
-            "late": (4, self._late, [own[depth] for depth in self.late_depths if self._has_edge(depth)]),
-            "steps": (8, self._steps, [own[depth] for depth in self.steps_depths]),
+            "depths": (4, timed, alone(self.depths)),
+            "shared": (4, timed, [FusionLayers(own, shared, self.width) for own, shared in self.shared]),
+            "lasting": (5, kept, alone(self.lasting_depths)),
+            "free": (2, loose, alone(self.free_depths)),
+            "late": (4, self._late, alone(late)),
+            "steps": (8, self._steps, alone(self.steps_depths)),
         }
         total = sum(weight * layers.depth for weight, _, networks in parts.values() for layers in networks)
         done = 0
-        trained: dict[str, list[Any]] = {name: [] for name in parts}
+        trained: dict[str, Any] = dict.fromkeys(parts, ())
         for name, (weight, job, networks) in parts.items():
             for layers in networks:
-                trained[name].append(job(layers))
+                trained[name] += (job(layers),)
                 done += weight * layers.depth
                 if progress is not None:
                     progress(done / total)
-        landscapes = tuple(Landscape(self.problem, depth, self.decay) for depth in self.depths)
+        landscapes = tuple(self.landscape(depth) for depth in self.depths)
         return FusionResult(
-            self, redundant=self._redundant(), landscapes=landscapes, swinging=self._swinging(),
-            **{name: tuple(planes) for name, planes in trained.items()},
-        )  # fmt: skip
+            self, redundant=self._redundant(), landscapes=landscapes, swinging=self._swinging(), **trained
+        )
 
     def _redundant(self) -> FusionPlane:
-        release = np.array([0, self.onset_duration])[:, None]
-        return fuse(
-            FusionProblem(self.features, (0.0, 0.0), self.deficit), FusionLayers(1, 0, self.width), release=release,
-            steps=release + self.after, decay=np.array([0.0, self.decay])[:, None, None], scale=self.scale,
-            seed=np.arange(self.seeds), step=self.step, every=self.every,
-        )  # fmt: skip
-
-    def _has_edge(self, depth: int) -> bool:
-        names = {rest.name for rest in Landscape(self.problem, depth, self.decay).rests()}
-        return {"fused", "saddle"} <= names
+        noiseless = FusionProblem(self.features, (0.0, 0.0), self.deficit)
+        timelines, decay = [(0, 0), (0, self.onset_duration)], np.array([0.0, self.decay])[:, None, None]
+        return self.plane(FusionLayers(1, 0, self.width), timelines, self.after, decay, problem=noiseless)
 
     def _late(self, layers: FusionLayers) -> FusionPlane:
-        longest = Landscape(self.problem, layers.own, self.decay).longest() / self.step
-        timelines = tuple((self.late_onset, round(factor * longest)) for factor in self.late_factors)
+        longest = self.landscape(layers.own).longest() / self.step
+        timelines = [(self.late_onset, round(factor * longest)) for factor in self.late_factors]
         # Near the edge the way back is long: twice the time.
         return self.plane(layers, timelines, 2 * self.after, self.decay)
 
     def _swinging(self) -> FusionPlane | None:
         if not self.swinging_steps:
             return None
-        step = np.array(self.swinging_steps)[:, None]
-        release = np.rint(self.onset_duration * self.step / step).astype(int)
-        return fuse(
-            self.problem, FusionLayers(self.swinging_depth, 0, self.width), release=release,
-            steps=release + self.swinging_after, decay=self.decay, scale=self.scale, step=step,
-            seed=np.arange(self.seeds), every=self.every, diverging="keep",
+        timelines = [(0, round(self.onset_duration * self.step / step)) for step in self.swinging_steps]
+        return self.plane(
+            FusionLayers(self.swinging_depth, 0, self.width), timelines, self.swinging_after, self.decay,
+            step=np.array(self.swinging_steps)[:, None], diverging="keep",
         )  # fmt: skip
 
     def _steps(self, layers: FusionLayers) -> FusionSteps:

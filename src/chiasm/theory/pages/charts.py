@@ -5,21 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FixedLocator
-from numpy.typing import NDArray
 
 from chiasm.intervals import estimate
 from chiasm.pictures.style import DEPTHS, HEIGHT, MARKERS, MUTED, SOURCES, WIDTH, axes_on, canvas, dodge, legend, rules
 from chiasm.pictures.words import number_between
-
-Floats = NDArray[np.float64]
+from chiasm.theory.arguments import Floats
 
 #: From little to much.
 SEQUENCE = LinearSegmentedColormap.from_list("depths", ["#eef3f8", *DEPTHS])
@@ -38,19 +35,19 @@ def chart(
     right: float = 0.2,
     bottom: float = 0.56,
     row: float = 0.22,
-    grid: str = "y",
+    grid: Literal["x", "y", "both"] = "y",
 ) -> tuple[Figure, Axes]:
-    """Return a figure and its labelled axes, with room for a legend below them.
+    """Return a figure and its labelled axes, with room for a legend below them; heights and margins are in inches.
 
     Args:
         title: above the axes.
         xlabel: with its unit.
         ylabel: with its unit.
         rows: of the legend.
-        height: of the figure without its legend, in inches.
-        left: margin in inches, as are `right` and `bottom`, the latter without the legend.
+        height: without the legend.
+        left: margin.
         right: margin.
-        bottom: margin.
+        bottom: margin without the legend.
         row: what a row of the legend adds to the bottom margin.
         grid: the axes with faint lines at their ticks: "x", "y" or "both".
     """
@@ -73,10 +70,22 @@ def of_depth(depth: int) -> tuple[str, str]:
     return SOURCES[(depth - 1) % len(SOURCES)], MARKERS[(depth - 1) % len(MARKERS)]
 
 
+def depth_key(depth: int) -> Line2D:
+    """Return the entry of a depth in a legend."""
+    colour, marker = of_depth(depth)
+    return key(f"depth {depth}", colour, marker=marker, markersize=5)
+
+
 def note(axes: Axes, text: str, at: tuple[float, float], along: str, shift: tuple[float, float], **looks: Any) -> None:
     """Write a muted note at a place of which one coordinate is data (`along`: "x" or "y"), the other a share."""
     places = ("data", "axes fraction") if along == "x" else ("axes fraction", "data")
     axes.annotate(text, at, shift, places, "offset points", color=MUTED, **looks)
+
+
+def mark(axes: Axes, at: float, words: str) -> None:
+    """Draw a dotted line up from a place on the x axis, with words at its top."""
+    axes.axvline(at, color=MUTED, lw=0.9, ls=":")
+    note(axes, words, (at, 1), "x", (4, -2), va="top")
 
 
 def log_axes(axes: Axes, ticks: Sequence[float], low: float, high: float, empty: bool = False) -> None:
@@ -121,10 +130,9 @@ def colour_bar(figure: Figure, scale: Normalize, label: str, left: float, width:
 class Sweep:
     """A curve over a few settings that stand side by side."""
 
-    label: str  # in the legend; "" for none
     values: Floats  # (settings, seeds); what is not finite is left out
     depth: int  # sets colour and marker
-    hollow: bool = False  # draws the line dashed and markers empty
+    hollow: bool = False  # draws the line dashed and markers empty, and leaves the depth out of the legend
 
 
 def sweep(
@@ -145,19 +153,18 @@ def sweep(
         xlabel: with its unit.
         ylabel: with its unit.
         never: the height at which seeds with an infinite value stand; None to leave them out.
-        hollow: what hollow curves without a label have in common.
+        hollow: what hollow curves have in common, in the legend.
     """
-    named = [curve for curve in curves if curve.label]
-    columns = 3 if len(named) + bool(hollow) > 4 else 2
-    figure, axes = chart(title, xlabel, ylabel, math.ceil((len(named) + bool(hollow)) / columns))
+    handles = [depth_key(curve.depth) for curve in curves if not curve.hollow]
+    if hollow:
+        handles.append(key(hollow, MUTED, "--", marker="o", markersize=5, markerfacecolor="none"))
+    columns = 3 if len(handles) > 4 else 2
+    figure, axes = chart(title, xlabel, ylabel, math.ceil(len(handles) / columns))
     shifts = dodge(len(curves), min(0.13, 0.6 / len(curves)))
     for curve, shift in zip(curves, shifts, strict=True):
         _draw(axes, curve, shift, never)
-    axes.xaxis.set_major_locator(FixedLocator(list(range(len(settings)))))
-    axes.set_xticklabels([f"{setting:g}" for setting in settings])
+    axes.set_xticks(range(len(settings)), [f"{setting:g}" for setting in settings])
     axes.set_xlim(-0.5, len(settings) - 0.5)
-    handles = [_key(curve.label, *of_depth(curve.depth), curve.hollow) for curve in named]
-    handles += [_key(hollow, MUTED, "o", hollow=True)] if hollow else []
     legend(figure, handles, columns=columns)
     return figure
 
@@ -170,11 +177,6 @@ def mean_between(values: Floats) -> str:
     """
     mean = estimate(values[np.isfinite(values)].tolist(), (0.0, math.inf))
     return "not finite" if mean is None else number_between(mean, 3)
-
-
-def _key(label: str, colour: str, marker: str, hollow: bool) -> Line2D:
-    fill = "none" if hollow else colour
-    return key(label, colour, "--" if hollow else "-", marker=marker, markersize=5, markerfacecolor=fill)
 
 
 def _draw(axes: Axes, curve: Sweep, shift: float, never: float | None) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
@@ -51,8 +50,7 @@ def write_theory(settings: TheoryStudy, question: str, result: Any, folder: Path
             drawn.append((panel, svg(panel.figure)))
             files[f"figures/{panel.name}.svg"] = drawn[-1][1].encode()
             files[f"figures/{panel.name}.png"] = png(panel.figure)
-    plain: dict[str, Any] = msgspec.to_builtins(settings)
-    files["report.html"] = _page(plain, question, findings, drawn, list(tables)).encode()
+    files["report.html"] = _page(settings, question, findings, drawn, list(tables)).encode()
     for name, content in files.items():
         write_whole(folder / name, content)
     return findings
@@ -65,14 +63,14 @@ def check_folder(folder: Path) -> None:
 
 
 def _page(
-    settings: Mapping[str, Any],
-    question: str,
-    findings: Sequence[str],
-    drawn: Sequence[tuple[Panel, str]],
-    tables: Sequence[str],
+    settings: TheoryStudy, question: str, findings: list[str], drawn: list[tuple[Panel, str]], tables: list[str]
 ) -> str:
-    kind = str(settings["kind"])
-    rows = "\n".join(item(key, _plain(value)) for key, value in settings.items())
+    plain: dict[str, Any] = msgspec.to_builtins(settings)
+    kind = str(plain["kind"])
+    rows = "\n".join(
+        item(key, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
+        for key, value in plain.items()
+    )
     files = ", ".join(f"{name}.parquet" for name in tables)
     sections = [
         ("reading", "What the theory says", bullets(findings)),
@@ -82,7 +80,3 @@ def _page(
     footer = f"Made by chiasm {escape(version('chiasm'))}: chiasm theory {escape(kind)}"
     style = asset("page.css") + asset("measured.css")
     return frame(kind, "chiasm theory", question or kind, sections, footer, style=style)
-
-
-def _plain(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
