@@ -104,19 +104,19 @@ def test_the_interval_of_a_mean_is_students_and_a_printed_number_far_off_is_refu
 
     results = spread_over_seeds("stereogram", 0.01)
     alone = of_the_readme("stereogram")[-1]
-    estimated = over_seeds(alone, results, LEVEL)
+    estimated = over_seeds(alone, results)
     values = results.frame().filter(quantity="accuracy", arm="alone")["value"].to_numpy()
     half = t.ppf((1 + LEVEL) / 2, 4) * values.std(ddof=1) / 5**0.5
     assert estimated.mean == pytest.approx(values.mean(), abs=1e-12)
-    assert estimated.high == pytest.approx(values.mean() + half, abs=1e-12)
+    assert estimated.interval(LEVEL) == pytest.approx((values.mean() - half, values.mean() + half), abs=1e-12)
     reach = 2**0.5 * half
     for moved in (-0.9, -0.3, 0.0, 0.3, 0.9):
-        assert allows(f"{0.5 + moved * reach:.3f}", estimated)
+        assert allows(f"{0.5 + moved * reach:.3f}", estimated, LEVEL)
     for moved in (-1.1, 1.1, 5.0):
-        assert not allows(f"{0.5 + moved * reach:.3f}", estimated)
+        assert not allows(f"{0.5 + moved * reach:.3f}", estimated, LEVEL)
     # a number without any spread allows its own rounding and no more
-    exact = over_seeds(alone, spread_over_seeds("stereogram", 0.0), LEVEL)
-    assert [allows(text, exact) for text in (".500", ".50", ".501", ".49")] == [True, True, False, False]
+    exact = over_seeds(alone, spread_over_seeds("stereogram", 0.0))
+    assert [allows(text, exact, LEVEL) for text in (".500", ".50", ".501", ".49")] == [True, True, False, False]
 
 
 @pytest.mark.parametrize(("name", "count"), [("stereogram", 8), ("digits", 2)])
@@ -133,6 +133,6 @@ def test_the_shipped_study_bears_out_what_is_claimed(name: str, tmp_path: Path) 
     assert all(verdict.holds for verdict in verdicts), "\n".join(map(str, verdicts))
     # What the README prints lies within what the seeds of this run allow, on any machine.
     for (words, number), read in zip(printed(name), of_the_readme(name), strict=True):
-        estimated = over_seeds(read, results, LEVEL)
-        print(f"README {number}: {words}: here {estimated.mean:.3f} [{estimated.low:.3f}, {estimated.high:.3f}]")
-        assert allows(number, estimated), f"README prints {number} ({words}); here {estimated}"
+        estimated = over_seeds(read, results)
+        print(f"README {number}: {words}: here {estimated.mean:.3f}, {LEVEL:.0%} interval {estimated.interval(LEVEL)}")
+        assert allows(number, estimated, LEVEL), f"README prints {number} ({words}); here {estimated}"

@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 
 from chiasm.errors import ChiasmError
-from chiasm.intervals import Estimate, estimate
+from chiasm.statistics import Estimate, jackknife
 from chiasm.study.results import Results
 
 
@@ -51,7 +51,7 @@ class Verdict:
         return f"{word}: {self.claim.sentence}: {self.value:.3f} ({' and '.join(bounds)})"
 
 
-def over_seeds(number: Callable[[Results], float], results: Results, level: float) -> Estimate:
+def over_seeds(number: Callable[[Results], float], results: Results) -> Estimate:
     """Return a number of a study with the interval that its seeds give, by Tukey's jackknife.
 
     Of a mean, or a difference of means over the same seeds, it is exactly Student's interval; of a ratio or the least
@@ -60,33 +60,40 @@ def over_seeds(number: Callable[[Results], float], results: Results, level: floa
     Args:
         number: reads the number off results.
         results: of two seeds or more.
-        level: the coverage, in (0, 1).
+
+    Raises:
+        ChiasmError: one seed, or a number that cannot be had.
     """
     whole, seeds = number(results), results.study.seeds
-    values = []
+    if seeds < 2:
+        raise ChiasmError("one seed gives no interval; run two or more")
+    without = []
     for seed in range(seeds):
         study = msgspec.structs.replace(results.study, seeds=seeds - 1)
         rest = replace(results, study=study, table=results.frame().filter(pl.col("seed") != seed))
-        values.append(seeds * whole - (seeds - 1) * number(rest))
-    estimated = estimate(values, level=level)
-    assert estimated is not None
-    return estimated
+        without.append(number(rest))
+    return jackknife(whole, without)
 
 
-def allows(printed: str, estimated: Estimate) -> bool:
+def allows(printed: str, estimated: Estimate, level: float) -> bool:
     """Return whether a printed number may be that of as many other seeds as an estimate has.
 
     A mean of other seeds, or of the same seeds where rounding has made other runs of them, differs from ours by as much
-    as both vary: sqrt(2) times the half width of our interval. Half a unit of the last printed digit comes on top.
+    as both vary: sqrt(2) times the half width of our interval. Half a unit of the last printed digit comes on top, and
+    is all that is allowed where our seeds agree exactly.
 
-    >>> near = Estimate(0.62, 0.60, 0.64, (0.61, 0.63))
-    >>> allows("+.64", near), allows(".655", near), allows(".70", near)
-    (True, False, False)
+    Args:
+        printed: the number as it is printed.
+        estimated: ours, of two seeds or more.
+        level: the share of such numbers that are allowed, in (0, 1).
+
+    >>> near = Estimate(0.62, error=0.0016, freedom=1)
+    >>> allows("+.64", near, 0.95), allows(".655", near, 0.95), allows(".655", near, 0.99)
+    (True, False, True)
     """
-    assert estimated.low is not None
-    assert estimated.high is not None
+    low, high = estimated.interval(level) or (estimated.mean, estimated.mean)
     rounding = 0.5 * 10.0 ** -len(printed.partition(".")[2])
-    return abs(float(printed) - estimated.mean) <= (estimated.high - estimated.low) / 2 * sqrt(2) + rounding
+    return abs(float(printed) - estimated.mean) <= (high - low) / 2 * sqrt(2) + rounding
 
 
 def mean_over_seeds(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import combinations
+from math import sqrt
 from typing import Any, final
 
 import numpy as np
@@ -14,6 +16,7 @@ from chiasm.measuring.measurement import Measurement
 from chiasm.measuring.mistakes import check_level
 from chiasm.measuring.variance.components import GROUPS
 from chiasm.measuring.variance.contrasts import Array
+from chiasm.statistics import t_margin
 
 SUMMARIES = {"mean_rsv": (-1.0, 1.0), "mean_synergy": (0.0, 1.0), "beyond": (0.0, 1.0), "mean_share": (0.0, 1.0)}
 
@@ -53,25 +56,32 @@ class Combined:
         return np.asarray(self.each(layer, quantity, **options).mean(0))
 
     def interval(self, layer: str, quantity: str, level: float = 0.95, **options: Any) -> Array:
-        """Return (2, ...) low and high: where the mean over all networks of this kind lies.
+        """Return (2, ...) low and high: where the mean over all networks of this kind lies, had all samples been shown.
 
-        Student's t of one number a network. The spread of these numbers holds how networks differ, and what the draw
-        of anchors adds where each network has anchors of its own; as far as networks share anchors (the same seed:
-        all of them; else the share of all samples that one measurement uses) the error that they share is added.
-        A percentile bootstrap of three to ten networks, which resamples networks first and anchors within, covers
-        less than it says (of three networks about 75 % for 95).
+        The variance of the mean has two parts. The spread between networks, over their number, holds how networks
+        differ and what the draw of anchors adds to each alone, with as many degrees of freedom as networks, less one.
+        What anchors that networks have in common add to all of them alike does not show in that spread and does not
+        average out: `shared` estimates it, with 15 degrees of freedom (groups of blocks, less one). The half width is
+        the root of the squared half widths of both, each by its own Student's t (`chiasm.statistics.t_margin`). For two
+        to five linear networks of known RSV, 95 % covered 94 to 96 % where one part is nearly all of the error, up to
+        98.5 % where both count, and up to 99 % where networks with seeds of their own share half of their anchors.
+        It takes networks for roughly normal, as every interval of a few numbers does. A percentile bootstrap of three
+        to ten networks, which resamples networks first and anchors within, covers less than it says (of three about
+        75 % for 95).
+
+        Returns:
+            The ends, cut at the range of the quantity; NaN where a measurement has too few anchors for an error.
 
         Raises:
             ChiasmError: a level outside (0, 1), or what `each` raises.
         """
-        from scipy.special import stdtrit
-
         check_level(level)
         x = self.each(layer, quantity, **options)
-        n = len(x)
-        squared = x.var(0, ddof=1) / n + self.shared() * self._within(layer, quantity, **options) ** 2
-        freedom = min(n - 1, GROUPS - 1)
-        margin = stdtrit(freedom, (1 + level) / 2) * np.sqrt(squared)
+        own, common = x.var(0, ddof=1) / len(x), self.shared(layer, quantity, **options)
+        if self._groups_less_one < 1:
+            margin = np.full(x.shape[1:], np.nan)
+        else:
+            margin = t_margin(level, [(own, len(x) - 1), (common, self._groups_less_one)])
         ends: Array = np.clip(np.stack([x.mean(0) - margin, x.mean(0) + margin]), *SUMMARIES[quantity])
         return ends
 
@@ -80,19 +90,46 @@ class Combined:
 
         Where the second is as large or larger, more anchors narrow the interval; otherwise more networks do.
         """
-        return self.each(layer, quantity, **options).std(0, ddof=1), self._within(layer, quantity, **options)
-
-    def shared(self) -> float:
-        """Return the share of anchors that two of the measurements have in common, in [0, 1]."""
-        if len({m.seed for m in self.measurements}) < len(self.measurements):
-            return 1.0
-        return float(np.mean([m.anchors / m.samples for m in self.measurements]).clip(0, 1))
-
-    def _within(self, layer: str, quantity: str, **options: Any) -> Array:
-        if min(m.blocks for m in self.measurements) < 2:
-            return np.full(self.each(layer, quantity, **options).shape[1:], np.nan)
+        x = self.each(layer, quantity, **options)
+        if self._groups_less_one < 1:
+            return x.std(0, ddof=1), np.full(x.shape[1:], np.nan)
         errors = [m[layer].standard_error(quantity, **options) for m in self.measurements]
-        return np.asarray(np.sqrt(np.mean(np.square(errors), 0)))
+        return x.std(0, ddof=1), np.asarray(np.sqrt(np.mean(np.square(errors), 0)))
+
+    def shared(self, layer: str, quantity: str, **options: Any) -> Array:
+        """Return (...) the variance of a summary that the draw of anchors adds to all networks alike, 0 or more.
+
+        The mean over pairs of networks of the covariance of their errors. With the same anchors (equal seeds, samples
+        and blocks) by the jackknife, which leaves a group of them out of both networks at a time. With seeds of their
+        own, but of the same samples, two draws have a share of anchors / samples in common, and so much of the error;
+        that counts as if both networks answered alike, as it does where blocks differ at equal seeds: at most too much.
+        What it takes for granted is that equal numbers of samples are the same samples.
+
+        Raises:
+            ChiasmError: what `each` raises.
+        """
+        x = self.each(layer, quantity, **options)
+        if self._groups_less_one < 1:
+            return np.full(x.shape[1:], np.nan)
+        without = [m[layer].without_groups(quantity, **options) for m in self.measurements]
+        deviations = [one - one.mean(0) for one in without]
+        errors = [np.sqrt((len(d) - 1) / len(d) * (d**2).sum(0)) for d in deviations]
+        covariances = []
+        for i, j in combinations(range(len(x)), 2):
+            one, other = self.measurements[i], self.measurements[j]
+            if _draw(one) == _draw(other):
+                groups = len(deviations[i])
+                covariances.append((groups - 1) / groups * (deviations[i] * deviations[j]).sum(0))
+            else:
+                alike = one.seed == other.seed
+                part = 1.0 if alike else min(1.0, sqrt(one.anchors * other.anchors / (one.samples * other.samples)))
+                covariances.append(part * errors[i] * errors[j])
+        return np.asarray(np.maximum(np.mean(covariances, 0), 0.0))
+
+    @property
+    def _groups_less_one(self) -> int:
+        """Degrees of freedom of an error by anchors; 0 where there is none."""
+        return min(GROUPS, *(m.blocks for m in self.measurements)) - 1
 
     def frame(self) -> pl.DataFrame:
         """Return a tidy table: layer, quantity, source, value, low, high (95 %), between, within, networks."""
@@ -154,3 +191,8 @@ def combine(measurements: Sequence[Measurement]) -> Combined:
                 "; measure the same layers of all networks"
             )
     return Combined(measured)
+
+
+def _draw(measurement: Measurement) -> tuple[int, ...]:
+    """What says which anchors stand in which group of blocks."""
+    return measurement.seed, measurement.samples, measurement.anchors, measurement.blocks

@@ -16,6 +16,7 @@ from chiasm.measuring.archive import load, save
 from chiasm.measuring.result import LayerMeasurement, largest_error
 from chiasm.measuring.sampling.dependence import Dependence
 from chiasm.measuring.variance.contrasts import Array
+from chiasm.pictures.notebook import notebook_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,6 +103,16 @@ class Measurement(Mapping[str, LayerMeasurement]):
 
     def __repr__(self) -> str:
         return f"<Measurement\n{self.summary()}>"
+
+    def _repr_html_(self) -> str:
+        two = len(self.sources) == 2
+        heads = [f"RSV (+1: {self.sources[0]})"] if two else [f"share of {source}" for source in self.sources]
+        rows = []
+        for name, layer in self.items():
+            numbers = [layer.mean_rsv()] if two else layer.mean_share()
+            entries = [f"{x:{'+' * two}.2f}" for x in numbers] + [f"{layer.mean_synergy():.2f}"]
+            rows.append([name or "output", len(layer), int(layer.dead.sum()), *entries])
+        return notebook_table(self.how(), ["layer", "units", "dead", *heads, "synergy"], rows)
 
     def how(self) -> str:
         """Return in words how it was measured."""

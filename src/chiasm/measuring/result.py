@@ -14,6 +14,7 @@ from chiasm.measuring.mistakes import check_level
 from chiasm.measuring.variance.components import Components, Effects
 from chiasm.measuring.variance.contrasts import Array, pairs_of
 from chiasm.measuring.variance.indices import ATANH, LOG, LOGIT, PART, UnitIndex, dead_units, ratio, rsv
+from chiasm.statistics import t_quantile
 
 # What rounding alone may spread a number by, over its size: float32's 6e-8 of each of some operations.
 ROUNDING = 5e-7
@@ -223,6 +224,19 @@ class LayerMeasurement:
         q = self._index(quantity, **options)
         return self._masked(self._spread(q)[0], q)
 
+    def without_groups(self, quantity: str, **options: Any) -> Array:
+        """Return (groups, ...) a quantity with each group of blocks of anchors left out in turn, before clipping.
+
+        Networks that were shown the same anchors have the same groups, so that their errors can be held together.
+
+        Raises:
+            ChiasmError: an unknown quantity or source, or too few anchors for two blocks.
+        """
+        q = self._index(quantity, **options)
+        self._check_groups()
+        parts = [q.raw(self.components.without(group)) for group in range(len(self.components.counts))]
+        return np.stack([self._masked(part, q) for part in parts])
+
     def interval(self, quantity: str, level: float = 0.95, **options: Any) -> Array:
         """Return an interval for each unit, or for a summary of the layer.
 
@@ -244,13 +258,11 @@ class LayerMeasurement:
         Raises:
             ChiasmError: an unknown quantity or source, a level outside (0, 1), or too few anchors for two blocks.
         """
-        from scipy.special import stdtrit
-
         check_level(level)
         q = self._index(quantity, **options)
         value = q.raw(self.effects)
         error, freedom = self._spread(q)
-        ends = q.scale.ends(value, stdtrit(freedom, (1 + level) / 2) * error)
+        ends = q.scale.ends(value, t_quantile(level, freedom) * error)
         low, high = (np.full_like(value, end) for end in q.range)
         unsure = np.isnan(error) & ~np.isnan(value)
         return self._masked(np.clip(np.where(unsure, np.stack([low, high]), ends), *q.range), q)
@@ -358,11 +370,14 @@ class LayerMeasurement:
         return self._mean(outside)
 
     def _spread(self, q: UnitIndex) -> tuple[Array, int]:
+        self._check_groups()
+        return self.components.spread(q.raw)
+
+    def _check_groups(self) -> None:
         if len(self.components.counts) < 2:
             raise ChiasmError(
                 "one block of anchors alone gives no standard error; measure more anchors, or smaller blocks of them"
             )
-        return self.components.spread(q.raw)
 
     def _masked(self, x: Array, q: UnitIndex) -> Array:
         return np.asarray(np.where(self.dead, np.nan, x) if q.of_units else x, dtype=np.float64)

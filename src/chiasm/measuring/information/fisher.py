@@ -14,7 +14,6 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -26,6 +25,7 @@ from chiasm.measuring.passes import placement
 from chiasm.measuring.sampling.samples import Samples, check, draw_samples, take
 from chiasm.networks import FusionNetwork
 from chiasm.networks.calling import Forward, forward_of, unwrapped
+from chiasm.statistics import t_quantile
 
 
 class Ratio(NamedTuple):
@@ -99,7 +99,7 @@ class Fisher:
         if not (top > 0 and bottom > 0):
             return Ratio(0.0 if bottom > 0 else inf if top > 0 else nan, nan, nan)
         error = float((a / top - b / bottom).std(ddof=1)) / sqrt(n)
-        margin = float(np.exp(stdtrit(n - 1, (1 + level) / 2) * error))
+        margin = float(np.exp(t_quantile(level, n - 1) * error))
         return Ratio(top / bottom, top / bottom / margin, top / bottom * margin)
 
     def frame(self) -> pl.DataFrame:
