@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import product
 from typing import Any
 
 import msgspec
@@ -29,6 +30,21 @@ class Arm(msgspec.Struct, frozen=True, kw_only=True):
     title: str = ""
     values: dict[str, list[Any]] = {}
     settings: dict[str, list[Any]] = {}
+
+    def points(self) -> Iterator[dict[str, Any]]:
+        """Yield what is varied in each of the arm's cells, by name: placeholders first, then keys of the study."""
+        axes = {**self.values, **self.settings}
+        for point in product(*axes.values()):
+            yield dict(zip(axes, point, strict=True))
+
+
+def cell_label(values: Mapping[str, Any]) -> str:
+    """Return the name of a cell in its arm: what is varied in it, as text.
+
+    >>> cell_label({"d": 40, "training.clock": "absolute"})
+    'd=40, training.clock=absolute'
+    """
+    return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
 def read_arm(entry: Any, index: int) -> Arm:

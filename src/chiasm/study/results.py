@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,15 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError, unknown
+from chiasm.pictures.words import count
+from chiasm.study.cell_table import cell_table, filtered
+from chiasm.study.settings import settings_of
 from chiasm.study.spec import Study
 
 Array = NDArray[Any]
+
+#: Lines for cells without a deficit in a summary, and rows of a table in a notebook.
+SHOWN, HTML_ROWS = 3, 30
 
 #: Columns of the tidy table: one row per run, epoch, layer or source, and quantity.
 SCHEMA: dict[str, Any] = {
@@ -77,7 +84,7 @@ class Units:
         return int(rows[np.argmax(self.epoch[rows])])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Results:
     """The results of a study.
 
@@ -97,9 +104,77 @@ class Results:
     folder: Path | None = None
     writer: Callable[[Results, Path], Path] | None = field(default=None, repr=False, compare=False)
 
-    def frame(self) -> pl.DataFrame:
-        """Return the tidy table: one row per run, epoch, layer or source, and quantity."""
-        return self.table
+    def frame(self, **filters: Any) -> pl.DataFrame:
+        """Return the tidy table: one row per run, epoch, layer or source, and quantity.
+
+        Args:
+            filters: values of columns that the rows must have: `frame(arm="duration", final=True, layer=None)`.
+
+        Raises:
+            ChiasmError: an unknown column, or a value that never occurs in its column.
+        """
+        return filtered(self.table, filters)
+
+    def cells(self) -> pl.DataFrame:
+        """Return one row a cell: arm, role, cell (its name in `frame`), timeline, onset, duration, after, clock.
+
+        Then a typed column for every key that any arm varies ("d", "training.clock"), null where an arm does not vary
+        it. Whole numbers beside others become floats, lists of one type stay lists, and values of no common type become
+        their JSON text. A placeholder that bears the name of a column before it is put into braces.
+        """
+        return cell_table(self.table, self.study.varied())
+
+    def __repr__(self) -> str:
+        return f"<Results\n{self.summary()}>"
+
+    def summary(self) -> str:
+        """Return in at most eight lines what was run, how it ended without a deficit, and where it lies."""
+        cells, study = self.cells(), self.study
+        question = shorten(study.question, 110, placeholder=" ...")
+        per_arm = [f"{arm} ({n})" for arm, n in cells.group_by("arm", maintain_order=True).len().iter_rows()]
+        diverged = self.table.filter(quantity="diverged", value=1.0)["run"].unique(maintain_order=True).to_list()
+        runs = self.table["run"].n_unique()
+        lines = [
+            f"study '{study.name}'" + f": {question}" * bool(question),
+            f"{count(len(per_arm), 'arm')}, {count(len(cells), 'cell')}, {count(study.seeds, 'seed')}: "
+            + _some(per_arm, 6),
+            *self._without_deficit(cells),
+            f"diverged: {_some(diverged, 3)}" + f" ({len(diverged)} of {count(runs, 'run')})" * bool(diverged),
+            f"folder: {self.folder}" if self.folder else "in memory only",
+        ]
+        return "\n".join(lines)
+
+    def _without_deficit(self, cells: pl.DataFrame) -> list[str]:
+        """The final outcome of the first cells without a deficit, a line a cell."""
+        from chiasm.pictures.words import number_between
+        from chiasm.statistics import estimate
+
+        quantity = settings_of(self.study.sections).objective.outcome().quantity
+        unit = f" {quantity.unit}" if quantity.unit else ""
+        last = self.table.filter(pl.col("final"), pl.col("quantity") == quantity.name)
+        last = last.filter(pl.col("source").is_null() | (pl.col("source") == "all"), pl.col("value").is_finite())
+        lines = []
+        for arm, cell in cells.filter(duration=0).select("arm", "cell").iter_rows():
+            values = last.filter(pl.col("arm") == arm, pl.col("cell").eq_missing(pl.lit(cell)))["value"].to_list()
+            bounds = quantity.scale * quantity.low, quantity.scale * quantity.high
+            mean = estimate([quantity.scale * value for value in values], bounds)
+            if mean is not None:
+                where = f"{arm}, {cell}" if cell else arm
+                lines.append(f"{where}: final {quantity.label} {number_between(mean, quantity.digits)}{unit}")
+        more = len(lines) - SHOWN
+        lines = [shorten(line, 118, placeholder=" ...") for line in lines[:SHOWN]]
+        if more > 0:
+            lines.append(f"and {count(more, 'more cell')} without a deficit")
+        return lines or ["no cell without a deficit has a final outcome"]
+
+    def _repr_html_(self) -> str:
+        from chiasm.pictures.notebook import notebook_table
+
+        cells = self.cells().drop("role", "clock")
+        rows = [["" if entry is None else entry for entry in row] for row in cells.head(HTML_ROWS).iter_rows()]
+        if len(cells) > HTML_ROWS:
+            rows.append([f"and {count(len(cells) - HTML_ROWS, 'more cell')}: results.cells()"])
+        return notebook_table(self.summary(), cells.columns, rows)
 
     def units(self, layer: str) -> Units:
         """Return the per-unit arrays of a layer; raises ChiasmError for a layer that was not measured."""
@@ -143,6 +218,12 @@ class Results:
                 f"'{folder}' holds a study whose {study.seeds} seeds are not all there; run it to its end"
             )
         return cls(study, table, layers, environment, folder)
+
+
+def _some(names: list[str], most: int) -> str:
+    """The first of some names, and how many more there are."""
+    more = [f"{len(names) - most} more"] if len(names) > most else []
+    return ", ".join([*names[:most], *more]) or "none"
 
 
 FIELDS = ("run", "epoch", "rsv", "synergy", "first", "share", "variance", "dead")

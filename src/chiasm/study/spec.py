@@ -7,7 +7,6 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +17,7 @@ import torch
 from chiasm.errors import ChiasmError, unknown
 from chiasm.networks import Custom
 from chiasm.registry import load_plugin
-from chiasm.study.arm import Arm, read_arm
+from chiasm.study.arm import Arm, cell_label, read_arm
 from chiasm.study.decode import known_keys, plain
 from chiasm.study.settings import NAME, SECTIONS, Settings, settings_of
 from chiasm.study.toml import changed, read_toml
@@ -45,7 +44,7 @@ class Cell:
     @property
     def label(self) -> str:
         """The varied values as text: "d=40, training.clock=absolute"."""
-        return ", ".join(f"{name}={value}" for name, value in self.values.items())
+        return cell_label(self.values)
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True):
@@ -167,6 +166,10 @@ class Study(msgspec.Struct, frozen=True, kw_only=True):
         sources: dict[str, list[str]] = {}
         return [cell for arm in self.arms for cell in _cells(arm, self.sections, sources)]
 
+    def varied(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return what is varied in each cell, by arm and cell as results name them; takes no task and no data."""
+        return {(arm.name, cell_label(values)): values for arm in self.arms for values in arm.points()}
+
     def arm(self, name: str) -> Arm:
         """Return the arm of that name."""
         for arm in self.arms:
@@ -227,10 +230,8 @@ def _plugins(given: Any, folder: Path | None) -> tuple[str, ...]:
 
 def _cells(arm: Arm, sections: Mapping[str, Mapping[str, Any]], known: dict[str, list[str]]) -> list[Cell]:
     """Expand one arm; `known` holds the names of the sources by task, so that a file is read once."""
-    axes = {**arm.values, **arm.settings}
     cells = []
-    for point in product(*axes.values()):
-        values = dict(zip(axes, point, strict=True))
+    for values in arm.points():
         tables = copy.deepcopy({name: dict(table) for name, table in sections.items()})
         for dotted in arm.settings:
             _put(tables, dotted.split("."), values[dotted])
