@@ -12,9 +12,10 @@ import sys
 from collections.abc import Sequence
 
 import chiasm
-from chiasm.intervals import Estimate, difference
-from chiasm.report.outcomes import CellOutcome, StudyOutcomes
+from chiasm.report.outcomes import CellOutcome
 from chiasm.report.read_results import read_results
+from chiasm.report.study_outcomes import StudyOutcomes
+from chiasm.statistics import Estimate, difference
 
 QUANTITIES = {"rsv_mean": (-2, 2), "rsv_sd": (-1, 1), "synergy_mean": (-1, 1)}
 
@@ -37,7 +38,8 @@ def table(title: str, pairs: Sequence[tuple[CellOutcome, CellOutcome]], layer: s
     )
     print("".join([f"{title:{wide}}", *(f"  {x:>24}" for x in heads)]))
     for cell, control in pairs:
-        lost = outcomes.worse(cell.scores(), control.scores())
+        better, worse = (control, cell) if outcome.higher_is_better else (cell, control)
+        lost = difference(outcomes.shown(better.scores()), outcomes.shown(worse.scores()))
         changes = [
             difference(cell.layer(layer, name), control.layer(layer, name), bounds)
             for name, bounds in QUANTITIES.items()

@@ -11,9 +11,9 @@ import statistics
 from pathlib import Path
 
 import chiasm
-from chiasm.intervals import difference
 from chiasm.report.outcomes import CellOutcome
 from chiasm.report.read_results import read_results
+from chiasm.statistics import difference
 from chiasm.study.spec import Study
 
 LAYER = "trunk.stage4"

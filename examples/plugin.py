@@ -11,7 +11,7 @@ Its names then stand in study files as those of the package do: `fog(b, 0.8) 2 |
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, final
 
@@ -30,7 +30,7 @@ class Fog(chiasm.Deficit):
     density: float = 0.5
     tag: ClassVar[str] = "fog"
     verb: ClassVar[str] = "fogging"
-    colour: ClassVar[str] = "SKY"
+    colour: ClassVar[str] = "UMBER"
     hatch: ClassVar[str] = "oo"
     example: ClassVar[str] = "fog(right, density=0.8)"
     pointwise: ClassVar[bool] = True  # it draws nothing, and treats each sample by itself
@@ -149,17 +149,27 @@ class WeightNorm(chiasm.Measure):
 
 
 @final
-class Counted(chiasm.Question):
-    """How many runs there are."""
+class Rehearsed(chiasm.Question):
+    """Whether rehearsed runs end better than plain ones."""
 
-    tag: ClassVar[str] = "counted"
-    question: ClassVar[str] = "How many runs does this rest on?"
-    topic: ClassVar[str] = "Runs"
+    tag: ClassVar[str] = "rehearsed"
+    question: ClassVar[str] = "Do rehearsed runs end better than plain ones?"
+    topic: ClassVar[str] = "Rehearsal"
     role: ClassVar[str] = "rehearsal"  # arms may have this role now
+    needs: ClassVar[str] = "an arm of role rehearsal, and another run without a deficit"
+    says: ClassVar[Mapping[str, str]] = {
+        "present": "Rehearsed runs end better than plain ones, by {amount}.",
+        "absent": "Rehearsed runs end as plain ones do, within {counts}: {amount}.",
+        "unsettled": "Whether rehearsed runs end better than plain ones is unsettled: {amount}. {open}",
+    }
 
-    def answer(self, outcomes: Any) -> chiasm.Finding:
-        runs = sum(len(cell.runs) for cell in outcomes)
-        return chiasm.Finding(self.tag, "counted", f"This rests on {runs} runs.")
+    def collect(self, outcomes: Any) -> chiasm.Evidence | None:
+        rehearsed = outcomes.of("rehearsal")
+        plain = [cell for cell in outcomes if not cell.duration and cell.role != "rehearsal"]
+        if not rehearsed or not plain:
+            return None
+        better = chiasm.Condition("what they end better by", outcomes.worse({plain[0]: 1, rehearsed[0]: -1}))
+        return chiasm.Evidence((better,), chiasm.Yardstick(outcomes.outcome.margin, outcomes.outcome), directed=True)
 
 
 @final

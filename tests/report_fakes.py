@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -80,7 +81,7 @@ RSV = Callable[[Told], float]
 
 def wiggle(*about: object) -> float:
     """A number in [-1, 1] that depends on nothing but its arguments."""
-    return zlib.crc32(repr(about).encode()) / 2**31 - 1
+    return int.from_bytes(hashlib.blake2b(repr(about).encode(), digest_size=4).digest()) / 2**31 - 1
 
 
 def flat(told: Told, seed: int) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import tomllib
 from collections.abc import Callable
 from itertools import pairwise
@@ -27,7 +28,8 @@ from chiasm.randomness import seeded_globals
 from chiasm.report.comparison.comparison import compare, findings, prediction_table, summary
 from chiasm.report.comparison.expected import expect
 from chiasm.report.comparison.panels import panels
-from chiasm.report.comparison.section import comparison_of, section
+from chiasm.report.comparison.section import comparison_of, differences
+from chiasm.report.writing import write_report
 from chiasm.study.plan import make_plan
 from chiasm.study.results import Results
 from chiasm.study.spec import Study, shipped
@@ -344,8 +346,7 @@ def test_the_theory_says_where_it_ends(changes: dict[str, Any], part: str, resul
         prediction_table(found)
     assert part in str(caught.value)
     assert "\n" not in str(caught.value)
-    told = section(comparison_of(found), [])
-    assert part.split(",", maxsplit=1)[0] in told[0][2].replace("&#x27;", "'")
+    assert part.split(",", maxsplit=1)[0] in str(comparison_of(found))
 
 
 def test_runs_beyond_the_theory_are_left_out_and_counted(results: Results) -> None:
@@ -356,7 +357,7 @@ def test_runs_beyond_the_theory_are_left_out_and_counted(results: Results) -> No
 
 
 def test_another_network_has_no_section(tiny: Callable[..., Study], results: Results) -> None:
-    assert section(comparison_of(Results(tiny(), results.table)), []) == []
+    assert comparison_of(Results(tiny(), results.table)) == ""
 
 
 def test_panels_and_words_say_what_the_tables_say(results: Results) -> None:
@@ -373,8 +374,15 @@ def test_panels_and_words_say_what_the_tables_say(results: Results) -> None:
     worst = table["difference"].abs().max()
     row = summary(made).filter(pl.col("quantity") == "train_loss")
     assert row["difference"][0] == worst
-    html = section(made, [])[0][2]
-    assert html.count("<tr>") == summary(made).height + 1
+    (group,) = differences(made).groups
+    assert len(group.rows) == summary(made).height
+
+
+def test_the_theory_stands_before_the_numbers_of_a_report(results: Results, tmp_path: Path) -> None:
+    html = write_report(results, tmp_path).read_text(encoding="utf-8")
+    assert re.findall(r'<section id="(\w+)"', html)[-4:] == ["theory", "numbers", "limits", "again"]
+    assert (tmp_path / "prediction.parquet").is_file()
+    assert 'aria-label="Table of the differences"' in html
 
 
 @pytest.mark.parametrize(

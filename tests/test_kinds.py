@@ -5,10 +5,13 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import os
+import re
 import shutil
+import string
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,11 @@ from chiasm.objectives import OBJECTIVES
 from chiasm.pictures import style
 from chiasm.registry import Registry, kind_digest, load_plugin, tag_of
 from chiasm.report import picture
+from chiasm.report.evidence import Evidence
+from chiasm.report.questions import QUESTIONS
+from chiasm.report.read_results import read_results
+from chiasm.report.reading import reading, sentence
+from chiasm.report.study_outcomes import StudyOutcomes
 from chiasm.sources import Batch, Source
 from chiasm.study.decode import plain
 from chiasm.study.executors import EXECUTORS
@@ -34,6 +42,7 @@ from chiasm.study.plan import make_plan
 from chiasm.study.spec import Study
 from chiasm.tasks import TASKS
 from chiasm.timeline import Timeline
+from tests.report_fakes import flat, make, still
 
 PLUGIN = Path(__file__).parents[1] / "examples" / "plugin.py"
 LOADED = load_plugin(str(PLUGIN))  # while this file is read, for its parameters; and in each of its tests
@@ -197,6 +206,74 @@ def test_a_measure_changes_nothing_and_tells_of_each_row_alone(kind: type[chiasm
     assert evaluate(network, swapped, tests[::-1], [1, 0], probe)[1].numbers == results[0].numbers
 
 
+#: What the reading itself fills into a question's sentences.
+STANDARD = {"amount", "size", "brief", "counts", "decisive", "open"}
+#: What an unsettled answer must not say, as it would answer.
+ANSWERS = re.compile(r"\b(heals|agrees|needs|does not|no cost|there is none)\b", re.IGNORECASE)
+
+
+@cache
+def fakes() -> tuple[StudyOutcomes, ...]:
+    """Outcomes of studies with effects and without, that together trigger every question."""
+    curve, rehearsed = {"wide.role": "duration"}, {"wide.role": "rehearsal"}
+    made = [make(), make(flat, still), make(changes=curve), make(changes=rehearsed), make(seeds=1)]
+    return tuple(map(read_results, made))
+
+
+def evidence_of(kind: type[chiasm.Question], outcomes: StudyOutcomes) -> list[Evidence]:
+    collected = kind().collect(outcomes)
+    return [collected] if isinstance(collected, Evidence) else list(collected or ())
+
+
+def placeholders(text: str) -> set[str]:
+    return {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+
+
+@kinds_of(QUESTIONS)
+def test_a_question_has_a_sentence_for_each_verdict(kind: type[chiasm.Question]) -> None:
+    assert kind.question.endswith("?")
+    assert kind.topic
+    assert ":" not in kind.topic, "what tells answers apart stands behind a colon"
+    assert kind.needs
+    assert not kind.needs.endswith(".")
+    assert kind.section == "confounds" or not kind.role
+    assert {"present", "absent", "unsettled"} <= set(kind.says) <= {"present", "absent", "unsettled", "reversed"}
+    assert set(kind.conditions) <= {"present", "absent", "reversed"}, "what is open is no condition of anything"
+    assert "{open}" in kind.says["unsettled"]
+    assert not ANSWERS.search(kind.says["unsettled"])
+    for case, text in kind.says.items():
+        assert ("{open}" in text) == (case == "unsettled"), "only what is open has something that would settle it"
+        assert "{decisive}" not in text or case == "absent"
+
+
+@kinds_of(QUESTIONS)
+def test_the_sentences_of_a_question_name_what_its_evidence_gives(kind: type[chiasm.Question]) -> None:
+    every = [evidence for outcomes in fakes() for evidence in evidence_of(kind, outcomes)]
+    assert every, "no fake study triggers it"
+    for evidence in every:
+        assert not STANDARD & set(evidence.facts), "these are the reading's"
+        known: Mapping[str, str] = dict.fromkeys(STANDARD, "So.") | dict(evidence.facts)
+        for text in (*kind.says.values(), *kind.conditions.values()):
+            assert placeholders(text) <= set(known)
+            told = text.format_map(known)
+            assert "None" not in told
+            assert "nan" not in told
+            assert "  " not in sentence(told)
+    several = [evidence.about for evidence in evidence_of(kind, fakes()[0])]
+    assert len({*several}) == len(several), "answers to one question are told apart"
+
+
+@kinds_of(QUESTIONS)
+def test_a_question_is_not_tested_where_there_is_nothing_to_hold_against(kind: type[chiasm.Question]) -> None:
+    lacking = read_results(make(arms=["noise"], seeds=2, units=0))
+    findings = [f for f in reading(lacking) if f.about == tag_of(kind) or f.about.startswith(f"{tag_of(kind)},")]
+    for finding in findings:
+        assert finding.verdict == "not tested"
+        assert finding.evidence is None
+        assert finding.text == f"{kind.question} Not tested: that takes {kind.needs}."
+    assert findings or evidence_of(kind, lacking) == [], "it does not arise"
+
+
 @kinds_of(EXECUTORS)
 def test_an_executor_ends_with_the_bytes_of_one_process(
     kind: type[chiasm.Executor], tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -278,7 +355,7 @@ def test_one_file_from_outside_works_in_study_results_and_report(outside: Path) 
     assert training.filter(quantity="train_error")["epoch"].unique().sort().to_list() == [1, 2]
     assert training.filter(quantity="train_deviation")["epoch"].unique().sort().to_list() == [3, 4, 5]
     page = (outside / "out" / "report.html").read_text()
-    for words in ("mean absolute error", "fogging b", "Norms of weights", "How many runs does this rest on?", "rough"):
+    for words in ("mean absolute error", "fogging b", "Norms of weights", "ehearsed runs end", "rough"):
         assert words in page, words
     assert "accuracy" not in page.lower().replace("train_accuracy", "")
 

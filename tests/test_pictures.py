@@ -20,7 +20,7 @@ from chiasm.errors import ChiasmError
 from chiasm.measuring import Measurement
 from chiasm.measuring.drawing import KINDS, draw
 from chiasm.pictures.bands import Band, bands
-from chiasm.pictures.frame import asset
+from chiasm.pictures.page import asset
 from chiasm.pictures.style import BLUE, DEPTHS, VERMILLION, png, svg, tail, theme
 from chiasm.pictures.tile import tiles
 from chiasm.pictures.triangle import CORNERS, places
@@ -251,7 +251,7 @@ def luminance(colour: str) -> float:
 
 
 def test_synergy_is_a_ramp_of_lightness_on_light_and_dark_pages() -> None:
-    css = asset("measured.css")
+    css = asset("page.css")
     ramps = [re.findall(r"--depth-\d: (#\w+)", part) for part in css.split("@media")[:2]]
     assert tuple(ramps[0]) == DEPTHS
     light, dark = ([luminance(colour) for colour in ramp] for ramp in ramps)

@@ -390,7 +390,7 @@ def test_a_study_of_any_measures_and_sources_has_a_whole_report(
     assert "nan" not in html.lower()
     assert ("Usable information" in html) == ("usable" in probe["measures"])
     assert ("effective rank, fusion" in html) == ("rank" in probe["measures"])
-    assert ("RSV of units: not measured here" in html) == ("units" not in probe["measures"])
+    assert ("RSV of units was not measured here" in html) == ("units" not in probe["measures"])
     assert ("mean RSV of a and b" in html) == (len(names) > 2)
     shapley = made.frame().filter(pl.col("quantity").str.starts_with("shapley"))
     assert bool(len(shapley)) == ("usable" in probe["measures"] and len(names) <= 5)

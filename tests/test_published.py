@@ -265,7 +265,7 @@ def test_inside_is_judged_by_our_interval() -> None:
     assert "the paper loses 3.1 points [1.8, 4.4]" in said
     assert "the effect is here too" in said
     assert "lies outside our interval" in said
-    gained = beside("blur", lambda told, seed: 0.5 + 0.3 * (told.duration > 0) + 0.001 * seed)
+    gained = beside("blur", lambda told, seed: 0.5 + (0.3 + 0.002 * seed) * (told.duration > 0))
     assert "here it goes the other way" in " ".join(sentences(first(gained), read_results(gained)))
 
 
@@ -300,12 +300,13 @@ def test_the_section_shows_every_point_and_every_clock(tmp_path: Path) -> None:
     html = write(results, tmp_path / "a")
     section = html[html.index('<section id="published">') :].split("</section>")[0]
     assert '<a href="#published">Beside the paper</a>' in html
+    assert re.findall(r'<section id="(\w+)"', html)[-4:] == ["published", "numbers", "limits", "again"]
     assert re.findall(r"<h3>Arm duration, ([^<]+)", section) == [
         "learning rate by absolute epochs",
         "constant learning rate",
     ]
-    assert section.count("<details>") == 1  # the first clock's numbers stand open
-    for row in ("<td>≈ 45</td>", "<td>≈ 90</td>", "<td>180</td>"):
+    assert section.count("<details>") == 1 == section.count("<details open>")  # the first clock's numbers stand open
+    for row in ('<td class="number">≈ 45</td>', '<td class="number">≈ 90</td>', '<td class="number">180</td>'):
         assert section.count(row) == 2 * 6  # accuracy, RSV and its spread, and bits three ways, under two clocks
     figures = re.findall(r'<figure id="figure-(published-[\w-]+)">', section)
     assert figures == [f"published-{i}-{name}" for i in (1, 2) for name in ("accuracy", "rsv", "bits")]

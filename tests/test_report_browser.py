@@ -154,7 +154,7 @@ def test_words_stand_out_from_their_ground(page: Page, scheme: str) -> None:
         const ground = light(getComputedStyle(document.querySelector('section')).backgroundColor);
         const ratio = c => (Math.max(light(c), ground) + 0.05) / (Math.min(light(c), ground) + 0.05);
         const seen = new Set();
-        for (const e of document.querySelectorAll('section p, section li, figcaption, td, .tag, summary'))
+        for (const e of document.querySelectorAll('section p, section li, figcaption, td, summary'))
             seen.add(getComputedStyle(e).color);
         for (const e of document.querySelectorAll('section svg text')) seen.add(getComputedStyle(e).fill);
         return [...seen].map(ratio);
@@ -163,3 +163,85 @@ def test_words_stand_out_from_their_ground(page: Page, scheme: str) -> None:
     page.scheme("light")
     assert ratios
     assert min(ratios) >= 4.5  # WCAG AA for text
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_chips_and_tables_stand_out_from_the_ground_they_lie_on(page: Page, scheme: str) -> None:
+    page.scheme(scheme)
+    found = page.evaluate(
+        """(() => {
+        const parts = c => c.match(/[\\d.]+/g).map(Number);
+        const light = c => parts(c).slice(0, 3).map(v => v / 255)
+            .map(v => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+            .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+        const ground = e => {
+            const own = getComputedStyle(e).backgroundColor;
+            return parts(own).length < 4 || parts(own)[3] === 1 ? own : ground(e.parentElement);
+        };
+        const ratio = e => {
+            const [ink, under] = [light(getComputedStyle(e).color), light(ground(e))];
+            return (Math.max(ink, under) + 0.05) / (Math.min(ink, under) + 0.05);
+        };
+        return ['.chip', '.chips a', '.chips b', '.rule', '.topic', 'th', 'td', '.interval', '.note']
+            .map(what => [what, [...document.querySelectorAll(what)].map(ratio)]);
+        })()"""
+    )
+    shown = page.evaluate("[...new Set([...document.querySelectorAll('.chip')].map(e => e.className))]")
+    page.scheme("light")
+    assert {"chip present", "chip absent", "chip unsettled"} <= set(shown)
+    for what, ratios in found:
+        assert ratios, what
+        assert min(ratios) >= 4.5, what
+
+
+def test_the_first_screen_holds_the_verdict_three_figures_and_every_chip(page: Page) -> None:
+    page.resize(1280, 900)
+    boxes = page.evaluate(
+        """['#verdict .verdict', '#verdict figure svg', '#verdict .chips li', '#verdict .untested']
+        .map(what => [...document.querySelectorAll(what)].map(e => e.getBoundingClientRect())
+        .map(b => [b.left, b.top, b.right, b.bottom]))"""
+    )
+    sentence, figures, chips, untested = boxes
+    assert (len(sentence), len(figures)) == (1, 3)
+    assert len(chips) == page.evaluate("document.querySelectorAll('#answers .answers li').length") > 10
+    for left, top, right, bottom in (*sentence, *figures, *chips, *untested):
+        assert left >= 0
+        assert top >= 0
+        assert right <= 1280
+        assert bottom <= 900
+    assert sentence[0][3] <= min(top for _, top, _, _ in figures)  # the sentence first, then what it rests on
+    assert max(bottom for *_, bottom in figures) <= min(top for _, top, _, _ in chips)
+    assert min(right - left for left, _, right, _ in figures) >= 300  # side by side, and still to be read
+
+
+def test_the_table_can_be_used_on_a_phone(page: Page) -> None:
+    page.resize(400)
+    found = page.evaluate(
+        """(() => {
+        const box = document.querySelector('[aria-label="Table of the numbers"]');
+        box.scrollIntoView({behavior: 'instant', block: 'start'});
+        box.scrollLeft = 1e6;
+        const frame = box.getBoundingClientRect(), seen = [];
+        for (const row of [...box.querySelectorAll('tbody tr:not(.arm)')].slice(0, 6)) {
+            const [first, last] = [row.querySelector('th'), row.lastElementChild];
+            const [a, b] = [first, last].map(e => e.getBoundingClientRect());
+            const at = (r, x) => document.elementFromPoint(x, (r.top + r.bottom) / 2);
+            seen.push([
+                a.left - frame.left, frame.right - a.right, frame.right - b.right,
+                first.contains(at(a, (a.left + a.right) / 2)), last.contains(at(b, b.right - 8)),
+            ]);
+        }
+        return [box.scrollLeft, box.scrollWidth - box.clientWidth, seen];
+        })()"""
+    )
+    page.resize(1280)
+    scrolled, most, rows = found
+    assert scrolled == pytest.approx(most, abs=1)
+    assert most > 0
+    assert len(rows) == 6
+    for from_left, left_over, behind, named, number in rows:
+        assert from_left == pytest.approx(0, abs=1.5)  # the name stays where it was
+        assert left_over >= 200  # and leaves room for the numbers
+        assert behind >= -1
+        assert named
+        assert number

@@ -20,7 +20,6 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from chiasm.deficits import Deficit
-from chiasm.intervals import Estimate
 from chiasm.pictures.ridgeline import BANDWIDTH, GRID, density
 from chiasm.pictures.style import GREEN, Panel, inline, png, svg, theme
 from chiasm.report import picture
@@ -29,6 +28,7 @@ from chiasm.report.figures import figures
 from chiasm.report.forest import ForestRow, forest
 from chiasm.report.read_results import read_results
 from chiasm.sources import Batch
+from chiasm.statistics import Estimate
 from chiasm.study.results import Results
 from chiasm.timeline import Phase, Timeline
 from tests.report_fakes import flat, make, regressing, still
@@ -285,7 +285,9 @@ def test_a_deficit_from_outside_is_drawn_as_it_says_itself() -> None:
 
 
 def test_forest_labels_are_cut_not_clipped() -> None:
-    rows = [ForestRow("an arm with a very long name that goes on and on d=80", Estimate(50, 40, 60, (45, 55)), None, 1)]
+    rows = [
+        ForestRow("an arm with a very long name that goes on and on d=80", Estimate(50, (45, 55), 1.0, 1.0), None, 1)
+    ]
     with theme():
         assert not clipped(forest([*rows, ForestRow("short", None, None)], "Arms", "test accuracy (%)", (0, 100), 25))
 

@@ -135,9 +135,10 @@ def test_the_page_is_well_formed_and_holds_all_sections_in_order(html: str) -> N
     checker.feed(html)
     assert not checker.open
     assert len(set(checker.ids)) == len(checker.ids)
-    assert {link for link in checker.links if not link.startswith("data:")} <= {f"#{name}" for name in checker.ids}
+    inside = {link for link in checker.links if not link.startswith(("data:", "figures/"))}
+    assert inside <= {f"#{name}" for name in checker.ids}
     found = re.findall(r'<section id="(\w+)">', html)
-    assert found == ["reading", "measured", "units", "layers", "outstanding", "limits"]
+    assert found == ["verdict", "layers", "units", "outstanding", "measured", "limits"]
 
 
 def test_nothing_leaves_the_page_and_no_script_is_allowed(html: str) -> None:
@@ -161,21 +162,23 @@ def test_the_table_holds_every_layer_and_its_numbers(html: str, several: Measure
     assert table.count('<th scope="row"') == 3
     low, high = several["fusion"].interval("mean_rsv")
     text = [number(x, 2, sign=True) for x in (several["fusion"].mean_rsv(), low, high)]
-    assert f'<td>{text[0]} <span class="interval">[{text[1]}, {text[2]}]</span></td>' in table
-    assert "<td>5</td><td>1</td>" in table  # units, dead
+    assert f'{text[0]} <span class="interval">[{text[1]}, {text[2]}]</span></td>' in table
+    assert '<td class="number">5</td><td class="number">1</td>' in table  # units, dead
     assert f'title="{LONG}"' in table
 
 
 def test_the_units_that_stand_out_are_the_right_ones(several: Measurement) -> None:
     made = unit_table(list(several.values()))
     assert made is not None
-    rows = [re.sub(r"<[^>]+>", " ", row).split() for row in made.split("<tr>") if ">fusion<" in row]
-    assert [row[1:3] for row in rows] == [["left", "0"], ["right", "1"], ["synergy", "3"]]
-    assert "pathway" not in made  # one source alone has all of it
+    rows = [row for group in made.groups for row in group.rows]
+    of_fusion = [[entry.text for entry in row[1:3]] for row in rows if row[0].text == "fusion"]
+    assert of_fusion == [["left", "0"], ["right", "1"], ["synergy", "3"]]
+    assert not any(row[0].text == "pathway" for row in rows)  # one source alone has all of it
     assert unit_table([several["pathway"]]) is None
-    three = unit_table(list(measured({"f": lambda a, b, c: torch.cat([c, a * b, b], 1)}, 3).values())) or ""
-    rows = [re.sub(r"<[^>]+>", " ", row).split() for row in three.split("<tr>")[2:]]
-    assert [row[1:3] for row in rows] == [["right", "2"], ["touch", "0"], ["synergy", "1"]]
+    three = unit_table(list(measured({"f": lambda a, b, c: torch.cat([c, a * b, b], 1)}, 3).values()))
+    assert three is not None
+    rows = [row for group in three.groups for row in group.rows]
+    assert [[entry.text for entry in row[1:3]] for row in rows] == [["right", "2"], ["touch", "0"], ["synergy", "1"]]
 
 
 SCENES: dict[str, Callable[[], Measurement]] = {
@@ -201,7 +204,9 @@ def test_any_measurement_has_a_whole_page_with_its_figures_beside_it(scene: str,
     shown = re.findall(r'<figure id="figure-([\w-]+)">', html)
     assert shown
     on_disk = sorted(path.name for path in (tmp_path / "figures").iterdir())
-    assert on_disk == sorted(f"{name}.{ending}" for name in shown for ending in ("svg", "png"))
+    assert on_disk == sorted(f"{name}.{ending}" for name in shown for ending in ("csv", "png", "svg"))
+    linked = re.findall(r'href="figures/([\w.-]+)"', html)
+    assert sorted(linked) == [name for name in on_disk if not name.endswith(".png")]
     assert not list(tmp_path.rglob("*.part"))
     assert ("evenly picked" in html) == (scene in ("many layers", "5000 units"))
     assert len(html) < 1_000_000

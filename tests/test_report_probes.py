@@ -10,14 +10,15 @@ import pytest
 from matplotlib.text import Text
 
 from chiasm.measuring.probe import MEASURES, Measure, ProbeInput, ProbeResult
+from chiasm.pictures.table import PageTable
 from chiasm.pictures.words import percent
 from chiasm.quantity import Quantity
 from chiasm.report.figures import figures
-from chiasm.report.outcomes import StudyOutcomes
 from chiasm.report.probes import probes
 from chiasm.report.read_results import read_results
 from chiasm.report.reading import reading
-from chiasm.report.table import table
+from chiasm.report.study_outcomes import StudyOutcomes
+from chiasm.report.table import numbers_table
 from chiasm.study.results import SCHEMA, Results
 from tests.report_fakes import early_window, make, regressing, turning
 
@@ -52,7 +53,7 @@ def test_three_sources_are_said_to_be_three() -> None:
         assert before is not None
         assert after is not None
         assert f"{source} from {percent(before.mean)} to {percent(after.mean)}" in found["units"]
-    assert "the mean RSV of left and right moves by" in found["mirror"]
+    assert "the mean RSV of left and right of layer fusion moves by" in found["mirror, units"]
     drawn = figures(results, outcomes)
     ridge, mean = drawn["units"][0], drawn["means"][0]
     assert "RSV of left and right; units that neither moves are left out." in ridge.caption
@@ -62,7 +63,7 @@ def test_three_sources_are_said_to_be_three() -> None:
     labels = " ".join(text.get_text() for text in ridge.figure.findobj(Text) if isinstance(text, Text))
     assert "right only" in labels
     assert "not left" not in labels
-    assert "share of third, fusion" in table(outcomes)
+    assert ["share of third, fusion", "% of total effects"] in numbers_table(outcomes).heads
 
 
 def test_a_mirror_on_a_third_source_need_not_turn_the_rsv_of_the_first_two() -> None:
@@ -70,9 +71,10 @@ def test_a_mirror_on_a_third_source_need_not_turn_the_rsv_of_the_first_two() -> 
     outcomes = three(
         read_results(make(rsv=lambda told: 0.5 * (told.duration > 0), arms=["duration", "mirror"], changes=changes))
     )
-    assert {f.about: f.verdict for f in reading(outcomes)}["mirror"] == "mirror differs"  # left and right are compared
+    verdicts = {f.about: f.verdict for f in reading(outcomes)}
+    assert verdicts["mirror, units"] == "present"  # left and right are compared
     moved = replace(outcomes, sources=("right", "third", "left"))
-    assert {f.about: f.verdict for f in reading(moved)}["mirror"] == "mirror agrees"
+    assert "mirror, units" not in {f.about for f in reading(moved)}
 
 
 def extended(results: Results, *rows: tuple[str, str | None, str | None, float]) -> Results:
@@ -105,20 +107,24 @@ def test_the_numbers_of_further_probes_have_tables_of_their_own() -> None:
     )
     outcomes = read_results(told)
     assert outcomes.layers == ("fusion",)  # neither a part nor a layer whose rank alone is known has units to show
-    assert table(outcomes) == table(read_results(plain))
+    assert numbers_table(outcomes) == numbers_table(read_results(plain))
     tables = list(probes(outcomes))
     wanted = [MEASURES[tag] for tag in ("usable", "fisher", "rank")]
     assert {title for title, _, _ in tables} == {measure.title for measure in wanted}
     usable, fisher, ranked = (next(one for one in tables if one[:2] == (m.title, m.about)) for m in wanted)
     cells = len(outcomes.cells)
-    for made in (usable, fisher, ranked):
-        assert made[2].count('<th scope="row"') == cells
-        assert "tested with" not in made[2]
-    assert usable[2].count("<td>1.25 <span") == usable[2].count("<td>−0.50 <span") == cells
-    assert usable[2].count("<td>+25.1 <span") == cells  # points
-    assert fisher[2].count("<td>1234 <span") == cells
-    assert fisher[2].count("<td>0.00223 <span") == cells  # 0.00123 and seeds' 0, .001 and .002
-    assert ranked[2].count("<td>7.5 <span") == ranked[2].count('<td class="none">–</td>') / 2 == cells
+    for _, _, numbers in (usable, fisher, ranked):
+        assert sum(len(group.rows) for group in numbers.groups) == cells
+    assert counted(usable[2], "1.251") == counted(usable[2], "−0.499") == cells
+    assert counted(usable[2], "+25.1") == cells  # points
+    assert counted(fisher[2], "1234.001") == cells
+    assert counted(fisher[2], "0.00223") == cells  # 0.00123 and seeds' 0, .001 and .002
+    assert counted(ranked[2], "7.501") == counted(ranked[2], "–") / 2 == cells
+
+
+def counted(table: PageTable, text: str) -> int:
+    """How often a text stands in a table."""
+    return sum(entry.text == text for group in table.groups for row in group.rows for entry in row)
 
 
 def test_the_numbers_of_a_measure_from_outside_get_a_table(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,21 +141,20 @@ def test_the_numbers_of_a_measure_from_outside_get_a_table(monkeypatch: pytest.M
             raise NotImplementedError
 
     kinds = MEASURES.kinds() | {"temper": Temper}
-    monkeypatch.setattr(type(MEASURES), "kinds", lambda self: kinds)
+    monkeypatch.setattr(MEASURES, "kinds", lambda: kinds)
     results = extended(make(arms=["duration"]), ("heat", None, None, 0.5), ("draught", "door", None, -1.25))
     ((title, about, made),) = probes(read_results(results))
     assert (title, about) == ("Temper", "How <hot> it is.")
-    assert '<th scope="col">heat,<br>%</th><th scope="col">draught,<br>door, m/s</th>' in made
+    assert list(made.heads[2:]) == [["heat,", "%"], ["draught,", "door, m/s"]]
     cells = len(read_results(results).cells)
-    assert made.count("<td>50.1 <span") == cells  # percent
-    assert made.count("<td>−1.2 <span") == cells
+    assert counted(made, "50.1") == cells  # percent
+    assert counted(made, "−1.2") == cells
 
 
 def test_the_drop_is_a_rise_where_lower_is_better() -> None:
-    html = table(read_results(regressing(make(arms=["duration"]))))
-    assert '<th scope="col">mean squared error</th><th scope="col">rise</th>' in html
-    assert "accuracy" not in html
-    assert '<th scope="col">accuracy, %</th><th scope="col">drop, points</th>' in table(read_results(make()))
+    heads = numbers_table(read_results(regressing(make(arms=["duration"])))).heads
+    assert list(heads[3:5]) == [["mean squared error"], ["rise"]]
+    assert list(numbers_table(read_results(make())).heads[3:5]) == [["accuracy, %"], ["drop, points"]]
 
 
 @pytest.mark.parametrize("units", [0, 4])

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from chiasm.objectives import Objective, Outcome
     from chiasm.quantity import Quantity
     from chiasm.report import Finding, picture
+    from chiasm.report.evidence import Condition, Evidence, Yardstick
     from chiasm.report.questions import Question
     from chiasm.sources import Batch, Source
     from chiasm.study import Results, Study
@@ -38,10 +39,12 @@ _HOME = {
     "Batch": "chiasm.sources",
     "ChiasmError": "chiasm.errors",
     "Combined": "chiasm.measuring",
+    "Condition": "chiasm.report.evidence",
     "Data": "chiasm.tasks",
     "Deficit": "chiasm.deficits",
     "DependentSources": "chiasm.measuring",
     "Description": "chiasm.tasks",
+    "Evidence": "chiasm.report.evidence",
     "Executor": "chiasm.study.executors",
     "Finding": "chiasm.report",
     "Fisher": "chiasm.measuring.information.fisher",
@@ -64,6 +67,7 @@ _HOME = {
     "Task": "chiasm.tasks",
     "Timeline": "chiasm.timeline",
     "Usable": "chiasm.measuring.information.usable",
+    "Yardstick": "chiasm.report.evidence",
     "combine": "chiasm.measuring",
     "decode": "chiasm.measuring.information.decoding",
     "fisher": "chiasm.measuring.information.fisher",
@@ -80,10 +84,12 @@ __all__ = [
     "Batch",
     "ChiasmError",
     "Combined",
+    "Condition",
     "Data",
     "Deficit",
     "DependentSources",
     "Description",
+    "Evidence",
     "Executor",
     "Finding",
     "Fisher",
@@ -106,6 +112,7 @@ __all__ = [
     "Task",
     "Timeline",
     "Usable",
+    "Yardstick",
     "combine",
     "decode",
     "fisher",

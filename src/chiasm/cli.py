@@ -206,8 +206,14 @@ def _run(command: RunCommand) -> None:
         return
     from chiasm.report import findings
 
-    for finding in findings(results):
-        print(fill(f"- {finding.text}", 100, subsequent_indent="  "))
+    headline, *others = findings(results)
+    lines = [f"{headline.verdict}: {headline.text}"]
+    lines += [f"present: {finding.text}" for finding in others if finding.verdict == "present"]
+    for verdict in ("absent", "unsettled", "not tested"):
+        topics = dict.fromkeys(finding.topic for finding in others if finding.verdict == verdict)
+        lines += [f"{verdict}: {', '.join(topics)}"] if topics else []
+    for line in lines:
+        print(fill(f"- {line}", 100, subsequent_indent="  "))
     print(f"results: {out / 'results.parquet'}")
     if command.report:
         print(f"report: {out / 'report.html'}")

@@ -45,7 +45,7 @@ class Blur(Deficit):
     dims: Dims | None = None
     tag: ClassVar[str] = "blur"
     verb: ClassVar[str] = "blurring"
-    colour: ClassVar[str] = "SKY"
+    colour: ClassVar[str] = "MUTED"
     hatch: ClassVar[str] = "...."
     example: ClassVar[str] = "blur(right, 2)"
     pointwise: ClassVar[bool] = True

@@ -23,7 +23,7 @@ class Deficit(ABC):
     Attributes:
         tag: how the notation calls it ("blur").
         verb: what it does, to stand before the sources that it touches ("blurring").
-        colour: in pictures of a timeline, a name of `chiasm.pictures.style` ("SKY").
+        colour: in pictures of a timeline, a name of `chiasm.pictures.style`, none of a source: "INK", "MUTED", "UMBER".
         hatch: likewise, matplotlib's hatch, so that colour alone need not tell it.
         row: likewise, the row of a deficit that names no source.
         pointwise: whether it draws nothing and treats each sample by itself, so that it may act on a whole set at once.

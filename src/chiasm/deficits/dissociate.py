@@ -47,7 +47,7 @@ class Dissociate(Deficit):
     within: Literal["batch", "class"] = "batch"
     tag: ClassVar[str] = "dissociate"
     verb: ClassVar[str] = "dissociating the sources"
-    colour: ClassVar[str] = "ORANGE"
+    colour: ClassVar[str] = "UMBER"
     hatch: ClassVar[str] = "\\\\\\\\"
     example: ClassVar[str] = "dissociate"
 

@@ -32,7 +32,7 @@ class Freeze(Deficit):
     source: str
     tag: ClassVar[str] = "freeze"
     verb: ClassVar[str] = "freezing the pathway of"
-    colour: ClassVar[str] = "SKY"
+    colour: ClassVar[str] = "MUTED"
     hatch: ClassVar[str] = "////"
     example: ClassVar[str] = "freeze(right)"
     pointwise: ClassVar[bool] = True

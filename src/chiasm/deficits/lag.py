@@ -35,7 +35,7 @@ class Lag(Deficit):
     k: int
     tag: ClassVar[str] = "lag"
     verb: ClassVar[str] = "delaying"
-    colour: ClassVar[str] = "BLUE"
+    colour: ClassVar[str] = "MUTED"
     hatch: ClassVar[str] = "----"
     example: ClassVar[str] = "lag(right, 1)"
     pointwise: ClassVar[bool] = True

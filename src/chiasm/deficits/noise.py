@@ -36,7 +36,7 @@ class Noise(Deficit):
     mode: Literal["add", "replace"] = "add"
     tag: ClassVar[str] = "noise"
     verb: ClassVar[str] = "adding noise to"
-    colour: ClassVar[str] = "VERMILLION"
+    colour: ClassVar[str] = "UMBER"
     hatch: ClassVar[str] = "xxxx"
     example: ClassVar[str] = "noise(right, 0.5)"
 

@@ -42,7 +42,7 @@ class Occlude(Deficit):
     dims: Dims | None = None
     tag: ClassVar[str] = "occlude"
     verb: ClassVar[str] = "occluding"
-    colour: ClassVar[str] = "PURPLE"
+    colour: ClassVar[str] = "MUTED"
     hatch: ClassVar[str] = "||||"
     example: ClassVar[str] = "occlude(right, 0.5)"
 

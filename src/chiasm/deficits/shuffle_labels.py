@@ -34,7 +34,7 @@ class ShuffleLabels(Deficit):
     share: float
     tag: ClassVar[str] = "shuffle_labels"
     verb: ClassVar[str] = "shuffling the labels"
-    colour: ClassVar[str] = "VERMILLION"
+    colour: ClassVar[str] = "UMBER"
     hatch: ClassVar[str] = "oooo"
     example: ClassVar[str] = "shuffle_labels(0.5)"
 

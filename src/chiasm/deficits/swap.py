@@ -34,7 +34,7 @@ class Swap(Deficit):
     b: str
     tag: ClassVar[str] = "swap"
     verb: ClassVar[str] = "swapping"
-    colour: ClassVar[str] = "GREEN"
+    colour: ClassVar[str] = "UMBER"
     hatch: ClassVar[str] = "++++"
     example: ClassVar[str] = "swap(left, right)"
     pointwise: ClassVar[bool] = True

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any, Literal
 
 import matplotlib as mpl
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -20,6 +21,8 @@ INK, MUTED, RULE, PAPER = "#1d2733", "#5b6775", "#d4dae1", "#fefefe"
 
 # Okabe & Ito's palette; its yellow and black are left out: one is lost on white, the other on a dark page.
 BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9"
+#: Of deficits, as the palette is the sources'.
+UMBER = "#8a6a2a"
 # On the page these become CSS variables, so that figures follow its dark mode.
 VARIABLES = {
     INK: "var(--ink)",
@@ -68,6 +71,7 @@ _RC: dict[Any, Any] = {
     "text.color": INK,
     "figure.facecolor": PAPER,
     "hatch.linewidth": 0.8,
+    "text.parse_math": False,  # a name with two dollar signs is no formula
     "svg.fonttype": "none",  # text stays text: small, searchable, set in the reader's own font
     "svg.hashsalt": "chiasm",  # ids that do not change from run to run
     "path.simplify_threshold": 0.2,
@@ -94,11 +98,13 @@ class Panel:
         name: file name without its ending.
         figure: the picture.
         caption: one or two sentences below it; says what is drawn, never what it means.
+        data: the numbers that are drawn, a row each, for people to download; None: read off the figure.
     """
 
     name: str
     figure: Figure
     caption: str
+    data: pl.DataFrame | None = None
 
 
 def canvas(height: float = HEIGHT, width: float = WIDTH) -> Figure:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chiasm.intervals import Estimate
+from chiasm.statistics import Estimate
 
 
 def number(value: float, digits: int = 2, sign: bool = False) -> str:
@@ -18,10 +18,16 @@ def number(value: float, digits: int = 2, sign: bool = False) -> str:
 
 def number_between(estimate: Estimate, digits: int = 2, sign: bool = False) -> str:
     """A number with its interval: "+0.74 [+0.70, +0.78]"."""
+    ends = estimate.interval()
+    digits = telling(digits, ends)
     text = number(estimate.mean, digits, sign)
-    if estimate.low is None or estimate.high is None:
-        return text
-    return f"{text} [{number(estimate.low, digits, sign)}, {number(estimate.high, digits, sign)}]"
+    return text if ends is None else f"{text} [{number(ends[0], digits, sign)}, {number(ends[1], digits, sign)}]"
+
+
+def telling(digits: int, ends: tuple[float, float] | None) -> int:
+    """Return as many decimals, or up to four more, as tell the ends of an interval apart."""
+    more = range(digits, digits + 5)
+    return next((d for d in more if ends is None or f"{ends[0]:.{d}f}" != f"{ends[1]:.{d}f}"), digits)
 
 
 def percent(share: float, digits: int = 0) -> str:

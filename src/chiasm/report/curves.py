@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from chiasm.intervals import Estimate, estimate
 from chiasm.objectives import Outcome
 from chiasm.pictures.style import (
     CHARACTER,
@@ -19,7 +19,6 @@ from chiasm.pictures.style import (
     INK,
     MUTED,
     SMALLEST_FONT,
-    VERMILLION,
     axes_on,
     canvas,
     dodge,
@@ -27,6 +26,10 @@ from chiasm.pictures.style import (
     rules,
 )
 from chiasm.report.outcomes import CellOutcome
+from chiasm.statistics import Estimate, estimate
+
+if TYPE_CHECKING:
+    import polars as pl
 
 #: Inches that two tick labels need between their middles.
 TICK_ROOM = 0.25
@@ -93,7 +96,9 @@ def chart(
     named = [one for one in series if one.label]
     lines = math.ceil(len(named) / 2)
     figure = canvas(HEIGHT + 0.2 * lines)
-    axes = axes_on(figure, bottom=0.56 + 0.22 * lines)
+    # Labels of levels stand beside the axes, where they hide nothing.
+    longest = max((len(level.label) for level in levels), default=0)
+    axes = axes_on(figure, right=0.2 + longest * CHARACTER * SMALLEST_FONT / 72, bottom=0.56 + 0.22 * lines)
     everywhere = sorted({x for one in series for x in one.x})
     span = (everywhere[-1] - everywhere[0]) or 1 if everywhere else 1
     shifts = dodge(len(series), 0.02 * span)
@@ -113,6 +118,20 @@ def chart(
     return figure
 
 
+def curve_data(series: Sequence[Series], x: str, value: str) -> pl.DataFrame:
+    """Return the numbers of curves: a row a point and seed, with the names of both columns as given."""
+    import polars as pl
+
+    rows = [
+        (one.label or "all", float(place), seed, number)
+        for one in series
+        for place, cell in zip(one.x, one.cells, strict=True)
+        for seed, number in one.value(cell).items()
+    ]
+    schema = {"series": pl.String, x: pl.Float64, "seed": pl.Int64, value: pl.Float64}
+    return pl.DataFrame(rows, schema, orient="row")
+
+
 def _draw(
     axes: Axes, one: Series, shift: float, jitter: float, bounds: tuple[float, float], ylim: tuple[float, float]
 ) -> None:
@@ -129,7 +148,7 @@ def _draw(
             below.append(0.0 if over_seeds.low is None else over_seeds.mean - over_seeds.low)
             above.append(0.0 if over_seeds.high is None else over_seeds.high - over_seeds.mean)
         if cell.diverged:
-            axes.plot([x + shift], [ylim[0]], "x", color=VERMILLION, ms=7, mew=1.8, clip_on=False, zorder=4)
+            axes.plot([x + shift], [ylim[0]], "x", color=INK, ms=7, mew=1.8, clip_on=False, zorder=4)
     axes.plot(xs, means, "-", color=one.colour, linewidth=1.5, zorder=3)
     if any(below) or any(above):
         axes.errorbar(xs, means, [below, above], fmt="none", ecolor=one.colour, elinewidth=1.1, capsize=3, zorder=3)
@@ -141,12 +160,9 @@ def _level(axes: Axes, level: Level, ylim: tuple[float, float]) -> None:
     axes.axhline(level.estimate.mean, color=MUTED, linewidth=1.0, linestyle=style, zorder=1)
     if level.estimate.low is not None and level.estimate.high is not None:
         axes.axhspan(level.estimate.low, level.estimate.high, color=MUTED, alpha=0.14, linewidth=0, zorder=0)
-    # Above the band where there is room for a line of text, else below it.
-    high = level.estimate.mean if level.estimate.high is None else level.estimate.high
-    low = level.estimate.mean if level.estimate.low is None else level.estimate.low
-    fits = high + 0.07 * (ylim[1] - ylim[0]) < ylim[1]
-    across, side = axes.get_yaxis_transform(), "bottom" if fits else "top"
-    axes.text(1.0, high if fits else low, level.label, transform=across, ha="right", va=side, color=MUTED)
+    inside = min(max(level.estimate.mean, ylim[0]), ylim[1])
+    place = axes.get_yaxis_transform()
+    axes.text(1.02, inside, level.label, transform=place, ha="left", va="center", color=MUTED)
 
 
 def _x_axis(axes: Axes, everywhere: Sequence[float], span: float, width: float) -> None:

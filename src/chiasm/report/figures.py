@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from matplotlib.figure import Figure
+import polars as pl
 
-from chiasm.intervals import Estimate
-from chiasm.pictures.style import GREEN, INK, MARKERS, PURPLE, SOURCES, Panel, shorten, theme
+from chiasm.pictures.style import INK, MARKERS, SOURCES, Panel, shorten, theme
 from chiasm.pictures.words import count
-from chiasm.report.curves import Level, Series, axis_label, chart, outcome_range
+from chiasm.report.curves import Level, Series, axis_label, chart, curve_data, outcome_range
 from chiasm.report.forest import ForestRow, forest
-from chiasm.report.outcomes import CellOutcome, StudyOutcomes, brief_name, curve_name
-from chiasm.report.phrases import capital, clock_words, doing, pair_words, stretch
+from chiasm.report.outcomes import CellOutcome
+from chiasm.report.phrases import SCHEDULES, capital, clock_words, doing, pair_words, stretch
 from chiasm.report.questions import questions
-from chiasm.report.timeline_figure import picture
+from chiasm.report.study_outcomes import StudyOutcomes, brief_name, curve_name
+from chiasm.report.timeline_figure import picture, timeline_data
 from chiasm.report.training_curves import training_curves
 from chiasm.report.units import planes, ridges
+from chiasm.statistics import Estimate
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
 
-CLOCK_LOOKS = {"absolute": (INK, "o"), "since_release": (GREEN, "^"), "constant": (PURPLE, "s")}
+#: Colours belong to sources; schedules have markers of their own.
+CLOCK_LOOKS = {"absolute": (INK, "o"), "since_release": (INK, "^"), "constant": (INK, "s")}
 DURATION = "length of the deficit (epochs)"
 ONSET = "onset of the deficit (epoch)"
 #: Rows of the forest plot; the table has them all.
@@ -86,7 +88,7 @@ def _levels(outcomes: StudyOutcomes, control: CellOutcome | None, ylim: tuple[fl
         levels.append(Level("control", mean))
     chance = outcomes.chance
     if chance is not None and ylim[0] <= chance <= ylim[1]:
-        levels.append(Level("chance", Estimate(chance, None, None, ()), dotted=True))
+        levels.append(Level("chance", Estimate(chance), dotted=True))
     return levels
 
 
@@ -115,6 +117,7 @@ def _timelines(outcomes: StudyOutcomes) -> Iterator[Panel]:
             f"timeline-{name.replace(' ', '-')}",
             figure,
             f"{capital(name)}: {caption}; {count(cell.after, 'clean epoch')} after.",
+            timeline_data(cell.timeline, outcomes.sources),
         )
 
 
@@ -140,27 +143,29 @@ def _accuracy(outcomes: StudyOutcomes, ylim: tuple[float, float]) -> Iterator[Pa
         for i, cells in enumerate(curves[1:]):
             name, one = capital(brief_name(cells, curves)), _curve(outcomes, cells, of, outcomes.clock)
             levels = _levels(outcomes, outcomes.control(cells[-1]), ylim)
-            figure = _chart(outcomes, [one], shorten(name, 40), xlabel, ylim, levels)
             what = f"{capital(doing(cells[-1].timeline))}, {curve_name(cells)} ({clock_words(outcomes.clock)})"
-            yield Panel(
-                f"{outcomes.outcome.quantity.name}-{role}-{i + 2}", figure, f"{what}. {_seeds(cells)}{_cut(ylim)}"
-            )
+            called, caption = f"{outcomes.outcome.quantity.name}-{role}-{i + 2}", f"{what}. {_seeds(cells)}{_cut(ylim)}"
+            yield _panel(outcomes, called, [one], shorten(name, 40), xlabel, ylim, levels, caption)
 
 
 def _against(outcomes: StudyOutcomes, what: str) -> str:
     return shorten(f"{capital(outcomes.outcome.quantity.label)} against {what}", 40)
 
 
-def _chart(
+def _panel(
     outcomes: StudyOutcomes,
+    name: str,
     series: Sequence[Series],
     title: str,
     xlabel: str,
     ylim: tuple[float, float],
     levels: Sequence[Level],
-) -> Figure:
+    caption: str,
+) -> Panel:
     """Draw curves of the outcome."""
-    return chart(series, title, xlabel, axis_label(outcomes.outcome), ylim, outcomes.range, levels)
+    ylabel = axis_label(outcomes.outcome)
+    figure = chart(series, title, xlabel, ylabel, ylim, outcomes.range, levels)
+    return Panel(name, figure, caption, curve_data(series, xlabel, ylabel))
 
 
 def _pair(
@@ -172,20 +177,22 @@ def _pair(
         control = next((cell for cell in lengths if not cell.duration), None) or outcomes.control(lengths[-1])
         levels = _levels(outcomes, control, ylim)
         title = capital(clock_words(clock)) if clock_in_title else _against(outcomes, "length")
-        figure = _chart(outcomes, [_curve(outcomes, lengths, _duration_of, clock)], title, DURATION, ylim, levels)
+        series = [_curve(outcomes, lengths, _duration_of, clock)]
         caption = (
             f"{capital(doing(lengths[-1].timeline))} for so many epochs, then {count(lengths[-1].after, 'clean epoch')}"
         )
-        yield Panel(f"{stem}-duration", figure, f"{caption} ({clock_words(clock)}). {_seeds(lengths)}{_cut(ylim)}")
+        caption = f"{caption} ({clock_words(clock)}). {_seeds(lengths)}{_cut(ylim)}"
+        yield _panel(outcomes, f"{stem}-duration", series, title, DURATION, ylim, levels, caption)
     if len(onsets) > 1:
         levels = _levels(outcomes, outcomes.control(onsets[-1]), ylim)
         title = capital(clock_words(clock)) if clock_in_title else _against(outcomes, "onset")
-        figure = _chart(outcomes, [_curve(outcomes, onsets, _onset_of, clock)], title, ONSET, ylim, levels)
+        series = [_curve(outcomes, onsets, _onset_of, clock)]
         caption = (
             f"{capital(doing(onsets[-1].timeline))} for {count(onsets[-1].duration, 'epoch')} from so many epochs on, "
         )
         caption += f"then {count(onsets[-1].after, 'clean epoch')}"
-        yield Panel(f"{stem}-onset", figure, f"{caption} ({clock_words(clock)}). {_seeds(onsets)}{_cut(ylim)}")
+        caption = f"{caption} ({clock_words(clock)}). {_seeds(onsets)}{_cut(ylim)}"
+        yield _panel(outcomes, f"{stem}-onset", series, title, ONSET, ylim, levels, caption)
 
 
 def _clocks(outcomes: StudyOutcomes, ylim: tuple[float, float]) -> Iterator[Panel]:
@@ -209,13 +216,13 @@ def _rsv(outcomes: StudyOutcomes) -> Iterator[Panel]:
         if len(cells) < 2 or not any(cell.layer(layer, "rsv_mean") for cell in cells):
             continue
         one = Series("", cells, [of(cell) for cell in cells], lambda cell: cell.layer(layer, "rsv_mean"), INK, "D")
-        zero = Level("both sources alike", Estimate(0.0, None, None, ()), dotted=True)
+        zero = Level("both sources alike", Estimate(0.0), dotted=True)
         ylabel = f"mean RSV (+1: {outcomes.sources[0] if outcomes.sources else 'first source'} only)"
         of_two = pair_words(outcomes.sources)
         title = shorten(f"Mean RSV{of_two}, layer {layer}", 40) if of_two else f"Mean RSV of layer {layer}"
         figure = chart([one], title, xlabel, ylabel, (-1.05, 1.05), (-1, 1), [zero])
         caption = f"{capital(clock_words(clock))}. {f'RSV{of_two}. ' if of_two else ''}{_seeds(cells)}"
-        yield Panel(f"rsv-{kind}", figure, caption)
+        yield Panel(f"rsv-{kind}", figure, caption, curve_data([one], xlabel, ylabel))
 
 
 def _alone(outcomes: StudyOutcomes) -> Iterator[Panel]:
@@ -233,9 +240,9 @@ def _alone(outcomes: StudyOutcomes) -> Iterator[Panel]:
             colour, marker = SOURCES[i % len(SOURCES)], MARKERS[1 + i % (len(MARKERS) - 1)]
             series.append(Series(f"{source} alone", cells, x, _of_source(outcomes, source), colour, marker))
         levels = _levels(outcomes, None, ylim)
-        figure = _chart(outcomes, series, f"Each source alone, by {kind}", xlabel, ylim, levels)
         caption = "Tested with all sources, and with one while the rest is silenced; training is the same."
-        yield Panel(f"alone-{kind}", figure, f"{caption} {_seeds(cells)}")
+        title = f"Each source alone, by {kind}"
+        yield _panel(outcomes, f"alone-{kind}", series, title, xlabel, ylim, levels, f"{caption} {_seeds(cells)}")
 
 
 def _of_source(outcomes: StudyOutcomes, source: str) -> Callable[[CellOutcome], Mapping[int, float]]:
@@ -249,7 +256,7 @@ def _confounds(outcomes: StudyOutcomes) -> Iterator[Panel]:
     if not cells:
         return
     rows = [
-        ForestRow(_label(cell, outcomes), outcomes.tested(cell)[0], _control(outcomes, cell), len(cell.diverged))
+        ForestRow(_label(cell, outcomes), outcomes.mean_score(cell), _control(outcomes, cell), len(cell.diverged))
         for cell in cells[:ROWS]
     ]
     drawn = [value for row in rows for mean in (row.estimate, row.control) for value in _ends(mean)]
@@ -260,19 +267,41 @@ def _confounds(outcomes: StudyOutcomes) -> Iterator[Panel]:
         "confounds",
         forest(rows, "Arms beside the main curves", axis_label(outcomes.outcome), xlim, outcomes.chance),
         f"{caption} {_seeds(cells)}{_cut(xlim)}{left}",
+        pl.DataFrame(
+            [(row.label, i, value) for row in rows if row.estimate for i, value in enumerate(row.estimate.values)],
+            {"run": pl.String, "network": pl.Int64, axis_label(outcomes.outcome): pl.Float64},
+            orient="row",
+        ),
     )
 
 
 def _control(outcomes: StudyOutcomes, cell: CellOutcome) -> Estimate | None:
     control = outcomes.control(cell)
-    if control is None or control is cell or cell.role == "alone":
+    if control is None or control is cell or cell.lone:
         return None
     return outcomes.mean_score(control)
 
 
 def _label(cell: CellOutcome, outcomes: StudyOutcomes) -> str:
-    source = outcomes.tested(cell)[1]
-    if source:
-        return f"{source} alone"
+    if cell.lone:
+        return f"{cell.lone} alone"
     clocks = {c.clock for c in outcomes if c.arm == cell.arm}
-    return " ".join([cell.arm, outcomes.short(cell), *([cell.clock] if len(clocks) > 1 else [])]).replace("  ", " ")
+    schedule = SCHEDULES.get(cell.clock, cell.clock) if len(clocks) > 1 else ""
+    return ", ".join(part for part in (f"{cell.arm} {outcomes.short(cell)}".strip(), schedule) if part)
+
+
+def first_screen(panels: Mapping[str, Sequence[Panel]]) -> list[str]:
+    """Choose the pictures that a page shows first: outcome against duration and onset, units; else what there is.
+
+    Args:
+        panels: by section, as `figures` returns them.
+
+    Returns:
+        Names of three panels, of fewer where there are no more but pictures of timelines.
+    """
+    names = {key: [panel.name for panel in drawn] for key, drawn in panels.items() if key != "timelines"}
+    outcome, units = names.get("outcome", []), [*names.get("units", []), *names.get("means", [])]
+    main = [name for end in ("-duration", "-onset") for name in outcome if name.endswith(end)]
+    rest = [name for key in ("outcome", "confounds", "units", "planes", "alone") for name in names.get(key, [])]
+    rest += [name for some in names.values() for name in some]
+    return list(dict.fromkeys([*main[:2], *units[:1], *rest]))[:3]

@@ -9,14 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from chiasm.intervals import Estimate
 from chiasm.pictures.style import (
     CHARACTER,
     INK,
     MUTED,
-    PURPLE,
     SMALLEST_FONT,
-    VERMILLION,
     WIDTH,
     axes_on,
     canvas,
@@ -25,6 +22,7 @@ from chiasm.pictures.style import (
     rules,
     shorten,
 )
+from chiasm.statistics import Estimate
 
 #: Inches of a row; characters of a row's label before it is cut.
 ROW, LONGEST = 0.3, 27
@@ -65,7 +63,7 @@ def forest(
     axes = axes_on(figure, left=left, bottom=0.78)
     for i, row in enumerate(rows):
         if row.control is not None:
-            axes.plot([row.control.mean], [i], "D", mfc="none", mec=PURPLE, ms=6.5, mew=1.3, zorder=3, clip_on=False)
+            axes.plot([row.control.mean], [i], "D", mfc="none", mec=MUTED, ms=8.5, mew=1.3, zorder=5, clip_on=False)
         if row.estimate is not None:
             ys = [i + d for d in dodge(row.estimate.n, 0.09)]
             axes.plot(
@@ -75,7 +73,7 @@ def forest(
                 axes.plot([row.estimate.low, row.estimate.high], [i, i], "-", color=INK, linewidth=1.2, zorder=3)
             axes.plot([row.estimate.mean], [i], "o", color=INK, ms=5.5, zorder=4, clip_on=False)
         if row.diverged:
-            axes.plot([xlim[0]], [i], "x", color=VERMILLION, ms=7, mew=1.8, clip_on=False, zorder=4)
+            axes.plot([xlim[0]], [i], "x", color=INK, ms=7, mew=1.8, clip_on=False, zorder=4)
     if chance is not None and xlim[0] <= chance <= xlim[1]:
         axes.axvline(chance, color=MUTED, linewidth=1, linestyle=(0, (1, 2)), zorder=1)
         axes.text(chance, -0.62, "chance", ha="center", va="bottom", color=MUTED)
@@ -89,7 +87,7 @@ def forest(
     axes.set_xlabel(xlabel)
     handles = [
         Line2D([], [], color=INK, marker="o", markersize=5, label="mean, 95 % interval"),
-        Line2D([], [], color=PURPLE, marker="D", mfc="none", linestyle="none", markersize=6, label="its control"),
+        Line2D([], [], color=MUTED, marker="D", mfc="none", linestyle="none", markersize=6, label="its control"),
     ]
     legend(figure, handles, columns=2, left=0.02)
     return figure

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Sequence
-from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +13,11 @@ import numpy as np
 
 from chiasm.files import write_whole
 from chiasm.measuring.drawing import draw
-from chiasm.pictures.frame import asset, bullets, frame, gallery, item, lead, scroll, sentence
+from chiasm.pictures.page import Figure, asset, render, written
 from chiasm.pictures.plane import MOST
-from chiasm.pictures.style import Panel, png, svg, theme
+from chiasm.pictures.style import Panel, theme
 from chiasm.pictures.words import listed
-from chiasm.report.measurement_text import RULES, MeasurementText, headline, measurement_text
+from chiasm.report.measurement_text import RULES, headline, measurement_text
 from chiasm.report.phrases import capital
 from chiasm.report.unit_table import layer_table, pair_table, unit_table
 
@@ -70,12 +69,8 @@ def write_measured(measurement: Measurement, folder: str | Path, title: str, not
     units = io.BytesIO()
     measurement.frame().write_parquet(units)
     write_whole(folder / "units.parquet", units.getvalue())
-    drawn = []
     with theme():
-        for panel in _panels(measurement):
-            drawn.append((panel, svg(panel.figure)))
-            write_whole(folder / "figures" / f"{panel.name}.svg", drawn[-1][1].encode())
-            write_whole(folder / "figures" / f"{panel.name}.png", png(panel.figure))
+        drawn = [written(panel, folder) for panel in _panels(measurement)]
     path = folder / "report.html"
     write_whole(path, _page(measurement, title, notes, drawn).encode())
     return path
@@ -116,36 +111,36 @@ def _caption(kind: str, layer: LayerMeasurement) -> str:
     return f"{name}: {text[kind]}{thinned}"
 
 
-def _page(measurement: Measurement, title: str, notes: Sequence[str], drawn: Sequence[tuple[Panel, str]]) -> str:
+def _page(measurement: Measurement, title: str, notes: Sequence[str], figures: Sequence[Figure]) -> str:
     texts = [measurement_text(layer) for layer in measurement.values()]
-    sections = [
-        ("reading", "What the numbers say", _reading(measurement, texts)),
-        ("measured", "What was measured", _measured(measurement, notes)),
-        ("units", "The units", _units(measurement, drawn)),
-        ("layers", "The layers", _layers(measurement)),
-        ("outstanding", "Units that stand out", _outstanding(measurement)),
-        ("limits", "Known limits", f"<p>{sentence(_limits(measurement))}</p>"),
-    ]
-    footer = f"Made by chiasm {escape(version('chiasm'))}. Nothing on this page comes from elsewhere. Every unit is in "
-    footer += "units.parquet beside this file, the figures in figures/ as SVG and PNG."
-    kicker = f"chiasm measurement of {listed(measurement.sources)}"
-    style = asset("page.css") + asset("measured.css")
-    return frame(f"{title}: a chiasm measurement", kicker, title, sections, footer, style=style)
+    first = figures[:3] if len(figures) > 1 else figures
+    return render(
+        "measured.html",
+        "chiasm.report",
+        title=f"{title}: a chiasm measurement",
+        kicker=f"chiasm measurement of {listed(measurement.sources)}",
+        heading=title,
+        style=asset("page.css"),
+        script="",
+        headline=headline(texts),
+        texts=[(a.layer, f"{capital(a.verdict)}. {a.text}" if len(texts) > 1 else a.text) for a in texts],
+        warnings=[f"{capital(d.sentence())}." for d in measurement.dependence if d.far],
+        rules=RULES,
+        first=first,
+        figures=[figure for figure in figures if figure not in first],
+        sources=measurement.sources,
+        drawn=len(_picked(measurement)),
+        several=len(measurement),
+        layers=layer_table(measurement),
+        pairs=pair_table(measurement) if len(measurement.sources) > 2 else None,
+        outstanding=unit_table(_picked(measurement)),
+        terms=_measured(measurement, notes),
+        limits=_limits(measurement),
+        version=version("chiasm"),
+    )
 
 
-def _reading(measurement: Measurement, texts: Sequence[MeasurementText]) -> str:
-    first, text = headline(texts), texts[0].text if len(texts) == 1 else ""
-    html = f'<p class="verdict"><b>{sentence(first)}</b>{sentence(text)}</p>\n'
-    if len(texts) > 1:
-        lines = [item(a.layer, f"{capital(a.verdict)}. {a.text}") for a in texts]
-        html += '<ul class="reading">\n' + "\n".join(lines) + "\n</ul>\n"
-    for dependence in measurement.dependence:
-        if dependence.far:
-            html += f'<p class="warning"><b>Dependent sources.</b> {sentence(capital(dependence.sentence()))}.</p>\n'
-    return html + f"<details><summary>The rules behind these sentences</summary>\n{bullets(RULES)}\n</details>"
-
-
-def _measured(measurement: Measurement, notes: Sequence[str]) -> str:
+def _measured(measurement: Measurement, notes: Sequence[str]) -> list[tuple[str, str]]:
     m = measurement
     anchors = f"{m.anchors:,} of {m.samples:,} samples of each source"
     if m.anchors < m.wanted:
@@ -165,47 +160,7 @@ def _measured(measurement: Measurement, notes: Sequence[str]) -> str:
         rows.append(("dependence", f"none of {len(m.dependence)} pairs of sources was found far from independent"))
     elif len(m.dependence) == 1 and not m.dependence[0].far:
         rows.append(("dependence", m.dependence[0].sentence()))
-    return "<dl>\n" + "\n".join(f"<dt>{escape(a)}</dt><dd>{sentence(b)}</dd>" for a, b in rows) + "\n</dl>"
-
-
-def _units(measurement: Measurement, drawn: Sequence[tuple[Panel, str]]) -> str:
-    sources = measurement.sources
-    if len(sources) == 2:
-        text = f"RSV, the relative source variance of a unit, says which source moves it: +1 {sources[0]} only, "
-        text += f"−1 {sources[1]} only, 0 both alike. Synergy is the share of its variance that needs both; RSV alone "
-        text += "cannot see it."
-    else:
-        text = (
-            "A source's share is its part of the unit's total effects: of all that the unit's answer changes when one "
-        )
-        text += "source changes and the others stay. Synergy is the share of its variance that needs several sources; "
-        text += "shares alone cannot see it."
-    picked = [layer.name or "the output" for layer in _picked(measurement)]
-    hidden = len(measurement) - len(picked)
-    more = f"Drawn one by one are {len(picked)} of {len(measurement)} layers, evenly picked." if hidden else ""
-    return lead(text) + (lead(more) if more else "") + gallery(drawn)
-
-
-def _layers(measurement: Measurement) -> str:
-    text = "Means over live units, with 95 % intervals over the draw of anchors; this is one network, so nothing here "
-    text += "says how another training would end."
-    html = lead(text) + scroll(layer_table(measurement), "Table of the layers")
-    if len(measurement.sources) > 2:
-        html += "<h3>Pair by pair</h3>\n" + lead(
-            "RSV of two sources leaves the others out: +1 the first of the two only."
-        )
-        html += scroll(pair_table(measurement), "Table of the pairs of sources")
-    return html
-
-
-def _outstanding(measurement: Measurement) -> str:
-    table = unit_table(_picked(measurement))
-    if table is None:
-        return lead("No layer has live units that several sources reach.")
-    text = "Of every layer " + ("drawn above " if len(measurement) > LAYERS else "")
-    text += "that several sources reach, the units that one source moves most and those that need several most, by the "
-    text += "end of their 95 % interval that is nearer to the middle. Units are counted from 0."
-    return lead(text) + scroll(table, "Table of the units that stand out")
+    return rows
 
 
 def _limits(measurement: Measurement) -> str:

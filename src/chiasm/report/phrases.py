@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from chiasm.deficits import Deficit
-from chiasm.intervals import Estimate
 from chiasm.objectives import Outcome
-from chiasm.pictures.words import count, number, number_between
+from chiasm.pictures.words import count, number, number_between, telling
+from chiasm.statistics import LEVEL, Estimate
 from chiasm.timeline import Timeline
 
+#: Stretches under a deficit that a sentence tells one by one.
+SPANS = 3
+#: The clocks in a word or three, for tables and legends.
+SCHEDULES = {"absolute": "absolute epochs", "since_release": "restarted at release", "constant": "constant"}
 CLOCK_WORDS = {
     "absolute": "learning rate by absolute epochs",
     "since_release": "learning rate restarted at release",
@@ -17,9 +21,9 @@ CLOCK_WORDS = {
 }
 
 
-def deficits_of(timeline: Timeline) -> tuple[Deficit, ...]:
-    """The deficits of the first phase that has any."""
-    return next((deficits for _, _, deficits in timeline.spans() if deficits), ())
+def all_deficits(timeline: Timeline) -> tuple[tuple[Deficit, ...], ...]:
+    """The deficits of a timeline's phases in order, each set of them once."""
+    return tuple(dict.fromkeys(deficits for _, _, deficits in timeline.spans() if deficits))
 
 
 def touched(timeline: Timeline) -> tuple[str, ...]:
@@ -34,16 +38,28 @@ def healthy(timeline: Timeline, sources: Sequence[str]) -> tuple[str, ...]:
 
 
 def doing(timeline: Timeline) -> str:
-    """What is done to the sources, in words: "silencing right", "blurring right [blur(right, 4)]"."""
-    return " and ".join(deficit.phrase for deficit in deficits_of(timeline)) or "nothing"
+    """What is done to the sources, in words: "silencing right, then blurring left [blur(left, 4)]"."""
+    return ", then ".join(map(_together, all_deficits(timeline))) or "nothing"
+
+
+def _together(deficits: Sequence[Deficit]) -> str:
+    return " and ".join(deficit.phrase for deficit in deficits)
 
 
 def stretch(timeline: Timeline) -> str:
-    """A deficit with its length and onset: "silencing right for the first 80 epochs"."""
-    lasted = count(timeline.duration, "epoch")
-    first = "first epoch" if timeline.duration == 1 else f"first {lasted}"
-    when = f"for {lasted} from epoch {timeline.onset}" if timeline.onset else f"for the {first}"
-    return f"{doing(timeline)} {when}"
+    """The deficits of a timeline, each with its length and onset: "silencing right for the first 80 epochs"."""
+    spans = [span for span in timeline.spans() if span[2]]
+    if len(spans) > SPANS:
+        return f"{doing(timeline)} ({len(spans)} stretches, {count(timeline.duration, 'epoch')} in all: “{timeline}”)"
+    parts: list[str] = []
+    before: Sequence[Deficit] = ()
+    for start, end, deficits in spans:
+        lasted = count(end - start, "epoch")
+        first = "the first epoch" if end == 1 else f"the first {lasted}"
+        what = "again" if deficits == before else _together(deficits)
+        parts.append(f"{what} for {f'{lasted} from epoch {start}' if start else first}")
+        before = deficits
+    return ", then ".join(parts) or "no deficit"
 
 
 def capital(text: str) -> str:
@@ -74,50 +90,32 @@ def level_between(score: Estimate, outcome: Outcome) -> str:
 
 def amount(change: float, outcome: Outcome, unit: bool = True) -> str:
     """A difference between scores, one decimal less from ten on: "61 points", "2.5 points", "0.031"."""
-    return _amount(change, outcome, is_small(change, outcome), unit)
+    return _amount(change, outcome, _digits(outcome, is_small(change, outcome)), unit)
 
 
-def amount_between(change: Estimate, outcome: Outcome, unit: bool = True) -> str:
+def amount_between(change: Estimate, outcome: Outcome, unit: bool = True, level: float = LEVEL) -> str:
     """A difference between scores with its interval: "61 points [58, 64]"; the bare mean where there is no interval."""
+    ends = change.interval(level)
     # An interval as narrow as twenty steps of the last decimal is worth that decimal.
-    narrow = change.low is not None and change.high is not None and change.high - change.low < 20 * _step(outcome)
-    small = is_small(change.mean, outcome) or narrow
-    text = _amount(change.mean, outcome, small, unit)
-    if change.low is None or change.high is None:
+    narrow = ends is not None and ends[1] - ends[0] < 20 * _step(outcome)
+    digits = _digits(outcome, is_small(change.mean, outcome) or narrow)
+    digits = telling(digits, ends)
+    text = _amount(change.mean, outcome, digits, unit)
+    if ends is None:
         return text
-    return f"{text} [{_amount(change.low, outcome, small, False)}, {_amount(change.high, outcome, small, False)}]"
+    return f"{text} [{number(ends[0], digits)}, {number(ends[1], digits)}]"
 
 
-def margin(outcome: Outcome, times: float = 1.0) -> str:
-    """What counts as a difference, or so many times that, with its unit: "2 points"."""
+def counted(margin: float, outcome: Outcome) -> str:
+    """The least difference that counts, with its unit: "2 points"."""
     word = outcome.difference or outcome.quantity.unit
-    return f"{times * outcome.margin:.4g} {word}".rstrip()
+    return f"{margin:.4g} {word.removesuffix('s') if margin == 1 else word}".rstrip()
 
 
 def signed_between(change: Estimate, outcome: Outcome) -> str:
     """A difference between scores with its sign: "+2.5 [+1.0, +4.0] points"."""
     digits = outcome.quantity.digits if is_small(change.mean, outcome) else max(0, outcome.quantity.digits - 1)
     return f"{number_between(change, digits, True)} {outcome.difference or outcome.quantity.unit}".rstrip()
-
-
-def improves(outcome: Outcome) -> str:
-    """What a gain does: it "raises accuracy", and "lowers mean squared error"."""
-    return f"{'raises' if outcome.higher_is_better else 'lowers'} {outcome.quantity.label}"
-
-
-def falls(outcome: Outcome) -> str:
-    """What an outcome does where it gets worse: accuracy "falls", an error "rises"."""
-    return "falls" if outcome.higher_is_better else "rises"
-
-
-def worsens(outcome: Outcome) -> str:
-    """That there is a cost: "costs accuracy", "raises mean squared error"."""
-    return f"{'costs' if outcome.higher_is_better else 'raises'} {outcome.quantity.label}"
-
-
-def with_article(label: str) -> str:
-    """A label with its article: "an accuracy"."""
-    return f"{'an' if label[:1] in 'aeiou' else 'a'} {label}"
 
 
 def plural(label: str) -> str:
@@ -134,9 +132,12 @@ def _step(outcome: Outcome) -> float:
     return 10.0**-outcome.quantity.digits
 
 
-def _amount(change: float, outcome: Outcome, small: bool, unit: bool) -> str:
-    digits = outcome.quantity.digits
-    text = number(change, digits if small else max(0, digits - 1))
+def _digits(outcome: Outcome, small: bool) -> int:
+    return outcome.quantity.digits if small else max(0, outcome.quantity.digits - 1)
+
+
+def _amount(change: float, outcome: Outcome, digits: int, unit: bool) -> str:
+    text = number(change, digits)
     word = outcome.difference or outcome.quantity.unit if unit else ""
     if text.lstrip("−").rstrip("0") == "1.":
         word = word.removesuffix("s")
@@ -146,6 +147,11 @@ def _amount(change: float, outcome: Outcome, small: bool, unit: bool) -> str:
 def clock_words(clock: str) -> str:
     """What a clock means for the learning rate."""
     return CLOCK_WORDS.get(clock, f"clock {clock}")
+
+
+def with_clock(clock: str) -> str:
+    """A clock as a condition: "with the learning rate restarted at release", "with a constant learning rate"."""
+    return f"with {'a' if clock == 'constant' else 'the'} {clock_words(clock)}"
 
 
 def pair_words(sources: Sequence[str]) -> str:

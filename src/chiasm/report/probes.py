@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from html import escape
 
-from chiasm.intervals import Estimate, estimate, scaled
 from chiasm.measuring.probe import MEASURES, Measure
+from chiasm.pictures.table import Entry, PageTable, between
 from chiasm.quantity import Quantity
-from chiasm.report.outcomes import CellOutcome, StudyOutcomes
-from chiasm.report.table import by_arm, entry
+from chiasm.report.outcomes import CellOutcome
+from chiasm.report.study_outcomes import StudyOutcomes
+from chiasm.report.table import by_arm
+from chiasm.statistics import Estimate, estimate
 
 #: How many times as large as the smallest mean of a quantity the largest may be, to be printed with fixed decimals.
 ALIKE = 100
@@ -29,15 +30,16 @@ class Column:
         quantity = self.quantity
         of_layer = quantity.of == "layer"
         values = (cell.layer(self.name, quantity.name) if of_layer else cell.other(quantity.name, self.name)).values()
-        return scaled(estimate(list(values), (quantity.low, quantity.high)), quantity.scale)
+        mean = estimate(list(values), (quantity.low, quantity.high))
+        return None if mean is None else mean.scaled(quantity.scale)
 
 
-def probes(outcomes: StudyOutcomes) -> Iterator[tuple[str, str, str]]:
-    """Yield title, introduction and table (HTML) of each further measure that has numbers at the runs' ends."""
+def probes(outcomes: StudyOutcomes) -> Iterator[tuple[str, str, PageTable]]:
+    """Yield title, introduction and table of each further measure that has numbers at the runs' ends."""
     for measure in MEASURES.kinds().values():
         columns = _columns(measure, outcomes) if measure.title else []
         if columns:
-            yield measure.title, measure.about, _table(columns, outcomes)
+            yield measure.title, measure.about, _table(measure.title, columns, outcomes)
 
 
 def _columns(measure: type[Measure], outcomes: StudyOutcomes) -> list[Column]:
@@ -59,9 +61,9 @@ def _names(quantities: Iterable[Quantity], pairs: Iterable[tuple[str, str]]) -> 
     return list(dict.fromkeys(name for quantity, name in pairs if quantity in wanted))
 
 
-def _table(columns: list[Column], outcomes: StudyOutcomes) -> str:
+def _table(title: str, columns: list[Column], outcomes: StudyOutcomes) -> PageTable:
     # A quantity that knows "all" is one of what the network answers with these sources; others are of a source itself.
-    heard = {column.quantity.name for column in columns if column.name == "all"}
+    tested = {column.quantity.name for column in columns if column.name == "all"}
     means = {column: [column.mean(cell) for cell in outcomes] for column in columns}
     wide = {
         quantity
@@ -69,26 +71,27 @@ def _table(columns: list[Column], outcomes: StudyOutcomes) -> str:
         if _spread(mean for column in columns if column.quantity == quantity for mean in means[column]) > ALIKE
     }
 
-    def written(column: Column, cell: CellOutcome) -> str:
+    def written(column: Column, cell: CellOutcome) -> Entry:
         mean, quantity = column.mean(cell), column.quantity
         digits = quantity.digits
         if mean is not None and mean.mean and quantity in wide:
             # Three digits that count: traces of parts and of moments in training lie orders of magnitude apart.
             digits = max(0, 2 - math.floor(math.log10(abs(mean.mean))))
-        return entry(mean, digits, sign=quantity.low < 0 and quantity.name not in heard)
+        return between(mean, digits, sign=quantity.low < 0 and quantity.name not in tested)
 
-    heads = [_head(column, column.quantity.name in heard) for column in columns]
-    return by_arm(outcomes, heads, lambda cell: [written(column, cell) for column in columns])
+    heads = [_head(column, column.quantity.name in tested) for column in columns]
+    return by_arm(title, outcomes, heads, lambda cell: [written(column, cell) for column in columns])
 
 
-def _head(column: Column, heard: bool) -> str:
+def _head(column: Column, tested: bool) -> list[str]:
     quantity, name = column.quantity, column.name
     if quantity.of == "layer":
         name = name or "the output"
-    elif heard and name != "all" and not name.startswith("without "):
+    elif tested and name != "all" and not name.startswith("without "):
         name = f"{name} alone"
     unit = "" if quantity.unit in quantity.label.split() else quantity.unit
-    return ",<br>".join(escape(part) for part in (quantity.label, ", ".join(filter(None, (name, unit)))) if part)
+    below = ", ".join(filter(None, (name, unit)))
+    return [f"{quantity.label},", below] if below else [quantity.label]
 
 
 def _spread(means: Iterable[Estimate | None]) -> float:

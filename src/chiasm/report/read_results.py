@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from chiasm.errors import ChiasmError
-from chiasm.report.outcomes import CLOCK, CLOCKS, CellOutcome, RunOutcome, StudyOutcomes
+from chiasm.report.outcomes import CLOCKS, CellOutcome, RunOutcome
+from chiasm.report.phrases import healthy
+from chiasm.report.questions import questions
+from chiasm.report.settings import margins
+from chiasm.report.study_outcomes import StudyOutcomes
 from chiasm.study.settings import settings_of
 from chiasm.timeline import Timeline
 
@@ -22,7 +25,9 @@ def read_results(results: Results) -> StudyOutcomes:
     """Read the outcomes out of a study's results: one pass over the rows of the last epochs."""
     table = results.frame()
     sources, chance = _task(results)
-    outcome = settings_of(results.study.sections).objective.outcome(chance)
+    outcome, rsv_margin = margins(results.study, settings_of(results.study.sections).objective.outcome(chance))
+    values = results.study.varied()
+    lone = {question.role for question in questions() if question.lone}
     runs: dict[tuple[str, str], dict[str, _Draft]] = {}
     first: dict[tuple[str, str], dict[str, Any]] = {}
     known = table.unique(["arm", "cell", "run"], keep="first", maintain_order=True)
@@ -34,21 +39,23 @@ def read_results(results: Results) -> StudyOutcomes:
     last = table.filter(pl.col("final") | (pl.col("quantity") == "diverged"))
     for row in last.iter_rows(named=True):
         runs[row["arm"], row["cell"] or ""][row["run"]].take(row)
-    cells = tuple(
-        CellOutcome(
-            key[0],
-            row["role"],
-            key[1],
-            Timeline.parse(row["timeline"]),
-            row["onset"],
-            row["duration"],
-            row["after"],
-            row["clock"],
-            _settings(key[1]),
-            tuple(draft.run(name) for name, draft in sorted(runs[key].items(), key=lambda item: item[1].seed)),
+    cells = []
+    for key, row in first.items():
+        timeline = Timeline.parse(row["timeline"])
+        left = healthy(timeline, sources) if row["role"] in lone else ()
+        drafts = sorted(runs[key].items(), key=lambda item: item[1].seed)
+        cells.append(
+            CellOutcome(
+                key[0],
+                row["role"],
+                key[1],
+                values.get(key, {}),
+                timeline,
+                row["clock"],
+                left[0] if len(left) == 1 else "",
+                tuple(draft.run(name) for name, draft in drafts),
+            )
         )
-        for key, row in first.items()
-    )
     own = results.study.sections.get("training", {}).get("clock", CLOCKS[0])
     clocks = sorted(
         {cell.clock for cell in cells}, key=lambda c: (c != own, CLOCKS.index(c) if c in CLOCKS else len(CLOCKS), c)
@@ -57,7 +64,7 @@ def read_results(results: Results) -> StudyOutcomes:
     layers = table.filter(quantity="rsv_mean")["layer"].unique(maintain_order=True).to_list()
     ordered = sorted(layers, key=lambda name: name != "fusion")
     titles = {arm.name: arm.title for arm in results.study.arms if arm.title}
-    return StudyOutcomes(cells, sources, tuple(ordered), tuple(clocks), outcome, titles)
+    return StudyOutcomes(tuple(cells), sources, tuple(ordered), tuple(clocks), outcome, titles, rsv_margin)
 
 
 class _Draft:
@@ -96,13 +103,6 @@ class _Draft:
         if self.diverged is not None:  # whatever it measured on the way is no result
             return RunOutcome(name, self.seed, None, {}, {}, None, self.diverged)
         return RunOutcome(name, self.seed, self.score, self.alone, self.layers, self.train_score, None, self.others)
-
-
-def _settings(cell: str) -> frozenset[tuple[str, str]]:
-    """The dotted keys of a cell's label ("d=40, task.fresh=True") with their values, the clock left out."""
-    parts = re.split(r"(?:^|, )([A-Za-z_][\w.-]*)=", cell)[1:]
-    pairs = zip(parts[::2], parts[1::2], strict=True)
-    return frozenset((key, value) for key, value in pairs if "." in key and key != CLOCK)
 
 
 def _task(results: Results) -> tuple[tuple[str, ...], float | None]:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from chiasm.pictures.plane import thinned
 from chiasm.quantity import Quantity
-from chiasm.report.outcomes import CellOutcome, RunOutcome, StudyOutcomes
+from chiasm.report.outcomes import CellOutcome, RunOutcome
+from chiasm.report.study_outcomes import StudyOutcomes
 from chiasm.report.units import LAYERS, measured
 
 if TYPE_CHECKING:

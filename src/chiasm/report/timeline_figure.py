@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -25,6 +26,9 @@ from chiasm.pictures.style import (
     theme,
 )
 from chiasm.timeline import Timeline
+
+if TYPE_CHECKING:
+    import polars as pl
 
 #: The row of the objectives, where a timeline names any, and what stands where it names none.
 OBJECTIVE, OWN = "objective", "study's own"
@@ -82,6 +86,17 @@ def picture(timeline: Timeline | str, sources: Sequence[str] = (), title: str = 
         for i, note in enumerate(notes):
             figure.text(0.1 / WIDTH, (0.1 + 0.19 * (len(notes) - 1 - i)) / height, note, color=MUTED)
         return figure
+
+
+def timeline_data(timeline: Timeline, sources: Sequence[str] = ()) -> pl.DataFrame:
+    """Return what `picture` shows as a table: row, start, end (the epoch after the last) and what is the matter."""
+    import polars as pl
+
+    rows = _rows(timeline, sources)
+    spans = [(name, span.start, span.end, span.text) for name, some in rows.items() for span in some]
+    clean = [(name, start, end, "clean") for name, some in rows.items() for start, end in _gaps(some, timeline.epochs)]
+    schema = {"row": pl.String, "start": pl.Int64, "end": pl.Int64, "what": pl.String}
+    return pl.DataFrame([*spans, *clean], schema, orient="row").sort("row", "start")
 
 
 def _rows(timeline: Timeline, sources: Sequence[str]) -> dict[str, list[DrawnSpan]]:

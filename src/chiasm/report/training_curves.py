@@ -5,21 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from chiasm.pictures.style import GREEN, HEIGHT, INK, PURPLE, Panel, axes_on, canvas, legend, rules, shorten
+from chiasm.pictures.style import HEIGHT, INK, MUTED, Panel, axes_on, canvas, legend, rules
+from chiasm.pictures.words import count
 from chiasm.report.curves import axis_label, y_axis
-from chiasm.report.outcomes import CellOutcome, StudyOutcomes
+from chiasm.report.outcomes import CellOutcome
+from chiasm.report.study_outcomes import StudyOutcomes
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
 
-LOOKS = ((INK, "o"), (PURPLE, "s"), (GREEN, "^"))
+#: Colours belong to sources; cells are told apart by line and marker, the control lies widest and behind.
+WIDE = 3
+LOOKS = ((MUTED, "o", "-", 3.2), (INK, "s", "-", 1.5), (INK, "^", "--", 1.5))
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class TrainingCurve:
         seeds: by seed, the epochs and the values.
         colour: of the lines.
         marker: of the mean, drawn where it is measured.
+        style: of the mean's line.
+        width: of the mean's line.
         release: epoch of the last release; None without a deficit.
     """
 
@@ -38,6 +44,8 @@ class TrainingCurve:
     seeds: Mapping[int, tuple[Sequence[int], Sequence[float]]]
     colour: str
     marker: str
+    style: str
+    width: float
     release: int | None
 
 
@@ -55,7 +63,14 @@ def through_training(curves: Sequence[TrainingCurve], title: str, ylabel: str, y
         complete = {e: v for e, v in sorted(by_epoch.items()) if len(v) == len(curve.seeds)}
         means = [math.fsum(v) / len(v) for v in complete.values()]
         every = max(1, len(complete) // 12)
-        axes.plot(list(complete), means, "-", color=curve.colour, marker=curve.marker, ms=4, markevery=every, zorder=3)
+        looks: dict[str, Any] = {
+            "color": curve.colour,
+            "marker": curve.marker,
+            "linewidth": curve.width,
+            "ms": 4,
+            "markevery": every,
+        }
+        axes.plot(list(complete), means, curve.style, zorder=3 if curve.width < WIDE else 2.5, **looks)
         if curve.release is not None:
             axes.axvline(curve.release, color=curve.colour, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
         last = max([last, *by_epoch])
@@ -67,7 +82,8 @@ def through_training(curves: Sequence[TrainingCurve], title: str, ylabel: str, y
     axes.set_xlabel("epoch")
     axes.set_ylabel(ylabel)
     handles = [
-        Line2D([], [], color=t.colour, marker=t.marker, markersize=4, label=shorten(t.label, 50)) for t in curves
+        Line2D([], [], color=t.colour, marker=t.marker, ls=t.style, lw=t.width, markersize=4, label=t.label)
+        for t in curves
     ]
     legend(figure, handles)
     return figure
@@ -92,7 +108,7 @@ def training_curves(
         epochs.append(epoch)
         values.append(quantity.scale * value)
     drawn = [
-        TrainingCurve(f"{name}: {cell.timeline}", by_cell[name], *LOOKS[i % len(LOOKS)], cell.timeline.release)
+        TrainingCurve(_named(name, cell), by_cell[name], *LOOKS[i % len(LOOKS)], cell.timeline.release)
         for i, (name, cell) in enumerate(cells)
         if name in by_cell
     ]
@@ -105,4 +121,19 @@ def training_curves(
     ylim = min(ylim[0], min(values) - room), ylim[1] if top <= ylim[1] else top + room
     figure = through_training(drawn, "Through training", axis_label(outcomes.outcome), ylim)
     caption = "Thin lines: single seeds; thick: their mean. Dashed verticals: the release of the deficit."
-    yield Panel("through-training", figure, caption)
+    numbers_of = [
+        (curve.label, seed, epoch, value)
+        for curve in drawn
+        for seed, measured in curve.seeds.items()
+        for epoch, value in zip(*measured, strict=True)
+    ]
+    schema = {"run": pl.String, "seed": pl.Int64, "epoch": pl.Int64, axis_label(outcomes.outcome): pl.Float64}
+    yield Panel("through-training", figure, caption, pl.DataFrame(numbers_of, schema, orient="row"))
+
+
+def _named(name: str, cell: CellOutcome) -> str:
+    """A cell as a legend has room for: what stands for it, and how long its deficit lasts and when it begins."""
+    if not cell.duration:
+        return name
+    onset = f" from epoch {cell.onset}" if cell.onset else ""
+    return f"{name}: {count(cell.duration, 'epoch')}{onset}"

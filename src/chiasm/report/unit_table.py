@@ -3,63 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from chiasm.pictures.style import tail
+from chiasm.pictures.table import Entry, PageTable, RowGroup
 from chiasm.pictures.words import number
 from chiasm.report.measurement_text import ALONE, OUTPUT, SLIGHT, Floats
 
 if TYPE_CHECKING:
     from chiasm.measuring import LayerMeasurement, Measurement
 
-ABSENT = '<td class="none">–</td>'
 #: Units a layer and source.
 UNITS = 3
 #: Characters of a layer's name.
 LONGEST = 34
 
 
-def layer_table(measurement: Measurement) -> str:
+def layer_table(measurement: Measurement) -> PageTable:
     """Return one row a layer: live and dead units, RSV or shares, synergy, each with its interval."""
-    sources = [escape(source) for source in measurement.sources]
-    heads = ["layer", "units", "dead"]
+    sources = measurement.sources
+    heads = [["layer"], ["units"], ["dead"]]
     if len(sources) == 2:
-        heads += [f"mean RSV<br>+1: {sources[0]} only", f"mostly {sources[0]}<br>RSV &gt; +0.5, %"]
-        heads += [f"mostly {sources[1]}<br>RSV &lt; −0.5, %"]
+        heads += [["mean RSV", f"+1: {sources[0]} only"], [f"mostly {sources[0]}", "RSV > +0.5, %"]]
+        heads += [[f"mostly {sources[1]}", "RSV < −0.5, %"]]
     else:
-        heads += [f"{source}<br>mean share, %" for source in sources]
-    heads.append("synergy<br>% of variance")
+        heads += [[source, "mean share, %"] for source in sources]
+    heads.append(["synergy", "% of variance"])
     rows = []
     for layer in measurement.values():
-        cells = [_name(layer), f"<td>{' × '.join(map(str, layer.shape))}</td><td>{int(layer.dead.sum())}</td>"]
+        row = [_name(layer), Entry(" × ".join(map(str, layer.shape))), Entry(str(int(layer.dead.sum())))]
         if len(sources) == 2:
-            cells.append(_cell(layer.mean_rsv(), layer.interval_if_known("mean_rsv"), sign=True))
+            row.append(_entry(layer.mean_rsv(), layer.interval_if_known("mean_rsv"), sign=True))
             for cut in (0.5, -0.5):
-                cells.append(_cell(layer.beyond(cut), layer.interval_if_known("beyond", cut=cut), percent=True))
+                row.append(_entry(layer.beyond(cut), layer.interval_if_known("beyond", cut=cut), percent=True))
         else:
             ends = layer.interval_if_known("mean_share")
-            cells += [_cell(float(x), ends[:, k], percent=True) for k, x in enumerate(layer.mean_share())]
-        cells.append(_cell(layer.mean_synergy(), layer.interval_if_known("mean_synergy"), percent=True))
-        rows.append("".join(cells))
-    return _table(heads, rows)
+            row += [_entry(float(x), ends[:, k], percent=True) for k, x in enumerate(layer.mean_share())]
+        row.append(_entry(layer.mean_synergy(), layer.interval_if_known("mean_synergy"), percent=True))
+        rows.append(row)
+    return PageTable("Table of the layers", heads, [RowGroup(rows)])
 
 
-def pair_table(measurement: Measurement) -> str:
+def pair_table(measurement: Measurement) -> PageTable:
     """Return one row a layer and pair of sources: the mean RSV between them, and what needs both."""
     rows = []
     for layer in measurement.values():
         for i, j in layer.pairs():
             both = layer.interaction(i, j)
             needs = float(both[np.isfinite(both)].mean()) if np.isfinite(both).any() else float("nan")
-            rsv = _cell(layer.mean_rsv(i, j), layer.interval_if_known("mean_rsv", i=i, j=j), sign=True)
-            rows.append(f"{_name(layer)}<td>{escape(i)}, {escape(j)}</td>{rsv}{_cell(needs, percent=True)}")
-    return _table(["layer", "sources", "mean RSV<br>+1: the first only", "needs both<br>% of variance"], rows)
+            rsv = _entry(layer.mean_rsv(i, j), layer.interval_if_known("mean_rsv", i=i, j=j), sign=True)
+            rows.append([_name(layer), Entry(f"{i}, {j}"), rsv, _entry(needs, percent=True)])
+    heads = [["layer"], ["sources"], ["mean RSV", "+1: the first only"], ["needs both", "% of variance"]]
+    return PageTable("Table of the pairs of sources", heads, [RowGroup(rows)], words=2)
 
 
-def unit_table(layers: Sequence[LayerMeasurement]) -> str | None:
+def unit_table(layers: Sequence[LayerMeasurement]) -> PageTable | None:
     """Return the units of each layer that listen most to each source, and those that need several most.
 
     Units are ranked by the end of their interval that is nearer to the middle, so that an unsure one does not win by
@@ -79,18 +79,20 @@ def unit_table(layers: Sequence[LayerMeasurement]) -> str | None:
         for what, units in outstanding.items():
             for u in units:
                 if value is not None:
-                    text = _cell(float(value[u]), ends[:, u], sign=True)
+                    entry = _entry(float(value[u]), ends[:, u], sign=True)
                 else:
                     k = layer.sources.index(what) if what in layer.sources else int(share[:, u].argmax())
-                    which = "" if what in layer.sources else f"{escape(layer.sources[k])} "
-                    text = _cell(float(share[k, u]), ends[:, k, u], percent=True, before=which)
-                both = _cell(float(synergy[u]), sure[:, u], percent=True)
-                rows.append(f"{_name(layer)}<td>{escape(what)}</td><td>{_unit(layer, u)}</td>{text}{both}")
+                    which = "" if what in layer.sources else f"{layer.sources[k]} "
+                    entry = _entry(float(share[k, u]), ends[:, k, u], percent=True, before=which)
+                both = _entry(float(synergy[u]), sure[:, u], percent=True)
+                rows.append([_name(layer), Entry(what), Entry(_unit(layer, u)), entry, both])
     if not rows:
         return None
-    sources = layers[0].sources
-    what = f"RSV<br>+1: {escape(sources[0])} only" if len(sources) == 2 else "largest share<br>% of total effects"
-    return _table(["layer", "most", "unit", what, "synergy<br>% of variance"], rows)
+    first = layers[0].sources[0]
+    two = len(layers[0].sources) == 2
+    what_heads = ["RSV", f"+1: {first} only"] if two else ["largest share", "% of total effects"]
+    heads = [["layer"], ["most"], ["unit"], what_heads, ["synergy", "% of variance"]]
+    return PageTable("Table of the units that stand out", heads, [RowGroup(rows)], words=3)
 
 
 def _toward(layer: LayerMeasurement, source: int) -> tuple[Floats, Floats]:
@@ -114,25 +116,19 @@ def _unit(layer: LayerMeasurement, unit: int) -> str:
     return f"channel {channel} at {', '.join(map(str, place))}"
 
 
-def _name(layer: LayerMeasurement) -> str:
+def _name(layer: LayerMeasurement) -> Entry:
     name = layer.name or OUTPUT
-    return f'<th scope="row" title="{escape(name, quote=True)}">{escape(tail(name, LONGEST))}</th>'
+    return Entry(tail(name, LONGEST), title=name)
 
 
-def _cell(
+def _entry(
     value: float, ends: Floats | None = None, *, sign: bool = False, percent: bool = False, before: str = ""
-) -> str:
+) -> Entry:
     if not np.isfinite(value):
-        return ABSENT
+        return Entry()
     scale, digits = (100, 0) if percent else (1, 2)
     text = before + number(scale * value, digits, sign)
     if ends is None or not np.isfinite(ends).all():
-        return f"<td>{text}</td>"
+        return Entry(text)
     low, high = (number(scale * float(end), digits, sign) for end in ends)
-    return f'<td>{text} <span class="interval">[{low}, {high}]</span></td>'
-
-
-def _table(heads: Sequence[str], rows: Sequence[str]) -> str:
-    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
-    body = "\n".join(f"<tr>{row}</tr>" for row in rows)
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+    return Entry(text, f"[{low}, {high}]")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,10 +12,13 @@ from chiasm.pictures.plane import MOST, fusion_plane
 from chiasm.pictures.ridgeline import Ridge, ridgelines
 from chiasm.pictures.style import Panel, tail
 from chiasm.pictures.words import count
-from chiasm.report.outcomes import CellOutcome, StudyOutcomes
+from chiasm.report.outcomes import CellOutcome
 from chiasm.report.phrases import capital, clock_words, doing, pair_words, stretch
+from chiasm.report.study_outcomes import StudyOutcomes
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from chiasm.study.results import Results, Units
 
 Floats = NDArray[np.float64]
@@ -73,7 +76,9 @@ def ridges(results: Results, outcomes: StudyOutcomes) -> Iterator[Panel]:
         if len(kept) < len(drawn):
             caption += f" {len(kept)} of {len(drawn)} cells."
         name = f"rsv-ridges-{kind}" + (f"-layer-{i + 1}" if kind == "duration" and i else "")
-        yield Panel(name, figure, caption)
+        column = "length of the deficit" if kind == "duration" else "onset of the deficit"
+        places = [(cell.duration if kind == "duration" else cell.onset or 0, pairs) for cell, pairs in drawn]
+        yield Panel(name, figure, caption, _data(column, places))
 
 
 def planes(results: Results, outcomes: StudyOutcomes) -> Iterator[Panel]:
@@ -98,7 +103,22 @@ def planes(results: Results, outcomes: StudyOutcomes) -> Iterator[Panel]:
             caption += f" {MOST} of them are drawn, evenly picked." if len(rsv) > MOST else ""
             dead = [value for run in cell.runs if (value := run.layers.get(layer, {}).get("dead")) is not None]
             caption += f" Masked as dead: {count(round(sum(dead)), 'unit')}." if dead else ""
-            yield Panel(f"plane-{name}" + (f"-layer-{i + 1}" if i else ""), figure, caption)
+            data = _data("length of the deficit", [(cell.duration, pairs)])
+            yield Panel(f"plane-{name}" + (f"-layer-{i + 1}" if i else ""), figure, caption, data)
+
+
+def _data(column: str, places: Sequence[tuple[int, Sequence[tuple[Floats, Floats]]]]) -> pl.DataFrame:
+    """The live units as a table: a row a unit and network; networks are counted in the order of their seeds."""
+    import polars as pl
+
+    rows = [
+        (place, i, float(r), float(s))
+        for place, pairs in places
+        for i, (rsv, synergy) in enumerate(pairs)
+        for r, s in zip(rsv, synergy, strict=True)
+    ]
+    schema = {column: pl.Int64, "network": pl.Int64, "rsv": pl.Float64, "synergy": pl.Float64}
+    return pl.DataFrame(rows, schema, orient="row")
 
 
 def _compared(outcomes: StudyOutcomes) -> str:

@@ -6,16 +6,17 @@ from pathlib import Path
 
 from chiasm.errors import ChiasmError
 from chiasm.files import write_whole
-from chiasm.pictures.style import png, svg, theme
+from chiasm.pictures.page import written
+from chiasm.pictures.style import theme
 from chiasm.report.comparison.comparison import Comparison
 from chiasm.report.comparison.panels import panels as theory_panels
-from chiasm.report.comparison.section import comparison_of, section, write_predictions
-from chiasm.report.figures import figures, main_cells
+from chiasm.report.comparison.section import comparison_of, write_predictions
+from chiasm.report.figures import figures, first_screen, main_cells
 from chiasm.report.finding import Finding
 from chiasm.report.page import page
 from chiasm.report.published.pairing import pairings
 from chiasm.report.published.panels import panels as published_panels
-from chiasm.report.published.section import section as published_section
+from chiasm.report.published.section import published_section
 from chiasm.report.read_results import read_results
 from chiasm.report.reading import reading
 from chiasm.report.slider import slider
@@ -52,24 +53,18 @@ def write_report(results: Results, folder: str | Path) -> Path:
         raise ChiasmError(f"study '{results.study.name}' has no results to report: its table is empty")
     theory = comparison_of(results)
     beside = pairings(results, outcomes)
-    wanted = figures(results, outcomes) | {
+    panels = figures(results, outcomes) | {
         "theory": theory_panels(theory) if isinstance(theory, Comparison) else [],
         "published": published_panels(results, outcomes, beside),
     }
-    drawn = {}
-    for key, panels in wanted.items():
-        with theme():
-            drawn[key] = [(panel, svg(panel.figure)) for panel in panels]
-            for panel, document in drawn[key]:
-                write_whole(folder / "figures" / f"{panel.name}.svg", document.encode())
-                write_whole(folder / "figures" / f"{panel.name}.png", png(panel.figure))
+    with theme():
+        drawn = {key: [written(panel, folder) for panel in some] for key, some in panels.items()}
     shown = [(name, cell) for name, cell in main_cells(outcomes) if name != "latest onset"]
     moving = slider(results, outcomes, shown)
-    extra = [
-        *section(theory, drawn["theory"]),
-        *published_section(results, outcomes, beside, drawn["published"]),
-    ]
-    html = page(results, outcomes, reading(outcomes), drawn, moving, command(results.study), extra)
+    published = published_section(results, outcomes, beside, drawn["published"])
+    first = first_screen(panels)
+    again = command(results.study)
+    html = page(results, outcomes, reading(outcomes), drawn, first, moving, again, theory, published)
     if isinstance(theory, Comparison):
         write_predictions(theory, folder)
     path = folder / "report.html"

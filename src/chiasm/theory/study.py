@@ -15,7 +15,8 @@ class TheoryStudy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Settings of a theory study.
 
     A kind is a frozen struct with a tag; its fields are the keys of the study file. Beside it lies a module `page` with
-    two functions of the result: `findings`, sentences, and `panels`, figures.
+    two functions of the result: `findings`, sentences, the headline first, and `panels`, figures; and, where more than
+    the first picture is to stand beside the headline, the names `FIRST` of up to three.
     """
 
     def run(self, progress: Callable[[float], None] | None = None) -> Any:

@@ -128,7 +128,7 @@ def beyond(settings: Settings, deficits: Iterable[Deficit]) -> str:
 
 def _network(runs: Sequence[Run]) -> DeepLinear:
     network = runs[0].cell.settings.network
-    assert isinstance(network, DeepLinear)  # as `beyond` has found
+    assert isinstance(network, DeepLinear)  # as `beyond` has difference
     return network
 
 

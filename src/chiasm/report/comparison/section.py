@@ -1,27 +1,20 @@
-"""The section of a study's report that compares its numbers with the theory's."""
+"""The section of a study's report that compares its numbers with the theory's, as data for its template."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chiasm.errors import ChiasmError
 from chiasm.files import write_whole
-from chiasm.pictures.frame import bullets, gallery, lead, scroll
-from chiasm.pictures.style import Panel
-from chiasm.report.comparison.comparison import Comparison, compare, findings, small, summary
+from chiasm.pictures.table import Entry, PageTable, RowGroup
+from chiasm.report.comparison.comparison import Comparison, compare, small, summary
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
 
-TITLE = "Theory beside measurement"
-LEAD = (
-    "Each mode of the target has one strength in each pathway, and how it grows can be computed from the initial "
-    "weights and the timeline alone. Nothing is fitted."
-)
+HEADS = [["quantity"], ["layer"], ["source"], ["numbers"], ["largest measured"], ["largest difference"]]
 
 
 def comparison_of(results: Results) -> Comparison | str:
@@ -34,20 +27,19 @@ def comparison_of(results: Results) -> Comparison | str:
         return str(error)
 
 
-def section(comparison: Comparison | str, drawn: Sequence[tuple[Panel, str]]) -> list[tuple[str, str, str]]:
-    """Return the section as (id, title, HTML), to stand among those of the page; none for any other network.
-
-    Args:
-        comparison: what `comparison_of` returned.
-        drawn: the panels of `panels.panels`, each with its SVG document.
-
-    >>> section("", []), section("study 'mine' cannot be predicted", [])[0][:2]
-    ([], ('theory', 'Theory beside measurement'))
-    """
-    if isinstance(comparison, str):
-        return [("theory", TITLE, lead(f"{comparison}."))] if comparison else []
-    text = lead(LEAD) + bullets(findings(comparison)) + gallery(drawn)
-    return [("theory", TITLE, text + scroll(_table(comparison), "Table of the differences"))]
+def differences(comparison: Comparison) -> PageTable:
+    """Return the table of the largest differences, a row a quantity, layer and source."""
+    rows = [
+        [
+            Entry(quantity),
+            Entry(layer or "–"),
+            Entry(source or "–"),
+            Entry(str(numbers)),
+            *map(Entry, map(small, sizes)),
+        ]
+        for quantity, layer, source, numbers, *sizes in summary(comparison).iter_rows()
+    ]
+    return PageTable("Table of the differences", HEADS, [RowGroup(rows)], words=3)
 
 
 def write_predictions(comparison: Comparison, folder: Path) -> None:
@@ -55,15 +47,3 @@ def write_predictions(comparison: Comparison, folder: Path) -> None:
     buffer = io.BytesIO()
     comparison.table().write_parquet(buffer)
     write_whole(folder / "prediction.parquet", buffer.getvalue())
-
-
-def _table(comparison: Comparison) -> str:
-    heads = ("quantity", "layer", "source", "numbers", "largest measured", "largest difference")
-    rows = []
-    for quantity, layer, source, numbers, measured, difference in summary(comparison).iter_rows():
-        cells = (layer or "–", source or "–", str(numbers), small(measured), small(difference))
-        columns = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-        rows.append(f'<tr><th scope="row">{escape(quantity)}</th>{columns}</tr>')
-    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
-    body = "\n".join(rows)
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"

@@ -11,9 +11,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from chiasm.intervals import Estimate
 from chiasm.pictures.style import HEIGHT, MUTED, PAPER, axes_on, canvas, dodge, legend, rules
 from chiasm.report.published.pairing import Pairing
+from chiasm.statistics import Estimate
 
 DASHED = (0, (4, 2.5))
 

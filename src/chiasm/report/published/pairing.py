@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from chiasm.report.outcomes import CellOutcome, StudyOutcomes
+from chiasm.report.outcomes import CellOutcome
 from chiasm.report.phrases import clock_words, setting_words, touched
 from chiasm.report.published.sets import ACCURACY, Histogram, PublishedSet, published_sets
+from chiasm.report.study_outcomes import StudyOutcomes
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results

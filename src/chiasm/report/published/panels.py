@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from chiasm.pictures.style import INK, MARKERS, SOURCES, Panel, shorten, theme
 from chiasm.pictures.words import count
 from chiasm.report.figures import CLOCK_LOOKS
-from chiasm.report.outcomes import StudyOutcomes
 from chiasm.report.phrases import capital, clock_words
 from chiasm.report.published.duration_curves import DurationCurve, duration_curves, extent
 from chiasm.report.published.histograms import Pair, histograms
 from chiasm.report.published.pairing import PLACES, Pairing, rsv_layer
 from chiasm.report.published.quantity import SHOWN, PublishedQuantity, accuracy, bits
 from chiasm.report.published.sets import PAPER
+from chiasm.report.study_outcomes import StudyOutcomes
 from chiasm.report.units import live_units
 
 if TYPE_CHECKING:

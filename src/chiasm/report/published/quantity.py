@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from chiasm.intervals import Estimate, difference, estimate
-from chiasm.report.outcomes import CellOutcome, StudyOutcomes
+from chiasm.report.outcomes import CellOutcome
 from chiasm.report.published.pairing import Pairing, read_at
+from chiasm.report.study_outcomes import StudyOutcomes
+from chiasm.statistics import Estimate, difference, estimate
 
 #: What the paper shows its networks.
 SHOWN = ("both", "left", "right")
@@ -99,16 +100,11 @@ def rsv(pair: Pairing, outcomes: StudyOutcomes, layer: str) -> list[PublishedQua
         return []
     means, sds = {n: h.mean for n, h in histograms.items()}, {n: h.sd for n, h in histograms.items()}
     return [
-        _quantity(
-            pair,
-            outcomes,
-            f"mean RSV, here layer {layer}",
-            means,
-            lambda cell: cell.layer(layer, "rsv_mean"),
-            (-1, 1),
-            True,
-        ),
-        _quantity(pair, outcomes, "its spread over units (sd)", sds, lambda cell: cell.layer(layer, "rsv_sd"), (0, 1)),
+        _quantity(pair, outcomes, title, there, *_of_layer(outcomes, layer, quantity), bounds, signed)
+        for title, there, quantity, bounds, signed in (
+            (f"mean RSV, here layer {layer}", means, "rsv_mean", (-1, 1), True),
+            ("its spread over units (sd)", sds, "rsv_sd", (0, 1), False),
+        )
     ]
 
 
@@ -124,10 +120,28 @@ def bits(pair: Pairing, outcomes: StudyOutcomes) -> list[PublishedQuantity]:
             outcomes,
             "usable bits, both sources" if shown == "both" else f"usable bits, {source} alone",
             {n: values[shown] for n, values in bits_by_length.items()},
-            lambda cell, source=source: cell.other("usable_bits", source),  # type: ignore[misc]
+            *_of_source(source),
         )
         for shown, source in zip(SHOWN, ("all", *outcomes.sources), strict=True)
     ]
+
+
+Value = Callable[[CellOutcome], Mapping[int, float]]
+Change = Callable[[CellOutcome, CellOutcome], Estimate | None]
+
+
+def _of_layer(outcomes: StudyOutcomes, layer: str, quantity: str) -> tuple[Value, Change]:
+    return (
+        lambda cell: cell.layer(layer, quantity),
+        lambda cell, control: outcomes.moved(layer, quantity, {cell: 1, control: -1}),
+    )
+
+
+def _of_source(source: str) -> tuple[Value, Change]:
+    def value(cell: CellOutcome) -> Mapping[int, float]:
+        return cell.other("usable_bits", source)
+
+    return value, lambda cell, control: difference(value(cell), value(control))
 
 
 def _quantity(
@@ -135,7 +149,8 @@ def _quantity(
     outcomes: StudyOutcomes,
     title: str,
     there: Mapping[int, float],
-    value: Callable[[CellOutcome], Mapping[int, float]],
+    value: Value,
+    change: Change,
     bounds: tuple[float, float] = (-float("inf"), float("inf")),
     signed: bool = False,
 ) -> PublishedQuantity:
@@ -145,8 +160,8 @@ def _quantity(
         level, start = _over_runs([there], at), _over_runs([there], 0)
         moved = None
         if cell.duration and level is not None and start is not None:
-            moved = Estimate(level.mean - start.mean, None, None, (level.mean - start.mean,))
-        ours = difference(value(cell), value(control)) if control is not None and cell.duration else None
+            moved = Estimate(level.mean - start.mean, (level.mean - start.mean,))
+        ours = change(cell, control) if control is not None and cell.duration else None
         lines.append(Line(cell, at, at in there, level, estimate(list(value(cell).values()), bounds), moved, ours))
     return PublishedQuantity(title, 2, signed, False, tuple(lines))
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chiasm.intervals import Estimate, negative
 from chiasm.networks import Custom
 from chiasm.pictures.words import count, number, number_between
-from chiasm.report.outcomes import StudyOutcomes
 from chiasm.report.phrases import amount, amount_between, clock_words
 from chiasm.report.published.pairing import PLACES, Pairing, rsv_layer
 from chiasm.report.published.quantity import Line, PublishedQuantity, accuracy, bits, rsv
 from chiasm.report.published.sets import ACCURACY, HOW, PAPER
+from chiasm.report.study_outcomes import StudyOutcomes
+from chiasm.statistics import Estimate
 from chiasm.study.settings import settings_of
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def _drop(pair: Pairing, quantity: PublishedQuantity) -> list[str]:
 def _loses(drop: Estimate) -> str:
     if drop.mean >= 0:
         return f"loses {amount_between(drop, ACCURACY)}"
-    return f"gains {amount_between(negative(drop), ACCURACY)}"
+    return f"gains {amount_between(drop.scaled(-1), ACCURACY)}"
 
 
 def _verdict(here: Estimate) -> str:

@@ -1,76 +1,92 @@
-"""The section of a study's report that holds its numbers against published ones."""
+"""The section of a study's report that holds its numbers against published ones, as data for its template."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chiasm.pictures.frame import bullets, gallery, lead, scroll
-from chiasm.pictures.style import Panel
-from chiasm.report.outcomes import StudyOutcomes
+from chiasm.pictures.page import Figure
+from chiasm.pictures.table import PageTable
 from chiasm.report.published.pairing import Pairing, rsv_layer
-from chiasm.report.published.quantity import PublishedQuantity, accuracy, bits, rsv
+from chiasm.report.published.quantity import accuracy, bits, rsv
 from chiasm.report.published.reading import general, notes, protocol, sentences
 from chiasm.report.published.sets import ACCURACY, published_sets
-from chiasm.report.published.table import table
+from chiasm.report.published.table import published_table
+from chiasm.report.study_outcomes import StudyOutcomes
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
 
-TITLE = "Beside the paper"
 LEAD = (
     "Published numbers beside this study's, point by point. Intervals are 95 % of Student's t, ours over seeds and "
     "paired with the control; a published number outside of one differs by more than our seeds do."
 )
-
-
 OTHER = "The published curves are of accuracy; this study measures {outcome}, so the two cannot be compared."
+NONE = "No run with a deficit of an arm that names published numbers is here."
 
 
-def section(
-    results: Results, outcomes: StudyOutcomes, pairs: Sequence[Pairing], drawn: Sequence[tuple[Panel, str]]
-) -> list[tuple[str, str, str]]:
-    """Return the section as (id, title, HTML); none for a study without published numbers beside an arm.
+@dataclass(frozen=True)
+class BesidePaper:
+    """One curve beside the paper.
+
+    Attributes:
+        title: the arm, its clock and settings.
+        lead: what was published; "" for an arm's later curves, whose numbers are folded away.
+        sentences: what the comparison says.
+        figures: of this curve.
+        table: point by point.
+        notes: how lengths are matched, and what differs.
+    """
+
+    title: str
+    lead: str
+    sentences: Sequence[str]
+    figures: Sequence[Figure]
+    table: PageTable
+    notes: Sequence[str]
+
+
+@dataclass(frozen=True)
+class PublishedSection:
+    """The section: its introduction, its curves, and what differs in all of them."""
+
+    lead: str
+    curves: Sequence[BesidePaper] = ()
+    general: Sequence[str] = ()
+
+
+def published_section(
+    results: Results, outcomes: StudyOutcomes, pairs: Sequence[Pairing], drawn: Sequence[Figure]
+) -> PublishedSection | None:
+    """Return the section; None for a study without published numbers beside an arm.
 
     Args:
         results: the study's results.
         outcomes: its outcomes.
         pairs: what `pairings` returned.
-        drawn: the panels of `panels`, each with its SVG document.
+        drawn: the figures of `panels`, whose names begin with the key of their pairing.
     """
     if not published_sets(results.study):
-        return []
+        return None
     if outcomes.outcome.quantity != ACCURACY.quantity:
-        return [("published", TITLE, lead(OTHER.format(outcome=outcomes.outcome.quantity.label)))]
-    html = lead(LEAD)
+        return PublishedSection(OTHER.format(outcome=outcomes.outcome.quantity.label))
     if not pairs:
-        return [
-            ("published", TITLE, html + lead("No run with a deficit of an arm that names published numbers is here."))
-        ]
-    met: set[str] = set()
-    for pair in pairs:
-        mine = [(panel, document) for panel, document in drawn if panel.name.startswith(f"{pair.key}-")]
-        html += _pairing(pair, outcomes, mine, first=pair.arm not in met)
-        met.add(pair.arm)
-    html += f"<h3>What differs in all of them</h3>\n{bullets(general(pairs, results, outcomes))}"
-    return [("published", TITLE, html)]
-
-
-def _pairing(pair: Pairing, outcomes: StudyOutcomes, drawn: Sequence[tuple[Panel, str]], first: bool) -> str:
-    """One curve beside the paper; the numbers of those after an arm's first are folded away."""
-    paper = pair.published
-    html = f"<h3>{escape(pair.title)}</h3>\n"
-    numbers = scroll(table(_quantities(pair, outcomes)), f"Beside the paper: {pair.title}")
-    if first:
-        html += lead(f"Beside {paper.source}. {paper.what}.")
-        html += f"{bullets(sentences(pair, outcomes))}\n{gallery(drawn)}"
-        return f"{html}<h4>Point by point</h4>\n{numbers}\n{bullets(notes(pair, outcomes))}\n"
-    html += f"{bullets([*sentences(pair, outcomes), *protocol(pair)])}\n{gallery(drawn)}"
-    return f"{html}<details><summary>Point by point</summary>\n{numbers}</details>\n"
-
-
-def _quantities(pair: Pairing, outcomes: StudyOutcomes) -> list[PublishedQuantity]:
-    layer = rsv_layer(outcomes)
-    units = rsv(pair, outcomes, layer) if layer is not None else []
-    return [accuracy(pair, outcomes), *units, *bits(pair, outcomes)]
+        return PublishedSection(f"{LEAD} {NONE}")
+    curves = []
+    for i, pair in enumerate(pairs):
+        first = pair.arm not in {other.arm for other in pairs[:i]}
+        layer = rsv_layer(outcomes)
+        units = rsv(pair, outcomes, layer) if layer is not None else []
+        numbers = [accuracy(pair, outcomes), *units, *bits(pair, outcomes)]
+        curves.append(
+            BesidePaper(
+                pair.title,
+                f"Beside {pair.published.source}. {pair.published.what}." if first else "",
+                sentences(pair, outcomes) if first else [*sentences(pair, outcomes), *protocol(pair)],
+                [figure for figure in drawn if figure.name.startswith(f"{pair.key}-")],
+                published_table(f"Beside the paper: {pair.title}", numbers),
+                notes(pair, outcomes) if first else (),
+            )
+        )
+    return PublishedSection(LEAD, curves, general(pairs, results, outcomes))

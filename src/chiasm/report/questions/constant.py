@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, final
 
-from chiasm.report.finding import Finding, costs, judge
-from chiasm.report.outcomes import StudyOutcomes
+from chiasm.report.evidence import Condition, Evidence, Yardstick
 from chiasm.report.phrases import stretch
 from chiasm.report.questions.question import Question, Section
+from chiasm.report.study_outcomes import StudyOutcomes
 
 
 @final
@@ -15,24 +16,28 @@ class ConstantQuestion(Question):
     """What the longest deficit costs at a constant learning rate."""
 
     tag: ClassVar[str] = "constant"
-    question: ClassVar[str] = "Does it need a decaying learning rate at all?"
+    question: ClassVar[str] = "Is the cost there at a constant learning rate too?"
     topic: ClassVar[str] = "Learning rate constant"
-    tested_by: ClassVar[str] = "clock constant"
+    needs: ClassVar[str] = "the clock constant, with a run without a deficit"
     section: ClassVar[Section] = "confounds"
     order: ClassVar[int] = 20
+    says: ClassVar[Mapping[str, str]] = {
+        "present": "At a constant learning rate {what} costs {amount}: a decaying rate is not what it takes.",
+        "reversed": "At a constant learning rate {what} leaves the outcome better by {size}.",
+        "absent": "At a constant learning rate {what} costs nothing that counts: {amount}, within {counts}.",
+        "unsettled": "What {what} costs at a constant learning rate is unsettled: {amount}. {open}",
+    }
+    conditions: ClassVar[Mapping[str, str]] = {
+        "present": "at a constant learning rate the longest deficit costs {brief}",
+        "absent": "at a constant learning rate the longest deficit costs nothing that counts",
+    }
 
-    def answer(self, outcomes: StudyOutcomes) -> Finding:
+    def collect(self, outcomes: StudyOutcomes) -> Evidence | Sequence[Evidence] | None:
         """Hold the longest deficit at a constant rate against its control."""
+        if outcomes.clock == "constant":
+            return ()  # it is the study's own
         cell = outcomes.longest("constant")
-        if cell is None:
-            return self.untested("a constant learning rate")
-        lost = outcomes.cost(cell)
-        if lost is None:
-            return self.uncontrolled(cell, outcomes)
-        text = f"At a constant learning rate {stretch(cell.timeline)} {costs(lost, outcomes.outcome)}"
-        verdict = judge(lost, outcomes.outcome)
-        if verdict == "cannot tell":
-            return self.finding("cannot tell", f"{text}; one seed cannot tell")
-        if verdict == "cost":
-            return self.finding("cost without decay", f"{text}; the cost does not need a decaying rate")
-        return self.finding("no cost without decay", text)
+        if cell is None or outcomes.control(cell) is None:
+            return None
+        scale = Yardstick(outcomes.outcome.margin, outcomes.outcome)
+        return Evidence((Condition("the cost", outcomes.cost(cell)),), scale, facts={"what": stretch(cell.timeline)})

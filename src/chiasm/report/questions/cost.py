@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, final
 
 from chiasm.pictures.words import count
-from chiasm.report.finding import Finding, allows, judge, measured
-from chiasm.report.outcomes import StudyOutcomes
-from chiasm.report.phrases import amount, amount_between, improves, is_small, level, stretch, with_article
+from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.phrases import amount_between, is_small, level, stretch
 from chiasm.report.questions.question import Question, Section
+from chiasm.report.study_outcomes import StudyOutcomes
 
 
 @final
@@ -16,47 +17,47 @@ class CostQuestion(Question):
     """What the longest deficit costs, under the study's own clock."""
 
     tag: ClassVar[str] = "cost"
-    question: ClassVar[str] = "What does the longest deficit cost, under the study's own clock?"
+    question: ClassVar[str] = "Does the longest deficit leave a lasting cost?"
     topic: ClassVar[str] = "Cost"
+    needs: ClassVar[str] = "an arm of role duration, and a run without a deficit that had as many clean epochs"
     section: ClassVar[Section] = "reading"
     order: ClassVar[int] = 30
+    says: ClassVar[Mapping[str, str]] = {
+        "present": "{what} costs {amount} of {label} {change}.{shortest}",
+        "reversed": "{what} leaves {label} better by {size} {change}.",
+        "absent": "{what} costs nothing that counts: {amount} of {label}, within {counts} {change}.",
+        "unsettled": "What {what} costs is unsettled: {amount} of {label} {change}. {open}",
+    }
 
-    def answer(self, outcomes: StudyOutcomes) -> Finding | None:
-        """Hold the longest deficit against its control; None without any deficit."""
+    def collect(self, outcomes: StudyOutcomes) -> Evidence | None:
+        """Hold the longest deficit against its control."""
         cell, outcome = outcomes.longest(outcomes.clock), outcomes.outcome
-        if cell is None:
+        control = outcomes.control(cell) if cell else None
+        if cell is None or control is None:
             return None
-        label, what = outcome.quantity.label, stretch(cell.timeline)
-        lost, control, score = outcomes.cost(cell), outcomes.control(cell), outcomes.mean_score(cell)
-        before = outcomes.mean_score(control) if control else None
-        if score is None:
-            return self.finding("cannot tell", f"{what} leaves no run with a final {label}")
-        if lost is None or before is None:
-            text = f"{what} leaves {with_article(label)} of {level(score.mean, outcome)}"
-            return self.finding("cannot tell", f"{text}; there is no control to hold it against")
-        fine = is_small(lost.mean, outcome)
-        change = f"({level(before.mean, outcome, fine)} to {level(score.mean, outcome, fine)})"
-        after = f"{change}, after {count(cell.after, 'clean epoch')}"
-        verdict = judge(lost, outcome)
-        gains = f"{improves(outcome)} by {amount(-lost.mean, outcome)}"
-        if verdict == "cannot tell":
-            does = f"costs {amount_between(lost, outcome)}" if lost.mean >= 0 else gains
-            text = f"With {count(lost.n, 'seed')}, {what} {does} {after}; without an interval this cannot be told from "
-            return self.finding("cannot tell", text + "chance")
-        if verdict == "cost":
-            text = f"{what} costs {amount_between(lost, outcome)} of {label} {after}."
-            return self.finding("lasting cost", text + _shortest(outcomes))
-        size = "little" if measured(lost) else "no measurable"
-        text = f"{what} has {size} cost in {label}: {amount_between(lost, outcome)} {after}{allows(lost, outcome)}"
-        return self.finding("no cost", f"{what} {gains} {after}" if verdict == "gain" else text)
+        lost, ends = outcomes.cost(cell), [outcomes.mean_score(c) for c in (control, cell)]
+        fine = lost is not None and is_small(lost.mean, outcome)
+        levels = [level(end.mean, outcome, fine) for end in ends if end is not None]
+        after = f"after {count(cell.after, 'clean epoch')}"
+        facts = {
+            "what": stretch(cell.timeline),
+            "label": outcome.quantity.label,
+            "change": f"({levels[0]} to {levels[1]}, {after})" if len(levels) == 2 else f"({after})",
+            "shortest": _shortest(outcomes),
+        }
+        return Evidence((Condition("the cost", lost),), Yardstick(outcome.margin, outcome), facts=facts)
 
 
 def _shortest(outcomes: StudyOutcomes) -> str:
-    """The shortest deficit with a measurable cost, as a sentence; empty where it is the longest."""
-    for cell in outcomes.durations(outcomes.clock):
+    """The shortest deficit with a cost, looked for from the longest down to the first without one, as a sentence."""
+    shortest, curve = None, [cell for cell in outcomes.durations(outcomes.clock) if cell.duration]
+    for cell in reversed(curve):
         lost = outcomes.cost(cell)
-        if cell is outcomes.longest(outcomes.clock) or lost is None or judge(lost, outcomes.outcome) != "cost":
-            continue
-        much = amount_between(lost, outcomes.outcome)
-        return f" The shortest deficit with a measurable cost lasted {count(cell.duration, 'epoch')} ({much})."
-    return ""
+        if lost is None or not lost.excludes(0) or lost.mean < outcomes.outcome.margin:
+            break
+        shortest = cell, lost
+    if shortest is None or shortest[0] is curve[-1]:
+        return ""
+    cell, lost = shortest
+    much = amount_between(lost, outcomes.outcome)
+    return f" From the longest down, the cost is there as far as {count(cell.duration, 'epoch')} ({much})."

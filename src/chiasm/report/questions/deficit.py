@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, final
 
-from chiasm.pictures.words import count
-from chiasm.report.finding import Finding, costs, judge
-from chiasm.report.outcomes import CellOutcome, StudyOutcomes
-from chiasm.report.phrases import clock_words, deficits_of, level, stretch
+from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.outcomes import CellOutcome
+from chiasm.report.phrases import clock_words, stretch
 from chiasm.report.questions.question import Question, Section
+from chiasm.report.study_outcomes import StudyOutcomes, suffered
 
 
 @final
@@ -16,27 +17,32 @@ class OtherDeficitsQuestion(Question):
     """What other deficits cost, each at its longest."""
 
     tag: ClassVar[str] = "deficit"
-    question: ClassVar[str] = "Do other deficits do the same?"
-    topic: ClassVar[str] = "Other deficits"
+    question: ClassVar[str] = "Do other deficits cost anything?"
+    topic: ClassVar[str] = "Other deficit"
     role: ClassVar[str] = "deficit"
+    needs: ClassVar[str] = "an arm of role deficit, and its control"
     section: ClassVar[Section] = "confounds"
     order: ClassVar[int] = 70
+    says: ClassVar[Mapping[str, str]] = {
+        "present": "{what} costs {amount} ({clock}).",
+        "reversed": "{what} leaves the outcome better by {size} ({clock}).",
+        "absent": "{what} costs nothing that counts: {amount}, within {counts} ({clock}).",
+        "unsettled": "What {what} costs is unsettled: {amount} ({clock}). {open}",
+    }
 
-    def answer(self, outcomes: StudyOutcomes) -> Finding:
+    def collect(self, outcomes: StudyOutcomes) -> list[Evidence] | None:
         """Hold the longest of each kind of deficit against its control."""
-        clock, outcome = outcomes.clock_of("deficit"), outcomes.outcome
         longest: dict[str, CellOutcome] = {}
-        for cell in sorted(outcomes.of("deficit", clock), key=lambda c: c.duration):
-            if cell.duration:
-                longest[" + ".join(map(str, deficits_of(cell.timeline)))] = cell
-        clauses = []
-        for cell in longest.values():
-            lost, score = outcomes.cost(cell), outcomes.mean_score(cell)
-            if lost is not None:
-                unsure = " (one seed cannot tell)" if judge(lost, outcome) == "cannot tell" else ""
-                clauses.append(f"{stretch(cell.timeline)} {costs(lost, outcome)}{unsure}")
-            elif score is not None:
-                clauses.append(f"{stretch(cell.timeline)}: ends at {level(score.mean, outcome)}, without a control")
-        if not clauses or clock is None:
-            return self.untested("other kinds of deficit")
-        return self.finding(count(len(clauses), "other deficit"), f"{'; '.join(clauses)} ({clock_words(clock)})")
+        for cell in sorted(outcomes.of("deficit", outcomes.clock_of("deficit")), key=lambda c: c.duration):
+            if cell.duration and outcomes.control(cell) is not None:
+                longest[suffered(cell)] = cell
+        scale = Yardstick(outcomes.outcome.margin, outcomes.outcome)
+        return [
+            Evidence(
+                (Condition("the cost", outcomes.cost(cell)),),
+                scale,
+                facts={"what": stretch(cell.timeline), "clock": clock_words(cell.clock)},
+                about=name,
+            )
+            for name, cell in longest.items()
+        ] or None

@@ -1,55 +1,59 @@
-"""What the deficit costs when the training data are new in every epoch."""
+"""How much of the cost is gone when the training data are new in every epoch."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, final
 
-from chiasm.report.finding import Finding, costs, explains, judge
-from chiasm.report.outcomes import CellOutcome, StudyOutcomes
-from chiasm.report.phrases import amount, level, stretch
+from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.outcomes import CellOutcome
+from chiasm.report.phrases import level, stretch
 from chiasm.report.questions.question import Question, Section
+from chiasm.report.study_outcomes import StudyOutcomes
 
 
 @final
 class FreshQuestion(Question):
-    """What the deficit costs when the training data are new in every epoch."""
+    """How much of the cost is gone when the training data are new in every epoch."""
 
     tag: ClassVar[str] = "fresh"
-    question: ClassVar[str] = "Is it that a fixed training set is memorised?"
+    question: ClassVar[str] = "Does the cost come with a fixed training set, which can be memorised?"
     topic: ClassVar[str] = "Fresh data"
     role: ClassVar[str] = "fresh"
+    needs: ClassVar[str] = "an arm of role fresh with its control, and an equal deficit on a fixed training set"
     section: ClassVar[Section] = "confounds"
     order: ClassVar[int] = 40
+    says: ClassVar[Mapping[str, str]] = {
+        "present": "With fresh data {what} costs {fresh}, on the fixed training set {fixed}: {amount} {come}{worst}.",
+        "reversed": "With fresh data {what} costs {fresh}, {size} more than on the fixed training set{worst}.",
+        "absent": "With fresh data {what} costs {fresh}, on the fixed training set {fixed}: the same within {counts} "
+        "({amount}){worst}.",
+        "unsettled": "Whether the cost comes with a fixed training set is unsettled: with fresh data {what} costs "
+        "{fresh}, on the fixed set {fixed}, {amount} more{worst}. {open}",
+    }
+    conditions: ClassVar[Mapping[str, str]] = {
+        "present": "on a fixed training set (with fresh data the longest deficit costs {fresh})",
+        "absent": "with fresh data as on a fixed training set",
+    }
 
-    def answer(self, outcomes: StudyOutcomes) -> Finding:
+    def collect(self, outcomes: StudyOutcomes) -> Evidence | None:
         """Hold the longest deficit with fresh data against its control, and against that with a fixed set."""
-        cell, outcome = outcomes.longest_of("fresh"), outcomes.outcome
-        if cell is None:
-            return self.untested("fresh training data instead of a fixed set")
-        lost = outcomes.cost(cell)
-        if lost is None:
-            return self.uncontrolled(cell, outcomes)
-        partner = outcomes.partner(cell)
-        fixed = outcomes.cost(partner) if partner else None
-        text = f"With fresh data {stretch(cell.timeline)} {costs(lost, outcome)}"
-        if fixed is not None:
-            text += f"; with the fixed training set {amount(fixed.mean, outcome)}"
-        text += _worst(outcomes, cell)
-        verdict, before = judge(lost, outcome), judge(fixed, outcome)
-        if "cannot tell" in (verdict, before):
-            return self.finding("cannot tell", f"{text}; one seed cannot tell")
-        if fixed is None or before != "cost":
-            return self.finding("no loss to explain" if fixed else "cost known", text)
-        if verdict != "cost":
-            named, end = (
-                explains(lost, fixed.mean, outcome),
-                "The cost needs a fixed training set, as memorising it would",
-            )
-        elif lost.mean <= fixed.mean / 2:
-            named, end = explains(lost, fixed.mean, outcome), "More than half of it needs a fixed training set"
-        else:
-            named, end = "does not explain it", "Most of it does not need a fixed training set"
-        return self.finding(named, f"{text}. {end}")
+        cell = outcomes.longest_of("fresh")
+        partner = outcomes.partner(cell) if cell else None
+        if cell is None or partner is None or outcomes.control(cell) is None or outcomes.control(partner) is None:
+            return None
+        scale = Yardstick(outcomes.outcome.margin, outcomes.outcome)
+        less = outcomes.excess(partner, cell)
+        fresh, fixed = outcomes.cost(cell), outcomes.cost(partner)
+        there = fixed is not None and fixed.low is not None and fixed.low > 0
+        facts = {
+            "come": "of the cost come with the fixed set" if there else "more than with fresh data",
+            "what": stretch(cell.timeline),
+            "fresh": scale.written(fresh),
+            "fixed": scale.written(fixed),
+            "worst": _worst(outcomes, cell),
+        }
+        return Evidence((Condition("what comes with a fixed set", less),), scale, facts=facts)
 
 
 def _worst(outcomes: StudyOutcomes, cell: CellOutcome) -> str:
@@ -59,4 +63,4 @@ def _worst(outcomes: StudyOutcomes, cell: CellOutcome) -> str:
     if len(cells) < 2 or not ends:
         return ""
     worst, beyond = (min(ends), "below") if outcomes.outcome.higher_is_better else (max(ends), "above")
-    return f"; no cell with fresh data ends {beyond} {level(worst, outcomes.outcome)}"
+    return f"; the mean of no cell with fresh data lies {beyond} {level(worst, outcomes.outcome, fine=True)}"

@@ -1,52 +1,60 @@
-"""Whether the loss heals when the clean phase goes on."""
+"""How much of the cost is made good when the clean phase goes on."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, final
 
 from chiasm.pictures.words import count
-from chiasm.report.finding import Finding, costs, judge
-from chiasm.report.outcomes import StudyOutcomes
-from chiasm.report.phrases import amount, stretch
+from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.phrases import stretch
 from chiasm.report.questions.question import Question, Section
+from chiasm.report.study_outcomes import StudyOutcomes
 
 
 @final
 class LongerQuestion(Question):
-    """Whether the loss heals when the clean phase goes on."""
+    """How much of the cost is made good when the clean phase goes on."""
 
     tag: ClassVar[str] = "longer"
-    question: ClassVar[str] = "Would a longer clean phase heal it?"
+    question: ClassVar[str] = "Does a longer clean phase make the cost good?"
     topic: ClassVar[str] = "Longer clean phase"
     role: ClassVar[str] = "longer"
+    needs: ClassVar[str] = "an arm of role longer with its control, and an equal deficit with the usual clean phase"
     section: ClassVar[Section] = "confounds"
     order: ClassVar[int] = 50
+    says: ClassVar[Mapping[str, str]] = {
+        "present": "{made_good} {amount}: {what} costs {long} after {after}, {short} after {before}.",
+        "reversed": "After a longer clean phase {what} costs {size} more: {long} after {after}, {short} after "
+        "{before}.",
+        "absent": "A longer clean phase makes nothing good that counts: {what} costs {long} after {after}, {short} "
+        "after {before}, the same within {counts} ({amount}).",
+        "unsettled": "Whether a longer clean phase makes anything good is unsettled: {what} costs {long} after "
+        "{after}, {short} after {before}, {amount} less. {open}",
+    }
+    conditions: ClassVar[Mapping[str, str]] = {
+        "present": "{brief_good} {brief}",
+        "absent": "{after} make nothing good",
+    }
 
-    def answer(self, outcomes: StudyOutcomes) -> Finding:
+    def collect(self, outcomes: StudyOutcomes) -> Evidence | None:
         """Hold the longest deficit with a longer clean phase against its control, and against the usual one."""
-        cells = [cell for cell in outcomes.of("longer", outcomes.clock_of("longer")) if cell.duration]
-        cell = max(cells, key=lambda c: (c.duration, c.after), default=None)
-        if cell is None:
-            return self.untested("a longer clean phase")
-        lost, outcome = outcomes.cost(cell), outcomes.outcome
-        if lost is None:
-            return self.uncontrolled(cell, outcomes)
-        partner, control = outcomes.partner(cell), outcomes.control(cell)
-        before = outcomes.cost(partner) if partner else None
-        text = f"After {count(cell.after, 'clean epoch')}, {stretch(cell.timeline)} {costs(lost, outcome)}"
-        if before is not None and partner is not None:
-            text += f"; after {partner.after} it was {amount(before.mean, outcome)}"
-        if control is not None and control.after != cell.after:
-            text += f", against a control of {count(control.after, 'epoch')}"
-        verdict, was = judge(lost, outcome), judge(before, outcome)
-        if verdict == "cannot tell":
-            named, end = "cannot tell", "One seed cannot tell"
-        elif before is not None and was != "cost":
-            named, end = "no loss to explain", "There was nothing to heal"
-        elif verdict == "cost" and before is not None and lost.mean <= before.mean / 2:
-            named, end = "heals in part", "It heals by more than half"
-        elif verdict == "cost":
-            named, end = "does not heal", "It is still there"
-        else:
-            named, end = "heals", "It heals"
-        return self.finding(named, f"{text}. {end}")
+        cell = outcomes.longest_of("longer")
+        partner = outcomes.partner(cell) if cell else None
+        if cell is None or partner is None or outcomes.control(cell) is None or outcomes.control(partner) is None:
+            return None
+        scale = Yardstick(outcomes.outcome.margin, outcomes.outcome)
+        good = outcomes.excess(partner, cell)
+        long, short = outcomes.cost(cell), outcomes.cost(partner)
+        there = short is not None and short.low is not None and short.low > 0
+        after = count(cell.after, "clean epoch")
+        facts = {
+            "made_good": "A longer clean phase " + ("makes good" if there else "lowers the cost by"),
+            "brief_good": f"{after} make good" if there else f"{after} lower the cost of the longest deficit by",
+            "what": stretch(cell.timeline),
+            "after": after,
+            "before": str(partner.after),
+            "long": scale.written(long),
+            "short": scale.written(short),
+        }
+        return Evidence((Condition("what a longer clean phase makes good", good),), scale, facts=facts)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import ClassVar, final
 
 from chiasm.pictures.words import number
-from chiasm.report.finding import SHIFT, Finding, costs, judge
-from chiasm.report.outcomes import CellOutcome, StudyOutcomes
-from chiasm.report.phrases import amount_between, doing, pair_words, stretch, touched
+from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.outcomes import CellOutcome
+from chiasm.report.phrases import doing, pair_words, stretch, touched
 from chiasm.report.questions.question import Question, Section
+from chiasm.report.study_outcomes import StudyOutcomes, weighted
 
 
 @final
@@ -16,51 +18,48 @@ class MirrorQuestion(Question):
     """Whether the deficit on the other source does the same, with the RSV turned round."""
 
     tag: ClassVar[str] = "mirror"
-    question: ClassVar[str] = "Is it that the sources are not alike, in the network or in the data?"
+    question: ClassVar[str] = "Are the sources unlike: does the same deficit on the other one do something else?"
     topic: ClassVar[str] = "Mirror"
     role: ClassVar[str] = "mirror"
+    needs: ClassVar[str] = "an arm of role mirror with its control, and the equal deficit on the first side"
     section: ClassVar[Section] = "confounds"
     order: ClassVar[int] = 30
+    says: ClassVar[Mapping[str, str]] = {
+        "present": "The mirror differs: {sides}, {amount} {apart}.",
+        "absent": "The mirror does the same within {counts}: {sides}, {amount} {apart}.",
+        "unsettled": "Whether the mirror does the same is unsettled: {sides}, {amount} {apart}. {open}",
+    }
+    conditions: ClassVar[Mapping[str, str]] = {"present": "the other side differs by {brief}"}
 
-    def answer(self, outcomes: StudyOutcomes) -> Finding:
-        """Hold the longest mirrored deficit against the equal one of the main curves."""
-        cell, outcome = outcomes.longest_of("mirror"), outcomes.outcome
-        if cell is None:
-            return self.untested("the same deficit on the other source")
-        mirrored, partner = outcomes.cost(cell), outcomes.partner(cell)
-        if mirrored is None:
-            return self.uncontrolled(cell, outcomes)
-        straight = outcomes.cost(partner) if partner else None
-        text = f"Mirrored, {stretch(cell.timeline)} {costs(mirrored, outcome)}"
-        if partner is None or straight is None:
-            return self.finding("cannot tell", f"{text}; there is no equal deficit on the first side")
-        text += f"; {doing(partner.timeline)} {costs(straight, outcome)}"
-        verdicts = {judge(mirrored, outcome), judge(straight, outcome)}
-        if "cannot tell" in verdicts:
-            return self.finding("cannot tell", f"{text}; one seed cannot tell whether they agree")
-        shifts, turned = _shifts(outcomes, partner, cell)
-        apart = outcomes.worse(cell.scores(), partner.scores())
-        if not turned or apart is None:
-            verdict, end = "mirror differs", "The mirror does not agree"
-        elif judge(apart, outcome) == "none":  # two costs on either side of what counts may still be one and the same
-            verdict, end = "mirror agrees", "The mirror agrees"
-        elif len(verdicts) > 1:
-            verdict, end = "mirror differs", f"The mirror does not agree, {amount_between(apart, outcome)} apart"
-        else:
-            verdict, end = "agrees in kind", f"The mirror agrees in kind, {amount_between(apart, outcome)} apart"
-        return self.finding(verdict, f"{text}{shifts}. {end}")
+    def collect(self, outcomes: StudyOutcomes) -> list[Evidence] | None:
+        """Hold the longest mirrored deficit against the equal one of the main curves, in outcome and in RSV."""
+        cell = outcomes.longest_of("mirror")
+        partner = outcomes.partner(cell) if cell else None
+        if cell is None or partner is None or None in (outcomes.control(cell), outcomes.control(partner)):
+            return None
+        scale = Yardstick(outcomes.outcome.margin, outcomes.outcome)
+        costs = [outcomes.cost(c) for c in (cell, partner)]
+        sides = f"{stretch(cell.timeline)} costs {scale.written(costs[0])}, {doing(partner.timeline)} "
+        sides += scale.written(costs[1])
+        # A control that both share cancels; without its results nobody knows what either costs.
+        apart = Condition("how far the two costs are apart", outcomes.excess(cell, partner) if all(costs) else None)
+        return [Evidence((apart,), scale, facts={"sides": sides, "apart": "apart"}), *_units(outcomes, cell, partner)]
 
 
-def _shifts(outcomes: StudyOutcomes, partner: CellOutcome, cell: CellOutcome) -> tuple[str, bool]:
-    """How the mean RSV moves on both sides, as a clause, and whether it does not speak against a mirror."""
+def _units(outcomes: StudyOutcomes, cell: CellOutcome, partner: CellOutcome) -> list[Evidence]:
+    """The sum of both shifts of the mean RSV, which mirror images would leave at 0."""
     # Of three sources or more, RSV turns round only where the deficits are on the two that it compares.
     concerned = {*touched(partner.timeline), *touched(cell.timeline)} <= {*outcomes.sources[:2]}
-    if not outcomes.layers or not (concerned or len(outcomes.sources) < 3):
-        return "", True
-    straight, mirrored = (outcomes.shift(c, outcomes.layers[0]) for c in (partner, cell))
-    if straight is None or mirrored is None:
-        return "", True
-    clause = f"; the mean RSV{pair_words(outcomes.sources)} moves by {number(straight.mean, 2, True)} and, mirrored, "
-    clause += f"by {number(mirrored.mean, 2, True)}"
-    small = max(abs(straight.mean), abs(mirrored.mean)) < SHIFT
-    return clause, straight.mean * mirrored.mean < 0 or small
+    controls = outcomes.control(cell), outcomes.control(partner)
+    if not outcomes.layers or not concerned or controls[0] is None or controls[1] is None:
+        return []
+    layer = outcomes.layers[0]
+    weights = weighted((cell, 1), (partner, 1), (controls[0], -1), (controls[1], -1))
+    shifts = [outcomes.shift(c, layer) for c in (cell, partner)]
+    moved = [number(shift.mean, 2, True) for shift in shifts if shift is not None]
+    if len(moved) < 2:
+        return []
+    sides = f"the mean RSV{pair_words(outcomes.sources)} of layer {layer} moves by {moved[0]}, and by {moved[1]} on "
+    sides += "the first side, where mirror images would add up to 0"
+    both = Condition("what both shifts add up to", outcomes.moved(layer, "rsv_mean", weights))
+    return [Evidence((both,), Yardstick(outcomes.rsv_margin), facts={"sides": sides, "apart": "in sum"}, about="units")]

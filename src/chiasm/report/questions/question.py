@@ -1,70 +1,58 @@
-"""A question that the report asks of a study: a kind, answered by a sentence that follows from numbers by a rule."""
+"""A question that the report asks of a study: a kind that collects evidence, and has a sentence for each verdict."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
-from chiasm.objectives import Outcome
-from chiasm.pictures.words import count
 from chiasm.registry import Registry, tag_of
-from chiasm.report.finding import UNTESTED, Finding, sentence
-from chiasm.report.outcomes import CellOutcome, StudyOutcomes
-from chiasm.report.phrases import level, stretch
+from chiasm.report.evidence import Evidence
+from chiasm.report.study_outcomes import StudyOutcomes
 
-Section = Literal["reading", "confounds", "caveats"]
+Section = Literal["reading", "confounds"]
 #: In the order of the page.
-SECTIONS: tuple[Section, ...] = ("reading", "confounds", "caveats")
+SECTIONS: tuple[Section, ...] = ("reading", "confounds")
 
 
 class Question(ABC):
     """One question of the report.
 
-    A kind has a tag and an `answer`. A question of the section "confounds" has a row in the table of confounds, and is
-    said to be untested where it has no answer; the others are left out.
+    A kind has a tag, collects its evidence, and has a sentence for each verdict. The verdict follows from the evidence
+    by one rule for all questions, with their number taken into account; a question never draws it itself.
 
     Attributes:
-        question: the question as a sentence; empty where nobody reads it.
-        topic: how the reading calls what it is about; empty: the tag.
-        role: the role of the arms that test it; empty where no arm of its own does.
-        tested_by: what tests it where no arm of its own does.
-        section: "reading", "confounds" or "caveats".
+        question: the question as a sentence.
+        topic: what it is about, in a few words.
+        role: the role of the arms that test it; "" where no arm of its own does.
+        lone: whether runs of that role are tested with the one source that they trained on.
+        needs: what a study must have for the question to be tested, to stand after "that takes".
+        section: "reading" or "confounds".
         order: its place in the section, the lowest first. Those of the package are tens, so that others fit between.
+        says: a sentence by verdict, "present", "absent" and "unsettled", and "reversed" for a present difference below
+            0. Each may name facts of the evidence in braces, and {amount}, the number that it rests on with its
+            interval, {counts}, what counts as a difference, {brief}, the number alone, {decisive}, which number is
+            shown not to be there, and, of "unsettled", {open}, what would settle it.
+        conditions: what the answer means for a critical period, by verdict, as a clause in the same way.
     """
 
     question: ClassVar[str] = ""
     topic: ClassVar[str] = ""
     role: ClassVar[str] = ""
-    tested_by: ClassVar[str] = ""
+    lone: ClassVar[bool] = False
+    needs: ClassVar[str] = ""
     section: ClassVar[Section] = "confounds"
     order: ClassVar[int] = 1000
+    says: ClassVar[Mapping[str, str]]
+    conditions: ClassVar[Mapping[str, str]] = {}
 
     @abstractmethod
-    def answer(self, outcomes: StudyOutcomes) -> Finding | Sequence[Finding] | None:
-        """Return what the study's numbers say to the question; None where they say nothing."""
+    def collect(self, outcomes: StudyOutcomes) -> Evidence | Sequence[Evidence] | None:
+        """Return what the answer rests on.
 
-    def rules(self, outcome: Outcome) -> Sequence[str]:
-        """Return the rules behind the answer, a sentence each, for the page to print."""
-        return ()
-
-    @classmethod
-    def finding(cls, verdict: str, text: str) -> Finding:
-        """Return a finding about this question; the text becomes a sentence."""
-        return Finding(tag_of(cls), verdict, sentence(text))
-
-    @classmethod
-    def untested(cls, missing: str) -> Finding:
-        """Return the finding that the study lacks what tests this question."""
-        return cls.finding(UNTESTED, f"Not tested here: {missing}")
-
-    @classmethod
-    def uncontrolled(cls, cell: CellOutcome, outcomes: StudyOutcomes) -> Finding:
-        """Return the finding that a cell has no control to be held against."""
-        score, label = outcomes.mean_score(cell), outcomes.outcome.quantity.label
-        ends = f"has no final {label}" if score is None else f"ends at {level(score.mean, outcomes.outcome)}"
-        text = f"{stretch(cell.timeline)}, {count(cell.after, 'clean epoch')} after, {ends}"
-        return cls.finding("cannot tell", f"{text}; there is no control with the same settings to hold it against")
+        Several where the question has several answers; none where it does not arise; None where the study lacks what
+        it takes, so that it is not tested.
+        """
 
 
 QUESTIONS: Registry[Question] = Registry("question", Question, "chiasm.report.questions")

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping
 from typing import ClassVar, final
 
-from chiasm.intervals import Estimate
-from chiasm.objectives import Outcome
 from chiasm.pictures.words import percent
-from chiasm.report.finding import Finding, allows, explains, judge, measured
-from chiasm.report.outcomes import StudyOutcomes
-from chiasm.report.phrases import amount, amount_between
+from chiasm.report.evidence import Condition, Evidence, Yardstick
 from chiasm.report.questions.question import Question, Section
+from chiasm.report.study_outcomes import StudyOutcomes
+from chiasm.statistics import Estimate, jackknife_error, t_quantile
 
 
 @final
@@ -19,52 +18,57 @@ class RestartQuestion(Question):
     """How much of the loss at the longest deficit a restart of the learning rate at release wins back."""
 
     tag: ClassVar[str] = "restart"
-    question: ClassVar[str] = "Is it the learning rate, decayed while the deficit lasted?"
+    question: ClassVar[str] = "Does restarting the learning rate at release win the loss back?"
     topic: ClassVar[str] = "Learning rate restarted"
-    tested_by: ClassVar[str] = "clock since_release"
+    needs: ClassVar[str] = "the clock since_release beside the clock absolute, with a run without a deficit"
     section: ClassVar[Section] = "confounds"
     order: ClassVar[int] = 10
+    says: ClassVar[Mapping[str, str]] = {
+        "present": "Restarting the learning rate at release {wins} {amount}{of_lost}.",
+        "reversed": "Restarting the learning rate at release makes the longest deficit cost {size} more.",
+        "absent": "Restarting the learning rate at release changes nothing that counts: the longest deficit costs "
+        "{lost} on absolute epochs, {amount} less with the restart, within {counts}.",
+        "unsettled": "Whether restarting the learning rate at release wins anything back is unsettled: the longest "
+        "deficit costs {lost} on absolute epochs, {amount} less with the restart. {open}",
+    }
+    conditions: ClassVar[Mapping[str, str]] = {
+        "present": "restarting the learning rate at release {wins} {brief_share}",
+        "absent": "restarting the learning rate at release wins nothing back",
+    }
 
-    def answer(self, outcomes: StudyOutcomes) -> Finding:
+    def collect(self, outcomes: StudyOutcomes) -> Evidence | None:
         """Hold the longest deficit on absolute epochs against that with a restart."""
         absolute, again = (outcomes.longest(clock) for clock in ("absolute", "since_release"))
-        control, outcome = outcomes.control(absolute) if absolute else None, outcomes.outcome
+        control = outcomes.control(absolute) if absolute else None
         if absolute is None or again is None or control is None or absolute.duration != again.duration:
-            return self.untested("a learning rate restarted at release, beside the one on absolute epochs")
-        curves = [cell.scores() for cell in (control, absolute, again)]
-        # One set of seeds throughout: a share of two means over different ones would mean nothing.
-        common = sorted(set.intersection(*(set(by_seed) for by_seed in curves)))
-        clean, without, with_restart = ({seed: by_seed[seed] for seed in common} for by_seed in curves)
-        lost, won, left = outcomes.worse(without, clean), outcomes.worse(without, with_restart), outcomes.cost(again)
-        if lost is None or won is None or left is None or min(lost.n, won.n) < 2:
-            text = "Cannot tell what a restart of the learning rate wins back: one seed"
-            return self.finding("cannot tell", text)
-        if judge(lost, outcome) != "cost":
-            little = "too little a cost to count" if measured(lost) else "no measurable cost"
-            text = f"On absolute epochs the longest deficit has {little}: a restart has nothing to win back"
-            return self.finding("no loss to explain", text)
-        back, remains = amount_between(won, outcome), _remains(left, outcome)
-        if judge(won, outcome) != "cost":
-            text = f"A restart of the learning rate at release wins back nothing measurable ({back}); {remains}"
-            return self.finding("does not explain it", text)
-        means = [sum(outcomes.shown(by_seed).values()) / len(common) for by_seed in (clean, without, with_restart)]
-        share, gap = (means[2] - means[1]) / (means[0] - means[1]), abs(means[0] - means[1])
-        text = f"A restart of the learning rate at release wins back {percent(share)} of the loss: {back} of "
-        text += f"{amount(gap, outcome, unit=False)}; {remains}"
-        return self.finding(explains(left, gap, outcome), text)
-
-    def rules(self, outcome: Outcome) -> Sequence[str]:
-        """Return when a restart undoes a critical period, and which share it wins back."""
-        return [
-            "A restart of the learning rate undoes a critical period where no measurable cost of the longest deficit "
-            "is left.",
-            f"The share that a restart of the learning rate wins back is ({outcome.quantity.label} with restart − "
-            "without) / (control − without), in means over the seeds, at the longest deficit.",
-        ]
+            return None
+        scale = Yardstick(outcomes.outcome.margin, outcomes.outcome)
+        won, lost, left = (
+            outcomes.worse(weights)
+            for weights in ({absolute: 1, again: -1}, {absolute: 1, control: -1}, {again: 1, control: -1})
+        )
+        share, costs = _share(won, lost), f"{scale.written(lost)} that the longest deficit costs on absolute epochs"
+        of_lost = f" of the {costs}{f', {share}' if share else ''}; {scale.written(left)} remain"
+        of_none = f"; it costs {scale.written(lost)} on absolute epochs, {scale.written(left)} with the restart"
+        there = lost is not None and lost.low is not None and lost.low > 0
+        facts = {
+            "lost": scale.written(lost),
+            "wins": "wins back" if there else "lowers what the longest deficit costs by",
+            "of_lost": of_lost if there else of_none,
+            "brief_share": share.partition(" [")[0] if share else scale.brief(won) if won else "",
+        }
+        conditions = (Condition("what a restart wins back", won), Condition("what the longest deficit costs", lost))
+        return Evidence(conditions, scale, facts=facts)
 
 
-def _remains(left: Estimate, outcome: Outcome) -> str:
-    if judge(left, outcome) == "cost":
-        return f"{amount_between(left, outcome)} remain"
-    size = "little" if measured(left) else "nothing measurable"
-    return f"{size} remains: {amount_between(left, outcome)}{allows(left, outcome)}"
+def _share(won: Estimate | None, lost: Estimate | None) -> str:
+    """Return the share of a loss that was won back with its jackknife interval; "" where the loss may be none."""
+    if won is None or lost is None or won.n != lost.n or lost.low is None or lost.low <= 0:
+        return ""
+    n, share = won.n, won.mean / lost.mean
+    if n < 3:  # two values of a ratio say nothing of its spread
+        return f"{percent(share)} of it (no interval from {n} seeds)"
+    totals = math.fsum(won.values), math.fsum(lost.values)
+    without = [(totals[0] - back) / (totals[1] - gone) for back, gone in zip(won.values, lost.values, strict=True)]
+    half = t_quantile(0.95, n - 1) * float(jackknife_error(without))
+    return f"{percent(share)} [{percent(share - half)}, {percent(share + half)}] of it"

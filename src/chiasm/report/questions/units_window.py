@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import ClassVar, final
 
-from chiasm.intervals import clear, difference
-from chiasm.objectives import Outcome
-from chiasm.pictures.words import count, number_between
-from chiasm.report.finding import SHIFT, Finding, started
-from chiasm.report.outcomes import StudyOutcomes
+from chiasm.pictures.words import count
+from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.onsets import starts
 from chiasm.report.phrases import clock_words, doing, pair_words
 from chiasm.report.questions.question import Question, Section
+from chiasm.report.study_outcomes import StudyOutcomes
+from chiasm.report.unit_shifts import clearest
+from chiasm.statistics import Estimate
 
 
 @final
@@ -19,39 +20,48 @@ class UnitsWindowQuestion(Question):
     """Whether the units have a window of their own: the same deficit moves them more early than late."""
 
     tag: ClassVar[str] = "units window"
-    question: ClassVar[str] = (
-        "Have the units a window of their own: does the same deficit move them more early than late?"
-    )
+    question: ClassVar[str] = "Have the units an early window: does the same deficit move them more early than late?"
     topic: ClassVar[str] = "Window of the units"
+    needs: ClassVar[str] = "measured units under equal deficits at different onsets, and in a control"
     section: ClassVar[Section] = "reading"
     order: ClassVar[int] = 60
+    says: ClassVar[Mapping[str, str]] = {
+        "present": "The units have an early window: {what} move the mean RSV of layer {layer} by {first} {early} and "
+        "by {last} {late}, {amount} further ({clock}).",
+        "absent": "The units have no early window: {what} move the mean RSV of layer {layer} by {first} {early} and by "
+        "{last} {late} ({clock}): {decisive}, where {counts} would count.",
+        "unsettled": "Whether the units have an early window is unsettled: {what} move the mean RSV of layer {layer} "
+        "by {first} {early} and by {last} {late} ({clock}). {open}",
+    }
 
-    def answer(self, outcomes: StudyOutcomes) -> Finding | None:
-        """Return the layer with the clearest window; None without any."""
+    def collect(self, outcomes: StudyOutcomes) -> Evidence | None:
+        """Compare the shifts at the earliest and at the latest onset, layer by layer; the clearest is quoted."""
         onsets = outcomes.onsets(outcomes.clock)
         if len(onsets) < 2:
             return None
         early, late = onsets[0], onsets[-1]
-        layers = {
-            layer: difference(early.layer(layer, "rsv_mean"), late.layer(layer, "rsv_mean"), (-2, 2))
-            for layer in outcomes.layers
+        further: dict[str, Estimate] = {}
+        for layer in outcomes.layers:
+            shift, apart = outcomes.shift(early, layer), outcomes.moved(layer, "rsv_mean", {early: 1, late: -1})
+            if shift is not None and apart is not None:
+                further[layer] = apart.scaled(1 if shift.mean >= 0 else -1)
+        if not further:
+            return None
+        layer, scale = clearest(further), Yardstick(outcomes.rsv_margin)
+        first, last = (outcomes.shift(cell, layer) for cell in (early, late))
+        sign = 1 if first is None or first.mean >= 0 else -1
+        conditions = (
+            Condition("how much further the early deficit moves it", further[layer]),
+            Condition("how far the early deficit moves it", first.scaled(sign) if first else None),
+        )
+        facts = {
+            "what": f"the same {count(early.duration, 'epoch')} of {doing(early.timeline)}",
+            "layer": (layer or "the output") + pair_words(outcomes.sources),
+            "first": scale.written(first),
+            "last": scale.written(last),
+            "early": starts(early),
+            "late": starts(late),
+            "clock": clock_words(early.clock),
         }
-        moves = {layer: m for layer, m in layers.items() if m is not None and abs(m.mean) >= SHIFT and m.excludes(0)}
-        if not moves:
-            return None
-        layer = max(moves, key=lambda layer: clear(moves[layer]))
-        shifts = [outcomes.shift(cell, layer) for cell in (early, late)]
-        if shifts[0] is None or shifts[1] is None or abs(shifts[0].mean) <= abs(shifts[1].mean):
-            return None
-        first, last = (number_between(shift, 2, True) for shift in shifts if shift is not None)
-        text = f"The same {count(early.duration, 'epoch')} of {doing(early.timeline)} move the mean RSV"
-        text += f"{pair_words(outcomes.sources)} of layer {layer} by {first} {started(early)} "
-        text += f"and by {last} {started(late)} ({clock_words(outcomes.clock)})."
-        return self.finding("early window of the units", text)
-
-    def rules(self, outcome: Outcome) -> Sequence[str]:
-        """Return what counts as a window of the units."""
-        return [
-            f"The units have a window of their own where the same deficit moves the mean RSV of a layer by {SHIFT:g} "
-            "or more further at the earliest onset than at the latest, with an interval that leaves 0 out."
-        ]
+        rest = tuple(apart for name, apart in further.items() if name != layer)
+        return Evidence(conditions, scale, directed=True, rest=rest, facts=facts)

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 import numpy as np
 from matplotlib.figure import Figure
 
-from chiasm.intervals import difference
 from chiasm.pictures.style import INK, SOURCES, Panel, legend
 from chiasm.pictures.words import count, listed, number_between, percent
+from chiasm.statistics import difference
 from chiasm.theory.completion.plane import CompletionPlane
 from chiasm.theory.completion.study import CompletionResult
 from chiasm.theory.pages.charts import Sweep, chart, key, mark, mean_between, sweep
@@ -24,6 +24,9 @@ BEFORE = {
 }
 #: Largest number of singular values whose speed is drawn; the others are near 0.
 SPEEDS = 3
+
+#: The pictures that stand first.
+FIRST = ("completion-observations", "completion-noise", "completion-matrix")
 
 
 def panels(result: CompletionResult) -> Iterator[Panel]:

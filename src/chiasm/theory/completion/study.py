@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, final
 import numpy as np
 
 from chiasm.errors import ChiasmError
-from chiasm.intervals import estimate
+from chiasm.statistics import estimate
 from chiasm.theory.arguments import Floats, check_fields
 from chiasm.theory.completion.plane import CompletionDraw, CompletionPlane, complete
 from chiasm.theory.completion.task import Bools, CompletionTask, block_mask, low_rank, random_mask, thin
@@ -61,9 +61,9 @@ class CompletionResult:
         rows = []
         switches, durations = enumerate(self.settings.switches), enumerate(self.settings.durations)
         for plane, (i, switch), (j, duration) in product(self.planes, switches, durations):
-            mean = estimate(plane.error[i, j].tolist(), level=level)
+            mean = estimate(plane.error[i, j].tolist())
             assert mean is not None  # there is a seed
-            low, high = (np.nan if end is None else end for end in (mean.low, mean.high))
+            low, high = mean.interval(level) or (np.nan, np.nan)
             rows.append((plane.depth, switch, duration, mean.mean, low, high))
         return pl.DataFrame(rows, ["depth", "switch", "duration", "mean", "low", "high"], orient="row")
 

@@ -16,12 +16,15 @@ from chiasm.theory.fusion.problem import FusionProblem
 from chiasm.theory.fusion.study import FusionResult
 from chiasm.theory.pages.charts import Sweep, chart, depth_key, key, log_axes, mark, note, of_depth, sweep
 
-__all__ = ["findings", "panels"]
+__all__ = ["FIRST", "findings", "panels"]
 
 EXCESS = "excess loss (1: best single source)"
 DURATION = "duration of the deficit (steps)"
 #: Depths of the landscapes that are drawn; one more and the curves hide each other.
 DRAWN = 4
+
+#: The pictures that stand first.
+FIRST = ("fusion-duration", "fusion-onset", "fusion-landscape")
 
 
 def panels(result: FusionResult) -> list[Panel]:

@@ -10,9 +10,12 @@ from chiasm.theory.mode.maps import change, left, maps, permanence
 from chiasm.theory.mode.study import ModesResult
 from chiasm.theory.pages.charts import DASHED, DOTTED, chart, key, log_axes, of_depth
 
-__all__ = ["findings", "panels"]
+__all__ = ["FIRST", "findings", "panels"]
 
 TIME = "time (1 / learning rate)"
+
+#: The pictures that stand first.
+FIRST = ("modes-shallow", "modes-deep", "modes-change")
 
 
 def panels(result: ModesResult) -> list[Panel]:

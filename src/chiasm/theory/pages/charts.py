@@ -13,9 +13,9 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from chiasm.intervals import estimate
 from chiasm.pictures.style import DEPTHS, HEIGHT, MARKERS, MUTED, SOURCES, WIDTH, axes_on, canvas, dodge, legend, rules
 from chiasm.pictures.words import number_between
+from chiasm.statistics import estimate
 from chiasm.theory.arguments import Floats
 
 #: From little to much.
@@ -35,7 +35,7 @@ def chart(
     right: float = 0.2,
     bottom: float = 0.56,
     row: float = 0.22,
-    grid: Literal["x", "y", "both"] = "y",
+    grid: Literal["x", "y", "both", ""] = "y",
 ) -> tuple[Figure, Axes]:
     """Return a figure and its labelled axes, with room for a legend below them; heights and margins are in inches.
 
@@ -49,11 +49,12 @@ def chart(
         right: margin.
         bottom: margin without the legend.
         row: what a row of the legend adds to the bottom margin.
-        grid: the axes with faint lines at their ticks: "x", "y" or "both".
+        grid: the axes with faint lines at their ticks: "x", "y", "both", or "" for none.
     """
     figure = canvas(height + 0.2 * rows)
     axes = axes_on(figure, left=left, right=right, bottom=bottom + row * rows)
-    rules(axes, grid)
+    if grid:
+        rules(axes, grid)
     axes.set_title(title, x=0, y=1)
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)

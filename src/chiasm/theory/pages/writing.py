@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from html import escape
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ import polars as pl
 
 from chiasm.errors import ChiasmError
 from chiasm.files import write_whole
-from chiasm.pictures.frame import asset, bullets, frame, gallery, item
-from chiasm.pictures.style import Panel, png, svg, theme
+from chiasm.pictures.page import asset, by_name, numbers, render, shown
+from chiasm.pictures.style import png, svg, theme
 from chiasm.theory.study import TheoryStudy
 
 
@@ -44,13 +43,33 @@ def write_theory(settings: TheoryStudy, question: str, result: Any, folder: Path
         buffer = io.BytesIO()
         table.write_parquet(buffer)
         files[f"{name}.parquet"] = buffer.getvalue()
-    drawn: list[tuple[Panel, str]] = []
     with theme():
+        figures = []
         for panel in page.panels(result):
-            drawn.append((panel, svg(panel.figure)))
-            files[f"figures/{panel.name}.svg"] = drawn[-1][1].encode()
+            document = svg(panel.figure)
+            figures.append(shown(panel, document))
+            files[f"figures/{panel.name}.svg"] = document.encode()
             files[f"figures/{panel.name}.png"] = png(panel.figure)
-    files["report.html"] = _page(settings, question, findings, drawn, list(tables)).encode()
+            files[f"figures/{panel.name}.csv"] = numbers(panel)
+    first = by_name(figures, getattr(page, "FIRST", ())) or figures[:1]
+    plain: dict[str, Any] = msgspec.to_builtins(settings)
+    files["report.html"] = render(
+        "theory.html",
+        "chiasm.theory.pages",
+        title=plain["kind"],
+        kicker="chiasm theory",
+        heading=question or plain["kind"],
+        style=asset("page.css"),
+        script="",
+        headline=findings[0],
+        findings=findings[1:],
+        first=first,
+        figures=[figure for figure in figures if figure not in first],
+        settings=[(key, _plain(value)) for key, value in plain.items()],
+        files=", ".join(f"{name}.parquet" for name in tables),
+        kind=plain["kind"],
+        version=version("chiasm"),
+    ).encode()
     for name, content in files.items():
         write_whole(folder / name, content)
     return findings
@@ -62,21 +81,5 @@ def check_folder(folder: Path) -> None:
         raise ChiasmError(f"'{folder}' holds a study that chiasm run has trained; choose another --out")
 
 
-def _page(
-    settings: TheoryStudy, question: str, findings: list[str], drawn: list[tuple[Panel, str]], tables: list[str]
-) -> str:
-    plain: dict[str, Any] = msgspec.to_builtins(settings)
-    kind = str(plain["kind"])
-    rows = "\n".join(
-        item(key, ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value))
-        for key, value in plain.items()
-    )
-    files = ", ".join(f"{name}.parquet" for name in tables)
-    sections = [
-        ("reading", "What the theory says", bullets(findings)),
-        ("figures", "Pictures", gallery(drawn)),
-        ("settings", "Settings", f'<ul class="reading">\n{rows}\n</ul>\n<p>Every number is in {escape(files)}.</p>'),
-    ]
-    footer = f"Made by chiasm {escape(version('chiasm'))}: chiasm theory {escape(kind)}"
-    style = asset("page.css") + asset("measured.css")
-    return frame(kind, "chiasm theory", question or kind, sections, footer, style=style)
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -8,7 +8,10 @@ from chiasm.theory.pathway.index_figures import by_onset, closing, doses, edges,
 from chiasm.theory.pathway.result import PathwaysResult
 from chiasm.theory.pathway.training_curves import large_steps, lesion, matrices, portraits
 
-__all__ = ["findings", "panels"]
+__all__ = ["FIRST", "findings", "panels"]
+
+#: The pictures that stand first.
+FIRST = ("pathways-plane-freeze", "pathways-plane-silence", "pathways-window-closes")
 
 
 def panels(result: PathwaysResult) -> list[Panel]:
