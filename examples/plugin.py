@@ -1,12 +1,10 @@
 """A plug-in: one kind of every family, each as short as it can be.
 
-A study takes it by `plugins = ["plugin.py"]`, a path beside the study file or a module that can be imported; an
-installed package offers its own by an entry point:
+A study takes it by `plugins = ["plugin.py"]`, a path beside the study file or a module that can be imported, and names
+its kinds as those of the package: `fog(b, 0.8) 2 | clean 3`. An installed package offers its own by an entry point:
 
     [project.entry-points."chiasm.plugins"]
     my_lab = "my_lab.kinds"
-
-Its names then stand in study files as those of the package do: `fog(b, 0.8) 2 | clean 3`, `task.kind = "product"`, ...
 """
 
 from __future__ import annotations
@@ -67,7 +65,6 @@ class Product(chiasm.Task, frozen=True, tag="product"):
             train=self.train,
             test=self.test,
             chance=float("nan"),
-            note="Scalar products of normal vectors.",
         )
 
     def load(self, seed: int) -> chiasm.Data:
@@ -87,10 +84,8 @@ class _Bilinear(nn.Module):
         self.fusion, self.head = nn.Identity(), nn.Linear(width, outputs)
 
     def forward(self, sources: dict[str, Tensor]) -> Tensor:
-        first, *others = (pathway(sources[name]) for name, pathway in self.pathways.items())
-        for other in others:
-            first = first * other
-        answer: Tensor = self.head(self.fusion(first))
+        product = torch.stack([pathway(sources[name]) for name, pathway in self.pathways.items()]).prod(0)
+        answer: Tensor = self.head(self.fusion(product))
         return answer
 
 
@@ -164,8 +159,8 @@ class Rehearsed(chiasm.Question):
     }
 
     def collect(self, outcomes: Any) -> chiasm.Evidence | None:
-        rehearsed = outcomes.of("rehearsal")
-        plain = [cell for cell in outcomes if not cell.duration and cell.role != "rehearsal"]
+        rehearsed = outcomes.of(self.role)
+        plain = [cell for cell in outcomes if not cell.duration and cell not in rehearsed]
         if not rehearsed or not plain:
             return None
         better = chiasm.Condition("what they end better by", outcomes.worse({plain[0]: 1, rehearsed[0]: -1}))
