@@ -65,6 +65,7 @@ class Product(chiasm.Task, frozen=True, tag="product"):
             train=self.train,
             test=self.test,
             chance=float("nan"),
+            note="Scalar products of normal vectors.",
         )
 
     def load(self, seed: int) -> chiasm.Data:
@@ -185,7 +186,6 @@ if __name__ == "__main__":
     study = chiasm.Study.from_dict(
         {
             "name": "outside",
-            "question": "What does an early fog leave behind?",
             "seeds": 3,
             "plugins": [__file__],
             "task": {"kind": "product"},
