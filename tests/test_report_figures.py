@@ -120,7 +120,7 @@ def test_every_seed_is_a_dot_and_the_mean_another() -> None:
     figure = panels(make(seeds=4))["accuracy-duration"].figure
     lines = figure.axes[0].get_lines()
     seeds = [line for line in lines if line.get_markerfacecolor() == "none"]
-    assert [len(np.asarray(line.get_ydata())) for line in seeds] == [4] * 6
+    assert [len(np.asarray(line.get_ydata())) for line in seeds] == [4 * 6]
     outcomes = read_results(make(seeds=4))
     drawn = sorted(float(y) for line in seeds for y in np.asarray(line.get_ydata()))
     truth = sorted(100 * v for cell in outcomes.durations("absolute") for v in cell.scores().values())

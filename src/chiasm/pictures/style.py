@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import io
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import matplotlib as mpl
-import polars as pl
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter
+
+if TYPE_CHECKING:
+    import polars as pl
 
 INK, MUTED, RULE, PAPER = "#1d2733", "#5b6775", "#d4dae1", "#fefefe"
 
@@ -33,6 +38,7 @@ VARIABLES = {
     VERMILLION: "var(--second)",
     PURPLE: "var(--both)",
     GREEN: "var(--third)",
+    UMBER: "var(--deficit)",
 }
 # From little to much, each step darker (ColorBrewer's BuPu, without its palest); on a dark page each step lighter.
 DEPTHS = ("#9ebcda", "#8c96c6", "#8856a7", "#5c0a5e")
@@ -44,6 +50,8 @@ WIDTH, HEIGHT = 4.2, 3.2  # inches of a panel
 SMALLEST_FONT = 9.6
 #: Where an axis of RSV has its ticks, and how they are written.
 RSV_TICKS = [-1, -0.5, 0, 0.5, 1], ["−1", "−0.5", "0", "+0.5", "+1"]
+#: Digits and a minus as exponents.
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: Dots an inch: sharp in a notebook and on a slide.
 DPI = 144
 #: Mean width of a character of the figure's font, in units of its size: DejaVu Sans, the widest of the usual ones.
@@ -127,6 +135,23 @@ def axes_on(figure: Figure, left: float = 0.62, right: float = 0.2, bottom: floa
 def rules(axes: Axes, axis: Literal["x", "y", "both"] = "y") -> None:
     """Draw faint lines across the axes at the ticks of an axis."""
     axes.grid(True, axis=axis)
+
+
+def power(value: float) -> str:
+    """A power of ten as text, which an axis writes without formulas: "10⁻³"; nothing between two powers.
+
+    >>> power(0.001), power(1.0), power(20.0)
+    ('10⁻³', '1', '')
+    """
+    exponent = round(math.log10(value)) if value > 0 else 0
+    if not math.isclose(value, 10.0**exponent):
+        return ""
+    return f"10{str(exponent).translate(RAISED)}" if exponent else "1"
+
+
+def powers(axis: Axis) -> None:
+    """Write the ticks of a logarithmic axis as powers of ten; matplotlib's are formulas, which no figure sets."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: power(value)))
 
 
 def rsv_axis(axes: Axes, ends: tuple[str, str]) -> None:

@@ -97,15 +97,18 @@ def chart(
     lines = math.ceil(len(named) / 2)
     figure = canvas(HEIGHT + 0.2 * lines)
     # Labels of levels stand beside the axes, where they hide nothing.
-    longest = max((len(level.label) for level in levels), default=0)
+    longest = max((len(line) for level in levels for line in level.label.splitlines()), default=0)
     axes = axes_on(figure, right=0.2 + longest * CHARACTER * SMALLEST_FONT / 72, bottom=0.56 + 0.22 * lines)
     everywhere = sorted({x for one in series for x in one.x})
     span = (everywhere[-1] - everywhere[0]) or 1 if everywhere else 1
     shifts = dodge(len(series), 0.02 * span)
     for one, shift in zip(series, shifts, strict=True):
-        _draw(axes, one, shift, 0.008 * span, bounds, ylim)
+        _draw(axes, one, shift, 0.008 * span, bounds)
     for level in levels:
         _level(axes, level, ylim)
+    lost = sorted({x for one in series for x, cell in zip(one.x, one.cells, strict=True) if cell.diverged})
+    if lost:
+        axes.plot(lost, [ylim[0]] * len(lost), "x", color=INK, ms=7, mew=1.8, clip_on=False, zorder=4)
     y_axis(axes, ylim)
     _x_axis(axes, everywhere, span, axes.get_position().width * figure.get_size_inches()[0])
     rules(axes)
@@ -132,32 +135,32 @@ def curve_data(series: Sequence[Series], x: str, value: str) -> pl.DataFrame:
     return pl.DataFrame(rows, schema, orient="row")
 
 
-def _draw(
-    axes: Axes, one: Series, shift: float, jitter: float, bounds: tuple[float, float], ylim: tuple[float, float]
-) -> None:
+def _draw(axes: Axes, one: Series, shift: float, jitter: float, bounds: tuple[float, float]) -> None:
     xs, means, below, above = [], [], [], []
+    places: list[float] = []
+    dots: list[float] = []
     for x, cell in zip(one.x, one.cells, strict=True):
         values = one.value(cell)
         # Seeds stand to the right of their mean, where its marker does not hide them.
-        at = [x + shift + 2.6 * jitter + d for d in dodge(len(values), jitter / 2)]
-        axes.plot(at, list(values.values()), "o", ms=3.2, mfc="none", mec=one.colour, mew=0.8, alpha=0.8, zorder=2)
+        places += [x + shift + 2.6 * jitter + d for d in dodge(len(values), jitter / 2)]
+        dots += values.values()
         over_seeds = estimate(list(values.values()), bounds)
         if over_seeds is not None:
             xs.append(x + shift)
             means.append(over_seeds.mean)
             below.append(0.0 if over_seeds.low is None else over_seeds.mean - over_seeds.low)
             above.append(0.0 if over_seeds.high is None else over_seeds.high - over_seeds.mean)
-        if cell.diverged:
-            axes.plot([x + shift], [ylim[0]], "x", color=INK, ms=7, mew=1.8, clip_on=False, zorder=4)
-    axes.plot(xs, means, "-", color=one.colour, linewidth=1.5, zorder=3)
+    axes.plot(places, dots, "o", ms=3.2, mfc="none", mec=one.colour, mew=0.8, alpha=0.8, zorder=2)
     if any(below) or any(above):
         axes.errorbar(xs, means, [below, above], fmt="none", ecolor=one.colour, elinewidth=1.1, capsize=3, zorder=3)
-    axes.plot(xs, means, one.marker, color=one.colour, ms=5.5, zorder=4)
+    axes.plot(xs, means, "-", marker=one.marker, color=one.colour, linewidth=1.5, ms=5.5, zorder=4)
 
 
 def _level(axes: Axes, level: Level, ylim: tuple[float, float]) -> None:
     style = (0, (1, 2)) if level.dotted else (0, (5, 3))
     axes.axhline(level.estimate.mean, color=MUTED, linewidth=1.0, linestyle=style, zorder=1)
+    if not level.dotted:  # wide and light: seen on both sides of a curve that lies on it
+        axes.axhline(level.estimate.mean, color=MUTED, alpha=0.22, linewidth=7, solid_capstyle="butt", zorder=0)
     if level.estimate.low is not None and level.estimate.high is not None:
         axes.axhspan(level.estimate.low, level.estimate.high, color=MUTED, alpha=0.14, linewidth=0, zorder=0)
     inside = min(max(level.estimate.mean, ylim[0]), ylim[1])
@@ -171,12 +174,13 @@ def _x_axis(axes: Axes, everywhere: Sequence[float], span: float, width: float) 
     pad = 0.06 * span
     axes.set_xlim(everywhere[0] - pad, everywhere[-1] + pad)
     inches = width / (1.12 * span)
-    kept = everywhere[-1:]
-    for x in reversed(everywhere[:-1]):
+    # Both ends have their tick, and from the right on each between them that has room.
+    first, kept = everywhere[0], everywhere[-1:]
+    for x in reversed(everywhere[1:-1]):
         room = TICK_ROOM if max(x, kept[0]) < 100 else TICK_ROOM + 0.08
-        if (kept[0] - x) * inches >= room:
+        if min(kept[0] - x, x - first) * inches >= room:
             kept = [x, *kept]
-    axes.xaxis.set_major_locator(FixedLocator(kept))
+    axes.xaxis.set_major_locator(FixedLocator(sorted({first, *kept})))
 
 
 def y_axis(axes: Axes, ylim: tuple[float, float]) -> None:

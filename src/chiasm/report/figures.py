@@ -17,7 +17,7 @@ from chiasm.report.questions import questions
 from chiasm.report.study_outcomes import StudyOutcomes, brief_name, curve_name
 from chiasm.report.timeline_figure import picture, timeline_data
 from chiasm.report.training_curves import training_curves
-from chiasm.report.units import planes, ridges
+from chiasm.report.units import TITLE, planes, ridges, title
 from chiasm.statistics import Estimate
 
 if TYPE_CHECKING:
@@ -149,7 +149,8 @@ def _accuracy(outcomes: StudyOutcomes, ylim: tuple[float, float]) -> Iterator[Pa
 
 
 def _against(outcomes: StudyOutcomes, what: str) -> str:
-    return shorten(f"{capital(outcomes.outcome.quantity.label)} against {what}", 40)
+    words = f"{capital(outcomes.outcome.quantity.label)} against {what}"
+    return words if len(words) <= TITLE else f"Outcome against {what}"
 
 
 def _panel(
@@ -216,11 +217,10 @@ def _rsv(outcomes: StudyOutcomes) -> Iterator[Panel]:
         if len(cells) < 2 or not any(cell.layer(layer, "rsv_mean") for cell in cells):
             continue
         one = Series("", cells, [of(cell) for cell in cells], lambda cell: cell.layer(layer, "rsv_mean"), INK, "D")
-        zero = Level("both sources alike", Estimate(0.0), dotted=True)
+        zero = Level("both\nalike", Estimate(0.0), dotted=True)
         ylabel = f"mean RSV (+1: {outcomes.sources[0] if outcomes.sources else 'first source'} only)"
         of_two = pair_words(outcomes.sources)
-        title = shorten(f"Mean RSV{of_two}, layer {layer}", 40) if of_two else f"Mean RSV of layer {layer}"
-        figure = chart([one], title, xlabel, ylabel, (-1.05, 1.05), (-1, 1), [zero])
+        figure = chart([one], title("Mean RSV of layer ", layer, ""), xlabel, ylabel, (-1.05, 1.05), (-1, 1), [zero])
         caption = f"{capital(clock_words(clock))}. {f'RSV{of_two}. ' if of_two else ''}{_seeds(cells)}"
         yield Panel(f"rsv-{kind}", figure, caption, curve_data([one], xlabel, ylabel))
 
@@ -268,8 +268,12 @@ def _confounds(outcomes: StudyOutcomes) -> Iterator[Panel]:
         forest(rows, "Arms beside the main curves", axis_label(outcomes.outcome), xlim, outcomes.chance),
         f"{caption} {_seeds(cells)}{_cut(xlim)}{left}",
         pl.DataFrame(
-            [(row.label, i, value) for row in rows if row.estimate for i, value in enumerate(row.estimate.values)],
-            {"run": pl.String, "network": pl.Int64, axis_label(outcomes.outcome): pl.Float64},
+            [
+                (row.label, seed, value)
+                for row, cell in zip(rows, cells, strict=False)
+                for seed, value in outcomes.shown(cell.scores_alone(cell.lone) if cell.lone else cell.scores()).items()
+            ],
+            {"cell": pl.String, "seed": pl.Int64, axis_label(outcomes.outcome): pl.Float64},
             orient="row",
         ),
     )

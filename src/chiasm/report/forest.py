@@ -58,9 +58,9 @@ def forest(
         chance: level of chance in that unit; None where it is not known.
     """
     longest = min(LONGEST, max(len(row.label) for row in rows))
-    left = 0.25 + longest * CHARACTER * SMALLEST_FONT / 72
-    figure = canvas(1.35 + ROW * len(rows), max(WIDTH, left + 2.4))
-    axes = axes_on(figure, left=left, bottom=0.78)
+    left = 0.3 + longest * CHARACTER * SMALLEST_FONT / 72
+    figure = canvas(1.47 + ROW * len(rows), max(WIDTH, left + 2.4))
+    axes = axes_on(figure, left=left, bottom=0.78, top=0.5)
     for i, row in enumerate(rows):
         if row.control is not None:
             axes.plot([row.control.mean], [i], "D", mfc="none", mec=MUTED, ms=8.5, mew=1.3, zorder=5, clip_on=False)
@@ -80,10 +80,10 @@ def forest(
     axes.set_xlim(*xlim)
     axes.set_ylim(len(rows) - 0.5, -0.65)
     axes.set_yticks(range(len(rows)), [shorten(row.label, LONGEST) for row in rows])
-    axes.tick_params(axis="y", length=0)
+    axes.tick_params(axis="y", length=0, pad=8)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     rules(axes, "x")
-    axes.set_title(title, loc="left", x=0, y=1, pad=14)
+    figure.text(0.02, 1 - 0.22 / figure.get_figheight(), title, fontweight="bold", fontsize=10.5)
     axes.set_xlabel(xlabel)
     handles = [
         Line2D([], [], color=INK, marker="o", markersize=5, label="mean, 95 % interval"),

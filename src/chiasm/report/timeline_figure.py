@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 from matplotlib.axes import Axes
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 OBJECTIVE, OWN = "objective", "study's own"
 #: Inches of a row, and characters of its name before it is cut.
 ROW, LONGEST = 0.34, 16
+#: Letters of a line of the notation, lines that it may take, and inches of one.
+NOTATION, LINES, LINE = 52, 3, 0.19
 #: Height of a block, in rows.
 HIGH = 0.72
 
@@ -75,14 +78,19 @@ def picture(timeline: Timeline | str, sources: Sequence[str] = (), title: str = 
         rows = _rows(timeline, sources)
         room = WIDTH - 0.42 - _names(rows)
         notes = _notes(timeline, rows, room)
-        top = 0.56 if title else 0.36
+        # The notation stands whole or not at all: the rows and the notes say the same.
+        written = wrap(str(timeline), NOTATION, break_long_words=False, break_on_hyphens=False)
+        written = written if len(written) <= LINES and max(map(len, written), default=0) <= NOTATION else []
+        top = (0.37 if title else 0.17) + LINE * len(written)
         height = 0.5 + top + ROW * len(rows) + 0.19 * len(notes)
         figure = canvas(height)
         axes = axes_on(figure, left=0.22 + _names(rows), bottom=0.5 + 0.19 * len(notes), top=top)
         _draw(axes, timeline, rows, room)
         if title:
             figure.text(0.1 / WIDTH, 1 - 0.22 / height, shorten(title, 42), fontweight="bold", fontsize=10.5)
-        figure.text(0.1 / WIDTH, 1 - (top - 0.12) / height, shorten(str(timeline), 50), color=MUTED)
+        for i, line in enumerate(written):
+            down = top - 0.12 - LINE * (len(written) - 1 - i)
+            figure.text(0.1 / WIDTH, 1 - down / height, line, color=MUTED)
         for i, note in enumerate(notes):
             figure.text(0.1 / WIDTH, (0.1 + 0.19 * (len(notes) - 1 - i)) / height, note, color=MUTED)
         return figure

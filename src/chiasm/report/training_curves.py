@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from chiasm.pictures.style import HEIGHT, INK, MUTED, Panel, axes_on, canvas, legend, rules
+from chiasm.pictures.style import HEIGHT, INK, MUTED, PAPER, Panel, axes_on, canvas, legend, rules
 from chiasm.pictures.words import count
 from chiasm.report.curves import axis_label, y_axis
 from chiasm.report.outcomes import CellOutcome
@@ -21,7 +21,8 @@ from chiasm.report.study_outcomes import StudyOutcomes
 if TYPE_CHECKING:
     from chiasm.study.results import Results
 
-#: Colours belong to sources; cells are told apart by line and marker, the control lies widest and behind.
+#: Colours belong to sources; cells are told apart by line and marker. The control lies widest and behind, and its
+#: hollow markers on top, so that no curve hides it.
 WIDE = 3
 LOOKS = ((MUTED, "o", "-", 3.2), (INK, "s", "-", 1.5), (INK, "^", "--", 1.5))
 
@@ -63,14 +64,12 @@ def through_training(curves: Sequence[TrainingCurve], title: str, ylabel: str, y
         complete = {e: v for e, v in sorted(by_epoch.items()) if len(v) == len(curve.seeds)}
         means = [math.fsum(v) / len(v) for v in complete.values()]
         every = max(1, len(complete) // 12)
-        looks: dict[str, Any] = {
-            "color": curve.colour,
-            "marker": curve.marker,
-            "linewidth": curve.width,
-            "ms": 4,
-            "markevery": every,
-        }
-        axes.plot(list(complete), means, curve.style, zorder=3 if curve.width < WIDE else 2.5, **looks)
+        looks: dict[str, Any] = {"color": curve.colour, "linestyle": curve.style, "linewidth": curve.width, "zorder": 3}
+        marks: dict[str, Any] = {"marker": curve.marker, "markevery": every, "ms": 4}
+        if curve.width >= WIDE:
+            axes.plot(list(complete), means, **(looks | {"alpha": 0.5, "zorder": 2.5}))
+            looks["linestyle"], marks = "none", marks | {"ms": 6, "mfc": PAPER, "mew": 1.2, "zorder": 4}
+        axes.plot(list(complete), means, **(looks | marks))
         if curve.release is not None:
             axes.axvline(curve.release, color=curve.colour, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
         last = max([last, *by_epoch])
@@ -82,11 +81,15 @@ def through_training(curves: Sequence[TrainingCurve], title: str, ylabel: str, y
     axes.set_xlabel("epoch")
     axes.set_ylabel(ylabel)
     handles = [
-        Line2D([], [], color=t.colour, marker=t.marker, ls=t.style, lw=t.width, markersize=4, label=t.label)
+        Line2D([], [], color=t.colour, marker=t.marker, ls=t.style, lw=t.width, ms=5, label=t.label, mfc=_face(t))
         for t in curves
     ]
     legend(figure, handles)
     return figure
+
+
+def _face(curve: TrainingCurve) -> str:
+    return PAPER if curve.width >= WIDE else curve.colour
 
 
 def training_curves(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,14 +37,19 @@ def measured(results: Results, layer: str, run: str) -> Units | None:
 
 def live_units(results: Results, layer: str, cell: CellOutcome) -> list[tuple[Floats, Floats]]:
     """Return (rsv, synergy) of the live units at the last epoch, (units,) each, one pair a seed that was measured."""
-    pairs = []
+    return list(live_by_seed(results, layer, cell).values())
+
+
+def live_by_seed(results: Results, layer: str, cell: CellOutcome) -> dict[int, tuple[Floats, Floats]]:
+    """Return (rsv, synergy) of the live units at the last epoch, (units,) each, by the seeds that were measured."""
+    pairs = {}
     for run in cell.runs:
         units = measured(results, layer, run.name) if run.diverged is None else None
         if units is not None:
             at = units.at(run.name)
             rsv, synergy = (np.asarray(x[at], dtype=np.float64).ravel() for x in (units.rsv, units.synergy))
             live = ~np.asarray(units.dead[at]).ravel() & np.isfinite(rsv) & np.isfinite(synergy)
-            pairs.append((rsv[live], synergy[live]))
+            pairs[run.seed] = rsv[live], synergy[live]
     return pairs
 
 
@@ -54,7 +59,7 @@ def ridges(results: Results, outcomes: StudyOutcomes) -> Iterator[Panel]:
     curves = [(layer, outcomes.durations(clock), "duration") for layer in outcomes.layers[:LAYERS]]
     curves += [(layer, outcomes.onsets(clock), "onset") for layer in outcomes.layers[:1]]
     for i, (layer, cells, kind) in enumerate(curves):
-        drawn = [(cell, live_units(results, layer, cell)) for cell in cells]
+        drawn = [(cell, live_by_seed(results, layer, cell)) for cell in cells]
         drawn = [(cell, pairs) for cell, pairs in drawn if pairs]
         if len(drawn) < 2:
             continue
@@ -62,7 +67,7 @@ def ridges(results: Results, outcomes: StudyOutcomes) -> Iterator[Panel]:
         drawn_ridges = [
             Ridge(
                 str((drawn[k][0].duration if kind == "duration" else drawn[k][0].onset) or 0),
-                tuple(rsv for rsv, _ in drawn[k][1]),
+                tuple(rsv for rsv, _ in drawn[k][1].values()),
             )
             for k in kept
         ]
@@ -87,10 +92,10 @@ def planes(results: Results, outcomes: StudyOutcomes) -> Iterator[Panel]:
     control = outcomes.control(longest) if longest else None
     for i, layer in enumerate(outcomes.layers[:LAYERS]):
         for name, cell in (("control", control), ("deficit", longest)):
-            pairs = live_units(results, layer, cell) if cell else []
+            pairs = live_by_seed(results, layer, cell) if cell else {}
             if cell is None or not pairs:
                 continue
-            rsv, synergy = (np.concatenate([pair[k] for pair in pairs]) for k in (0, 1))
+            rsv, synergy = (np.concatenate([pair[k] for pair in pairs.values()]) for k in (0, 1))
             figure = fusion_plane(
                 rsv,
                 synergy,
@@ -107,18 +112,19 @@ def planes(results: Results, outcomes: StudyOutcomes) -> Iterator[Panel]:
             yield Panel(f"plane-{name}" + (f"-layer-{i + 1}" if i else ""), figure, caption, data)
 
 
-def _data(column: str, places: Sequence[tuple[int, Sequence[tuple[Floats, Floats]]]]) -> pl.DataFrame:
-    """The live units as a table: a row a unit and network; networks are counted in the order of their seeds."""
+def _data(column: str, places: Sequence[tuple[int, Mapping[int, tuple[Floats, Floats]]]]) -> pl.DataFrame:
+    """The live units as a table: a row a unit; units are counted among the live ones of their seed."""
     import polars as pl
 
-    rows = [
-        (place, i, float(r), float(s))
+    schema = {column: pl.Int64, "seed": pl.Int64, "unit": pl.Int64, "rsv": pl.Float64, "synergy": pl.Float64}
+    parts = [
+        pl.DataFrame({"unit": np.arange(len(rsv)), "rsv": rsv, "synergy": synergy})
+        .select(pl.lit(place).alias(column), pl.lit(seed).alias("seed"), pl.all())
+        .cast(schema)  # type: ignore[arg-type]
         for place, pairs in places
-        for i, (rsv, synergy) in enumerate(pairs)
-        for r, s in zip(rsv, synergy, strict=True)
+        for seed, (rsv, synergy) in pairs.items()
     ]
-    schema = {column: pl.Int64, "network": pl.Int64, "rsv": pl.Float64, "synergy": pl.Float64}
-    return pl.DataFrame(rows, schema, orient="row")
+    return pl.concat([pl.DataFrame(schema=schema), *parts])
 
 
 def _compared(outcomes: StudyOutcomes) -> str:

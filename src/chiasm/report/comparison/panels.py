@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -12,18 +12,14 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from chiasm.pictures.style import (
-    BLUE,
-    GREEN,
     HEIGHT,
     INK,
     MARKERS,
     MUTED,
-    ORANGE,
-    PURPLE,
     SOURCES,
-    VERMILLION,
     Panel,
     legend,
+    powers,
     rules,
     shorten,
     theme,
@@ -36,11 +32,15 @@ from chiasm.theory.pages.charts import chart, key
 if TYPE_CHECKING:
     from chiasm.study.results import Results
 
-COLOURS = (VERMILLION, BLUE, GREEN, PURPLE, ORANGE)
+#: Colours belong to sources; arms are told apart by marker, shade and line.
+SHADES = (INK, MUTED)
+LINES: tuple[Any, ...] = ("-", "-", (0, (5, 2)), (0, (5, 2)), (0, (2, 1)))
 #: Below this, a difference is only rounding of numbers of order 1 in float32; the axis of differences ends there.
 FLOOR = 1e-8
 #: Curves in one panel.
 MOST = 5
+#: Letters of a legend's line.
+WORDS = 48
 #: Dots along one curve: enough to see that they lie on it, few enough to see it between them.
 DOTS = 28
 
@@ -66,13 +66,13 @@ def _losses(comparison: Comparison) -> Iterator[Panel]:
     figure, axes = _axes("Loss through training", "epoch", "training loss (squared error / 2)", len(drawn) + 1)
     handles = []
     for i, (name, label) in enumerate(drawn.items()):
-        colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
+        colour, style, marker = _looks(i)
         rows, other = loss.filter(pl.col("run") == name), flow.filter(pl.col("run") == name)
         some = rows.gather_every(max(1, rows.height // DOTS), offset=i * rows.height // (DOTS * len(drawn)))
-        axes.plot(rows["epoch"], rows["predicted"], "-", color=colour, linewidth=1.4, zorder=2)
+        axes.plot(rows["epoch"], rows["predicted"], linestyle=style, color=colour, linewidth=1.4, zorder=2)
         axes.plot(other["epoch"], other["predicted"], linestyle=(0, (1, 1.6)), color=colour, linewidth=1.1, zorder=1)
         _dots(axes, some, "epoch", colour, marker)
-        handles.append(key(shorten(label, 46), colour, marker=marker, ms=4, mfc="none"))
+        handles.append(key(label, colour, style, marker=marker, ms=4, mfc="none"))
     handles.append(key("dotted: gradient flow", MUTED, (0, (1, 1.6))))
     axes.set_ylim(bottom=0)
     legend(figure, handles)
@@ -81,6 +81,7 @@ def _losses(comparison: Comparison) -> Iterator[Panel]:
         figure,
         "Symbols: measured, on what the network is shown in that epoch, seed "
         f"{_first_seed(comparison)}. Lines: computed from the initial weights alone.",
+        loss.filter(pl.col("run").is_in(list(drawn))).select("run", "seed", "epoch", "measured", "predicted"),
     )
 
 
@@ -107,6 +108,7 @@ def _alone(comparison: Comparison) -> Iterator[Panel]:
         figure,
         f"{capital(label)}; seed {_first_seed(comparison)}. Symbols: cross-entropy measured by the probe, the other "
         "sources at rest. Lines: computed from the initial weights alone.",
+        rows.select("run", "seed", "source", "epoch", "measured", "predicted"),
     )
 
 
@@ -127,10 +129,12 @@ def _shares(comparison: Comparison) -> Iterator[Panel]:
         figure, axes = _axes(title, xlabel, ylabel, len(drawn))
         handles = []
         for i, (arm, rows) in enumerate(drawn):
+            colour, style, marker = _looks(i)
             for _, own in rows.group_by("seed", maintain_order=True):
-                axes.plot(own[x], own["predicted"], "-", color=COLOURS[i], linewidth=1, alpha=0.8, zorder=2)
-                _dots(axes, own, x, COLOURS[i], MARKERS[i])
-            handles.append(key(shorten(arm.title or arm.name, 48), COLOURS[i], marker=MARKERS[i], ms=4, mfc="none"))
+                axes.plot(own[x], own["predicted"], linestyle=style, color=colour, linewidth=1, alpha=0.8, zorder=2)
+                _dots(axes, own, x, colour, marker)
+            words = arm.title if arm.title and len(arm.title) <= WORDS else arm.name
+            handles.append(key(shorten(words, WORDS), colour, style, marker=marker, ms=4, mfc="none"))
         axes.axhline(0.5, color=MUTED, linewidth=1, linestyle=(0, (2, 2)), zorder=1)
         axes.set_ylim(-0.02, 1.02)
         legend(figure, handles)
@@ -139,6 +143,7 @@ def _shares(comparison: Comparison) -> Iterator[Panel]:
             figure,
             "A symbol a seed: measured by the probe after the last epoch, mean over outputs. Lines: computed, a line a "
             "seed, which differ in how strong each mode began. Dashed: both sources alike.",
+            pl.concat([rows for _, rows in drawn]).select("arm", "seed", x, "source", "measured", "predicted"),
         )
 
 
@@ -158,24 +163,31 @@ def _units(comparison: Comparison) -> Iterator[Panel]:
     axes.set_ylim(-1.05, 1.05)
     rules(axes, "x")
     caption = f"Every output of {count(len(pairs), 'run')} after the last epoch; on the line both agree."
-    yield Panel("theory-rsv", figure, caption)
+    columns = {"run": np.repeat(list(comparison.steps.rsv), [len(one) for _, one in pairs])}
+    yield Panel("theory-rsv", figure, caption, pl.DataFrame(columns | {"measured": measured, "predicted": computed}))
 
 
 def _differences(comparison: Comparison) -> Iterator[Panel]:
     """Draw the largest difference of the training loss at each epoch, on a logarithmic scale."""
     ylabel = "largest |difference| of training loss"
     figure, axes = chart("Measured less computed", "epoch", ylabel, height=HEIGHT + 0.4, bottom=0.56 + 0.44)
-    for rows, colour in ((comparison.losses("flow"), ORANGE), (comparison.losses(), INK)):
+    looks = (("gradient flow", comparison.losses("flow"), MUTED), ("gradient descent", comparison.losses(), INK))
+    data = []
+    for name, rows, colour in looks:
         worst = rows.group_by("epoch").agg(pl.col("difference").abs().max()).sort("epoch")
         axes.plot(worst["epoch"], np.maximum(worst["difference"], FLOOR), "-", color=colour, linewidth=1.3)
+        data.append(worst.select(pl.lit(name).alias("theory"), "epoch", "difference"))
     axes.set_yscale("log")
+    powers(axes.yaxis)
+    axes.minorticks_off()
     axes.xaxis.set_major_locator(MaxNLocator(7, integer=True))
-    legend(figure, [key("theory of gradient flow", ORANGE), key("theory of gradient descent", INK)])
+    legend(figure, [key(f"theory of {name}", colour) for name, _, colour in looks])
     yield Panel(
         "theory-difference",
         figure,
         f"The largest over {count(len(comparison.steps.table['run'].unique()), 'run')} at each epoch. The bench trains "
         "in float32, which keeps seven digits.",
+        pl.concat(data),
     )
 
 
@@ -183,14 +195,19 @@ def _chosen(comparison: Comparison) -> dict[str, str]:
     """Choose the run of each arm that is drawn through training: of its first seed, the one with the middle onset."""
     runs = comparison.losses().unique("run", maintain_order=True)
     runs = runs.filter(pl.col("seed") == _first_seed(comparison)).sort("onset", "duration")
-    timelines = comparison.results.frame()
     names: dict[str, str] = {}
     for arm in comparison.results.study.arms:
         own = runs.filter(pl.col("arm") == arm.name)
         if own.height and len(names) < MOST:
-            name = own["run"][(own.height - 1) // 2]
-            names[name] = f"{arm.name}: {timelines.filter(pl.col('run') == name)['timeline'][0]}"
+            name, onset, duration = own.select("run", "onset", "duration").row((own.height - 1) // 2)
+            words = f"{count(duration, 'epoch')} from epoch {onset}" if duration else "no deficit"
+            names[name] = f"{shorten(arm.name, WORDS - len(words))}: {words}"
     return names
+
+
+def _looks(i: int) -> tuple[str, Any, str]:
+    """The shade, line and marker of an arm."""
+    return SHADES[i % len(SHADES)], LINES[i % len(LINES)], MARKERS[i % len(MARKERS)]
 
 
 def _first_seed(comparison: Comparison) -> int:

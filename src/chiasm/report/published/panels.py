@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from chiasm.pictures.style import INK, MARKERS, SOURCES, Panel, shorten, theme
+import polars as pl
+
+from chiasm.pictures.style import INK, MARKERS, SOURCES, Panel, theme
 from chiasm.pictures.words import count
 from chiasm.report.figures import CLOCK_LOOKS
 from chiasm.report.phrases import capital, clock_words
@@ -15,7 +17,7 @@ from chiasm.report.published.pairing import PLACES, Pairing, rsv_layer
 from chiasm.report.published.quantity import SHOWN, PublishedQuantity, accuracy, bits
 from chiasm.report.published.sets import PAPER
 from chiasm.report.study_outcomes import StudyOutcomes
-from chiasm.report.units import live_units
+from chiasm.report.units import live_by_seed, title
 
 if TYPE_CHECKING:
     from chiasm.study.results import Results
@@ -47,7 +49,7 @@ def _lost(pair: Pairing, outcomes: StudyOutcomes, alike: Sequence[Pairing]) -> l
         caption += f" {capital(count(lost, 'diverged run'))} in no mean."
     if paper.runs:
         caption += f" In the paper {count(len(paper.runs), 'run')}."
-    return [Panel(f"{pair.key}-accuracy", figure, caption)]
+    return [Panel(f"{pair.key}-accuracy", figure, caption, _data([one]))]
 
 
 def _curve(pair: Pairing, quantity: PublishedQuantity) -> DurationCurve:
@@ -62,22 +64,25 @@ def _units(pair: Pairing, results: Results, outcomes: StudyOutcomes) -> list[Pan
     layer = rsv_layer(outcomes)
     if layer is None or len(outcomes.sources) != 2:
         return []
-    drawn = []
+    drawn, rows = [], []
     for cell in pair.cells:
         near = pair.histogram(cell)
-        seeds = tuple(rsv for rsv, _ in live_units(results, layer, cell) if rsv.size)
+        by_seed = {seed: rsv for seed, (rsv, _) in live_by_seed(results, layer, cell).items() if rsv.size}
+        seeds = tuple(by_seed.values())
         if near is not None and seeds:
             label = f"{cell.duration} ({near[0]})" if pair.scaled else str(cell.duration)
             drawn.append(Pair(label, seeds, near[1]))
+            rows += [(cell.duration, s, i, float(v)) for s, rsv in by_seed.items() for i, v in enumerate(rsv)]
     if not drawn:
         return []
     ylabel = "epochs here (paper)" if pair.scaled else "length (epochs)"
-    figure = histograms(drawn, outcomes.sources, shorten(f"RSV, {layer}", 44), ylabel)
+    figure = histograms(drawn, outcomes.sources, title("RSV, layer ", layer, ""), ylabel)
     caption = f"Filled: the live units of {count(len(drawn[-1].seeds), 'seed')} here; dashed: the published histogram "
     caption += "of one network, its sign turned. Marks and numbers: means."
     if not layer.endswith(PLACES):
         caption += " Published units are channels at positions; these are not, so compare means rather than widths."
-    return [Panel(f"{pair.key}-rsv", figure, f"{caption} {_whose(pair)}")]
+    schema = {"duration": pl.Int64, "seed": pl.Int64, "unit": pl.Int64, "rsv": pl.Float64}
+    return [Panel(f"{pair.key}-rsv", figure, f"{caption} {_whose(pair)}", pl.DataFrame(rows, schema, orient="row"))]
 
 
 def _bits(pair: Pairing, outcomes: StudyOutcomes, alike: Sequence[Pairing]) -> list[Panel]:
@@ -87,7 +92,8 @@ def _bits(pair: Pairing, outcomes: StudyOutcomes, alike: Sequence[Pairing]) -> l
         return []
     ylim = extent([one for some in drawn.values() for one in some], False)
     figure = duration_curves(pair, mine, "Usable bits in the end", "usable bits", ylim, False)
-    return [Panel(f"{pair.key}-bits", figure, f"{_whose(pair)} {_seeds(mine[0])}{_cut(mine[0], ylim)}")]
+    caption = f"{_whose(pair)} {_seeds(mine[0])}{_cut(mine[0], ylim)}"
+    return [Panel(f"{pair.key}-bits", figure, caption, _data(mine))]
 
 
 def _bit_curves(pair: Pairing, outcomes: StudyOutcomes) -> list[DurationCurve]:
@@ -100,6 +106,24 @@ def _bit_curves(pair: Pairing, outcomes: StudyOutcomes) -> list[DurationCurve]:
         here = [(line.there, line.level) for line in quantity.lines if line.level is not None]
         curves.append(DurationCurve(label, there, here, colour, colour, marker))
     return curves
+
+
+def _data(curves: Sequence[DurationCurve]) -> pl.DataFrame:
+    """The points of curves: a row a length and run; lengths are those of the paper, on whose axis ours are drawn."""
+    rows = [
+        (curve.label or "accuracy lost", "paper", float(epochs), i, float(value))
+        for curve in curves
+        for i, (lengths, values) in enumerate(curve.there)
+        for epochs, value in zip(lengths, values, strict=True)
+    ]
+    rows += [
+        (curve.label or "accuracy lost", "here", float(epochs), i, value)
+        for curve in curves
+        for epochs, estimate in curve.here
+        for i, value in enumerate(estimate.values)
+    ]
+    schema = {"series": pl.String, "by": pl.String, "duration": pl.Float64, "run": pl.Int64, "value": pl.Float64}
+    return pl.DataFrame(rows, schema, orient="row")
 
 
 def _whose(pair: Pairing) -> str:

@@ -11,7 +11,20 @@ from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from chiasm.pictures.style import HEIGHT, INK, MUTED, PAPER, SOURCES, WIDTH, Panel, axes_on, canvas, legend
+from chiasm.pictures.style import (
+    HEIGHT,
+    INK,
+    MUTED,
+    PAPER,
+    SOURCES,
+    WIDTH,
+    Panel,
+    axes_on,
+    canvas,
+    legend,
+    power,
+    powers,
+)
 from chiasm.pictures.words import number
 from chiasm.theory.arguments import Floats
 from chiasm.theory.mode.recovery import Recovery
@@ -61,10 +74,9 @@ def maps(
     else:
         bar.set_xscale("log")
         bar.minorticks_off()
-        powers = np.arange(np.ceil(np.log10(floor)), np.floor(np.log10(scale.vmax or 1.0)) + 1)
-        powers = powers[:: -(-len(powers) // 6)].astype(int)
-        signs = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
-        bar.set_xticks(10.0**powers, ["1" if p == 0 else f"10{str(p).translate(signs)}" for p in powers])
+        exponents = np.arange(np.ceil(np.log10(floor)), np.floor(np.log10(scale.vmax or 1.0)) + 1)
+        exponents = exponents[:: -(-len(exponents) // 6)].astype(int)
+        bar.set_xticks(10.0**exponents, [power(10.0**p) for p in exponents])
     return figure
 
 
@@ -156,6 +168,7 @@ def permanence(result: ModesResult) -> Panel:
             axes.plot(times, worst[drawn], color=colour, linestyle=styles[how], linewidth=1.6)
             last = max(last, float(times[-1]))
     axes.set_yscale("log")
+    powers(axes.yaxis)
     axes.set_xlim(0, 1.03 * last)
     axes.set_ylim(FLOOR / 2, 30)
     axes.set_yticks(10.0 ** np.arange(-8, 1, 2))

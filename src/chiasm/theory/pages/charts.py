@@ -13,7 +13,20 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from chiasm.pictures.style import DEPTHS, HEIGHT, MARKERS, MUTED, SOURCES, WIDTH, axes_on, canvas, dodge, legend, rules
+from chiasm.pictures.style import (
+    DEPTHS,
+    HEIGHT,
+    MARKERS,
+    MUTED,
+    SOURCES,
+    WIDTH,
+    axes_on,
+    canvas,
+    dodge,
+    legend,
+    powers,
+    rules,
+)
 from chiasm.pictures.words import number_between
 from chiasm.statistics import estimate
 from chiasm.theory.arguments import Floats
@@ -95,6 +108,7 @@ def log_axes(axes: Axes, ticks: Sequence[float], low: float, high: float, empty:
     if empty:
         axes.set_ylim(1e-3, 1)
     axes.set_yscale("log")
+    powers(axes.yaxis)
     shown = [tick for tick in ticks if low <= tick <= high]
     axes.set_xticks(shown, [f"{tick:g}" for tick in shown])
     axes.minorticks_off()
