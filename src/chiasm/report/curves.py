@@ -63,12 +63,12 @@ class Level:
     """A horizontal line that a curve is compared with: a control or chance.
 
     Attributes:
-        label: written at its right end.
+        lines: written beside its right end, below each other.
         estimate: its mean, with an interval or without.
         dotted: whether it is drawn dotted (chance) rather than dashed.
     """
 
-    label: str
+    lines: tuple[str, ...]
     estimate: Estimate
     dotted: bool = False
 
@@ -97,7 +97,7 @@ def chart(
     lines = math.ceil(len(named) / 2)
     figure = canvas(HEIGHT + 0.2 * lines)
     # Labels of levels stand beside the axes, where they hide nothing.
-    longest = max((len(line) for level in levels for line in level.label.splitlines()), default=0)
+    longest = max((len(line) for level in levels for line in level.lines), default=0)
     axes = axes_on(figure, right=0.2 + longest * CHARACTER * SMALLEST_FONT / 72, bottom=0.56 + 0.22 * lines)
     everywhere = sorted({x for one in series for x in one.x})
     span = (everywhere[-1] - everywhere[0]) or 1 if everywhere else 1
@@ -165,7 +165,7 @@ def _level(axes: Axes, level: Level, ylim: tuple[float, float]) -> None:
         axes.axhspan(level.estimate.low, level.estimate.high, color=MUTED, alpha=0.14, linewidth=0, zorder=0)
     inside = min(max(level.estimate.mean, ylim[0]), ylim[1])
     place = axes.get_yaxis_transform()
-    axes.text(1.02, inside, level.label, transform=place, ha="left", va="center", color=MUTED)
+    axes.text(1.02, inside, "\n".join(level.lines), transform=place, ha="left", va="center", color=MUTED)
 
 
 def _x_axis(axes: Axes, everywhere: Sequence[float], span: float, width: float) -> None:

@@ -85,10 +85,10 @@ def _levels(outcomes: StudyOutcomes, control: CellOutcome | None, ylim: tuple[fl
     levels = []
     mean = outcomes.mean_score(control) if control else None
     if mean is not None:
-        levels.append(Level("control", mean))
+        levels.append(Level(("control",), mean))
     chance = outcomes.chance
     if chance is not None and ylim[0] <= chance <= ylim[1]:
-        levels.append(Level("chance", Estimate(chance), dotted=True))
+        levels.append(Level(("chance",), Estimate(chance), dotted=True))
     return levels
 
 
@@ -217,7 +217,7 @@ def _rsv(outcomes: StudyOutcomes) -> Iterator[Panel]:
         if len(cells) < 2 or not any(cell.layer(layer, "rsv_mean") for cell in cells):
             continue
         one = Series("", cells, [of(cell) for cell in cells], lambda cell: cell.layer(layer, "rsv_mean"), INK, "D")
-        zero = Level("both\nalike", Estimate(0.0), dotted=True)
+        zero = Level(("both", "alike"), Estimate(0.0), dotted=True)
         ylabel = f"mean RSV (+1: {outcomes.sources[0] if outcomes.sources else 'first source'} only)"
         of_two = pair_words(outcomes.sources)
         figure = chart([one], title("Mean RSV of layer ", layer, ""), xlabel, ylabel, (-1.05, 1.05), (-1, 1), [zero])
