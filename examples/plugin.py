@@ -165,7 +165,7 @@ class Rehearsed(chiasm.Question):
         if not rehearsed or not plain:
             return None
         better = chiasm.Condition("what they end better by", outcomes.worse({plain[0]: 1, rehearsed[0]: -1}))
-        return chiasm.Evidence((better,), chiasm.Yardstick(outcomes.outcome.margin, outcomes.outcome), directed=True)
+        return chiasm.Evidence((better,), outcomes.yardstick, directed=True)
 
 
 @final

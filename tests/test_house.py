@@ -46,7 +46,7 @@ INNER = {
     },
     "report": {
         "forest": 1, "phrases": 1, "timeline_figure": 1,
-        "measurement_text": 2, "outcomes": 2,
+        "measurement_text": 2, "outcomes": 2, "yardstick": 2,
         "evidence": 3, "study_outcomes": 3, "unit_table": 3, "units": 4,
         "caveats": 4, "curves": 4, "onsets": 4, "table": 4, "unit_shifts": 4, "verdict": 4,
         "finding": 5, "measured": 5, "probes": 5, "slider": 5, "training_curves": 5, "questions": 5, "comparison": 5,

@@ -24,7 +24,8 @@ OUTSIDE = '''
 
 from typing import ClassVar
 
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
+from chiasm.report.yardstick import Yardstick
 from chiasm.report.questions import Question
 
 

@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from chiasm.objectives import Objective, Outcome
     from chiasm.quantity import Quantity
     from chiasm.report import Finding, picture
-    from chiasm.report.evidence import Condition, Evidence, Yardstick
+    from chiasm.report.evidence import Condition, Evidence
     from chiasm.report.questions import Question
+    from chiasm.report.yardstick import Yardstick
     from chiasm.sources import Batch, Source
     from chiasm.study import Results, Study
     from chiasm.study.executors import Executor, Job
@@ -67,7 +68,7 @@ _HOME = {
     "Task": "chiasm.tasks",
     "Timeline": "chiasm.timeline",
     "Usable": "chiasm.measuring.information.usable",
-    "Yardstick": "chiasm.report.evidence",
+    "Yardstick": "chiasm.report.yardstick",
     "combine": "chiasm.measuring",
     "decode": "chiasm.measuring.information.decoding",
     "fisher": "chiasm.measuring.information.fisher",

@@ -232,7 +232,7 @@ class Replicates(Generic[Name]):
         there = np.isfinite(y)
         # Cells are absorbed by centring within them, which leaves normal equations of the seeds alone.
         share = there / there.sum(1, keepdims=True)
-        left = np.where(there, y - np.where(there, y, 0.0).sum(1, keepdims=True) / there.sum(1, keepdims=True), 0.0)
+        left = np.where(there, y - np.nansum(share * y, axis=1, keepdims=True), 0.0)
         normal = np.diag(there.sum(0)) - there.T @ share
         effects, _, rank, _ = np.linalg.lstsq(normal, left.sum(0), rcond=1e-9)
         freedom = int(there.sum() - len(y) - rank)

@@ -32,10 +32,9 @@ def _diverged(outcomes: StudyOutcomes) -> str:
     ]
     if not bad:
         return ""
-    are = "is" if len(bad) == 1 else "are"
     return (
-        f"{len(bad)} of {count(len(runs), 'run')} diverged (the loss became infinite or not a number) and {are} left "
-        f"out of every mean: {_some(bad)}."
+        f"{len(bad)} of {count(len(runs), 'run')} diverged (the loss became infinite or not a number) and {_are(bad)} "
+        f"left out of every mean: {_some(bad)}."
     )
 
 
@@ -74,7 +73,7 @@ def _clean_phases(outcomes: StudyOutcomes) -> str:
     labels = capital(plural(outcomes.outcome.quantity.label))
     return (
         f"Clean phases after the deficits differ ({listed([str(n) for n in lengths])} epochs): {labels} after "
-        "different lengths do not compare, and are compared nowhere here."
+        "different lengths do not compare."
     )
 
 

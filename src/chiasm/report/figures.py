@@ -220,7 +220,10 @@ def _rsv(outcomes: StudyOutcomes) -> Iterator[Panel]:
         zero = Level(("both", "alike"), Estimate(0.0), dotted=True)
         ylabel = f"mean RSV (+1: {outcomes.sources[0] if outcomes.sources else 'first source'} only)"
         of_two = pair_words(outcomes.sources)
-        figure = chart([one], title("Mean RSV of layer ", layer, ""), xlabel, ylabel, (-1.05, 1.05), (-1, 1), [zero])
+        heading = title(f"Mean RSV{of_two}, layer " if of_two else "Mean RSV of layer ", layer, "")
+        if len(heading) > TITLE:  # the caption names the two sources as well
+            heading = title("Mean RSV of layer ", layer, "")
+        figure = chart([one], heading, xlabel, ylabel, (-1.05, 1.05), (-1, 1), [zero])
         caption = f"{capital(clock_words(clock))}. {f'RSV{of_two}. ' if of_two else ''}{_seeds(cells)}"
         yield Panel(f"rsv-{kind}", figure, caption, curve_data([one], xlabel, ylabel))
 

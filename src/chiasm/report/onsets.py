@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from chiasm.pictures.words import count, listed
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.outcomes import CellOutcome
 from chiasm.report.phrases import clock_words, doing
 from chiasm.report.study_outcomes import StudyOutcomes, weighted
@@ -61,12 +61,12 @@ def _worst(outcomes: StudyOutcomes, worst: CellOutcome, others: list[CellOutcome
         what = f"the cost {starts(worst)} less that {starts(other)}, each against a clean run as long"
         weights = weighted((worst, 1), (clean[0], -1), (other, -1), (clean[1], 1))
         conditions.append(Condition(what, outcomes.worse(weights)))
-    scale = Yardstick(outcomes.outcome.margin, outcomes.outcome)
+    scale = outcomes.yardstick
     return Evidence(tuple(conditions), scale, directed=True, facts=_facts(outcomes, worst, others))
 
 
 def _facts(outcomes: StudyOutcomes, worst: CellOutcome, others: list[CellOutcome]) -> dict[str, str]:
-    scale = Yardstick(outcomes.outcome.margin, outcomes.outcome)
+    scale = outcomes.yardstick
     more = {cell: outcomes.worse({worst: 1, cell: -1}) for cell in others}
     costs = {cell: outcomes.cost(cell) for cell in (worst, *others)}
     written = [f"{scale.written(cost)} {starts(cell)}" for cell, cost in costs.items() if cost is not None]

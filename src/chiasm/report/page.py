@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 def page(
     results: Results,
     outcomes: StudyOutcomes,
-    findings_: Sequence[Finding],
+    answered: Sequence[Finding],
     figures: Mapping[str, Sequence[Figure]],
     first: Sequence[str],
     moving: Mapping[str, Any] | None,
@@ -43,7 +43,7 @@ def page(
     Args:
         results: the study's results.
         outcomes: its outcomes.
-        findings_: its reading.
+        answered: its reading, the headline first.
         figures: by section.
         first: names of the figures of the first screen.
         moving: what the slider shows; None without measured units.
@@ -52,7 +52,7 @@ def page(
         published: the section beside published numbers; None for a study without any.
     """
     study = results.study
-    headline, *answers = findings_
+    headline, *answers = answered
     tested = [finding for finding in answers if finding.verdict != "not tested"]
     rest = {key: [figure for figure in drawn if figure.name not in first] for key, drawn in figures.items()}
     return render(
@@ -85,7 +85,6 @@ def page(
         if outcomes.layers[LAYERS:]
         else "",
         untabled=len(outcomes.layers[TABLED:]),
-        roles={cell.role for cell in outcomes},
         worse="drop" if outcomes.outcome.higher_is_better else "rise",
         numbers=numbers_table(outcomes),
         probes=list(probes(outcomes)),

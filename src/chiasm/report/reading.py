@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 from chiasm.pictures.words import count
 from chiasm.registry import tag_of
-from chiasm.report.evidence import Evidence, Yardstick
+from chiasm.report.evidence import Evidence
 from chiasm.report.finding import Finding
 from chiasm.report.phrases import capital
 from chiasm.report.questions import Question, questions
-from chiasm.report.questions.window import WindowQuestion
 from chiasm.report.study_outcomes import StudyOutcomes
 from chiasm.report.verdict import FAMILY, HEADLINE, Verdict, decisive, judged, seeds_wanted
 from chiasm.statistics import LEVEL
@@ -28,8 +27,8 @@ def reading(outcomes: StudyOutcomes) -> list[Finding]:
         One finding or more a question; "not tested" where the study lacks what the question takes.
     """
     asked = [(question, evidence) for question in questions() for evidence in _collected(question, outcomes)]
-    first = [pair for pair in asked if isinstance(pair[0], WindowQuestion)]
-    others = [pair for pair in asked if not isinstance(pair[0], WindowQuestion)]
+    first = [pair for pair in asked if pair[0].headline]
+    others = [pair for pair in asked if not pair[0].headline]
     verdicts = judged(*([e for _, e in pairs if e is not None] for pairs in (first, others)))
     # What an interval must leave 0 out at, before the family is corrected for: the most that Holm may ask.
     family = max(1, sum(evidence is not None for _, evidence in others))
@@ -108,7 +107,7 @@ def sentence(text: str) -> str:
 def rule(outcomes: StudyOutcomes) -> str:
     """Return the rule behind all verdicts, in two sentences."""
     outcome = outcomes.outcome
-    margin = Yardstick(outcome.margin, outcome).counts if outcome.margin else "of any size"
+    margin = outcomes.yardstick.counts if outcome.margin else "of any size"
     rsv = f" ({outcomes.rsv_margin:g} for RSV)" if outcomes.layers else ""
     return (
         f"Present: the difference is {margin} or more{rsv} and its interval leaves 0 out, one of 98 % for a critical "

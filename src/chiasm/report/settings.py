@@ -34,8 +34,8 @@ def check_report(study: Study) -> None:
 
     Raises:
         ChiasmError: an arm's role that nothing in the report asks for; an unknown key of [report]; a margin that is no
-            number above 0; in
-            [report.published] an arm that is none of the study's or has another role than duration, or an unknown set.
+            number above 0; in [report.published] an arm that is none of the study's or has another role than duration,
+            or an unknown set.
     """
     for arm in study.arms:
         if arm.role not in roles():

@@ -9,6 +9,7 @@ from chiasm.objectives import Outcome
 from chiasm.pictures.words import count
 from chiasm.report.outcomes import CellOutcome
 from chiasm.report.phrases import SCHEDULES, all_deficits, doing, setting_words
+from chiasm.report.yardstick import Yardstick
 from chiasm.statistics import Estimate, Replicates, collapsed, estimate
 
 #: A run that ends worse than its cell's median by more than so many times what counts as a difference has collapsed.
@@ -68,6 +69,24 @@ class StudyOutcomes:
         """Between what the outcome can lie, in the unit that is shown: (0, 100) for accuracy."""
         quantity = self.outcome.quantity
         return quantity.scale * quantity.low, quantity.scale * quantity.high
+
+    @property
+    def yardstick(self) -> Yardstick:
+        """How differences of the outcome are written, and from which size on they count."""
+        return Yardstick(self.outcome.margin, self.outcome)
+
+    @property
+    def rsv_yardstick(self) -> Yardstick:
+        """How differences of RSV and of its spread are written, and from which size on they count."""
+        return Yardstick(self.rsv_margin)
+
+    def paired_with(self, role: str) -> tuple[CellOutcome, CellOutcome] | None:
+        """The longest deficit of a role's arms and the equal one of the main curves; None unless both have controls."""
+        cell = self.longest_of(role)
+        partner = self.partner(cell) if cell else None
+        if cell is None or partner is None or self.control(cell) is None or self.control(partner) is None:
+            return None
+        return cell, partner
 
     def shown(self, scores: Mapping[int, float]) -> dict[int, float]:
         """Scores by seed, as `CellOutcome.scores` gives them, in the unit that is shown: percent for accuracy."""

@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
 #: Colours belong to sources; cells are told apart by line and marker. The control lies widest and behind, and its
 #: hollow markers on top, so that no curve hides it.
-WIDE = 3
-LOOKS = ((MUTED, "o", "-", 3.2), (INK, "s", "-", 1.5), (INK, "^", "--", 1.5))
+LOOKS = ((MUTED, "o", "-", True), (INK, "s", "-", False), (INK, "^", "--", False))
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class TrainingCurve:
         colour: of the lines.
         marker: of the mean, drawn where it is measured.
         style: of the mean's line.
-        width: of the mean's line.
+        wide: whether the mean's line is wide and pale, and its markers hollow and on top.
         release: epoch of the last release; None without a deficit.
     """
 
@@ -46,7 +45,7 @@ class TrainingCurve:
     colour: str
     marker: str
     style: str
-    width: float
+    wide: bool
     release: int | None
 
 
@@ -64,9 +63,14 @@ def through_training(curves: Sequence[TrainingCurve], title: str, ylabel: str, y
         complete = {e: v for e, v in sorted(by_epoch.items()) if len(v) == len(curve.seeds)}
         means = [math.fsum(v) / len(v) for v in complete.values()]
         every = max(1, len(complete) // 12)
-        looks: dict[str, Any] = {"color": curve.colour, "linestyle": curve.style, "linewidth": curve.width, "zorder": 3}
+        looks: dict[str, Any] = {
+            "color": curve.colour,
+            "linestyle": curve.style,
+            "linewidth": _width(curve),
+            "zorder": 3,
+        }
         marks: dict[str, Any] = {"marker": curve.marker, "markevery": every, "ms": 4}
-        if curve.width >= WIDE:
+        if curve.wide:
             axes.plot(list(complete), means, **(looks | {"alpha": 0.5, "zorder": 2.5}))
             looks["linestyle"], marks = "none", marks | {"ms": 6, "mfc": PAPER, "mew": 1.2, "zorder": 4}
         axes.plot(list(complete), means, **(looks | marks))
@@ -81,7 +85,7 @@ def through_training(curves: Sequence[TrainingCurve], title: str, ylabel: str, y
     axes.set_xlabel("epoch")
     axes.set_ylabel(ylabel)
     handles = [
-        Line2D([], [], color=t.colour, marker=t.marker, ls=t.style, lw=t.width, ms=5, label=t.label, mfc=_face(t))
+        Line2D([], [], color=t.colour, marker=t.marker, ls=t.style, lw=_width(t), ms=5, label=t.label, mfc=_face(t))
         for t in curves
     ]
     legend(figure, handles)
@@ -89,7 +93,11 @@ def through_training(curves: Sequence[TrainingCurve], title: str, ylabel: str, y
 
 
 def _face(curve: TrainingCurve) -> str:
-    return PAPER if curve.width >= WIDE else curve.colour
+    return PAPER if curve.wide else curve.colour
+
+
+def _width(curve: TrainingCurve) -> float:
+    return 3.2 if curve.wide else 1.5
 
 
 def training_curves(

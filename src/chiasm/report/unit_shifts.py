@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from chiasm.pictures.words import listed
-from chiasm.report.evidence import Yardstick
 from chiasm.report.outcomes import CellOutcome
 from chiasm.report.study_outcomes import StudyOutcomes
+from chiasm.report.yardstick import Yardstick
 from chiasm.statistics import Estimate
 
 #: Layers that a sentence names.

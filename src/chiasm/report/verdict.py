@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
+from chiasm.report.yardstick import Yardstick
 from chiasm.statistics import LEVEL, Estimate, holm, seeds_to_settle
 
 Verdict = Literal["present", "absent", "unsettled", "not tested"]

@@ -15,7 +15,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.pictures.words import count
+from chiasm.pictures.words import count, number_between
+from chiasm.statistics import estimate
 from chiasm.study.cell_table import cell_table, filtered
 from chiasm.study.settings import settings_of
 from chiasm.study.spec import Study
@@ -37,7 +38,7 @@ SCHEMA: dict[str, Any] = {
     "duration": pl.Int64,  # epochs under any deficit
     "after": pl.Int64,  # clean epochs after the last release
     "clock": pl.String,
-    "epoch": pl.Int64,  # epoches completed when this was measured; 0: at initialisation
+    "epoch": pl.Int64,  # epochs completed when this was measured; 0: at initialisation
     "final": pl.Boolean,  # whether this is the run's last epoch
     "layer": pl.String,  # null where the quantity is not of a layer
     "source": pl.String,  # "all", or the one source that was not silenced; null where it does not apply
@@ -146,9 +147,6 @@ class Results:
 
     def _without_deficit(self, cells: pl.DataFrame) -> list[str]:
         """The final outcome of the first cells without a deficit, a line a cell."""
-        from chiasm.pictures.words import number_between
-        from chiasm.statistics import estimate
-
         quantity = settings_of(self.study.sections).objective.outcome().quantity
         unit = f" {quantity.unit}" if quantity.unit else ""
         last = self.table.filter(pl.col("final"), pl.col("quantity") == quantity.name)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from chiasm.pictures.words import listed
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.outcomes import CellOutcome
 from chiasm.report.phrases import level, level_between
 from chiasm.report.questions.question import Question, Section
@@ -48,7 +48,7 @@ class AloneQuestion(Question):
         each = [f"{source} reaches {level_between(score, outcome)}" for source, score in scores if score is not None]
         return Evidence(
             (Condition(f"what {first.lone} alone does better than chance by", above[first]),),
-            Yardstick(outcome.margin, outcome),
+            outcomes.yardstick,
             directed=True,
             rest=tuple(better for cell, better in above.items() if cell is not first),
             facts={"each": listed(each), "chance": level(chance, outcome)},

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar, final
 
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.phrases import stretch
 from chiasm.report.questions.question import Question, Section
 from chiasm.report.study_outcomes import StudyOutcomes
@@ -39,5 +39,5 @@ class ConstantQuestion(Question):
         cell = outcomes.longest("constant")
         if cell is None or outcomes.control(cell) is None:
             return None
-        scale = Yardstick(outcomes.outcome.margin, outcomes.outcome)
+        scale = outcomes.yardstick
         return Evidence((Condition("the cost", outcomes.cost(cell)),), scale, facts={"what": stretch(cell.timeline)})

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from chiasm.pictures.words import count
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.phrases import amount_between, is_small, level, stretch
 from chiasm.report.questions.question import Question, Section
 from chiasm.report.study_outcomes import StudyOutcomes
@@ -45,7 +45,7 @@ class CostQuestion(Question):
             "change": f"({levels[0]} to {levels[1]}, {after})" if len(levels) == 2 else f"({after})",
             "shortest": _shortest(outcomes),
         }
-        return Evidence((Condition("the cost", lost),), Yardstick(outcome.margin, outcome), facts=facts)
+        return Evidence((Condition("the cost", lost),), outcomes.yardstick, facts=facts)
 
 
 def _shortest(outcomes: StudyOutcomes) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.outcomes import CellOutcome
 from chiasm.report.phrases import clock_words, stretch
 from chiasm.report.questions.question import Question, Section
@@ -36,7 +36,7 @@ class OtherDeficitsQuestion(Question):
         for cell in sorted(outcomes.of("deficit", outcomes.clock_of("deficit")), key=lambda c: c.duration):
             if cell.duration and outcomes.control(cell) is not None:
                 longest[suffered(cell)] = cell
-        scale = Yardstick(outcomes.outcome.margin, outcomes.outcome)
+        scale = outcomes.yardstick
         return [
             Evidence(
                 (Condition("the cost", outcomes.cost(cell)),),

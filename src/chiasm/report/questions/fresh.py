@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.outcomes import CellOutcome
 from chiasm.report.phrases import level, stretch
 from chiasm.report.questions.question import Question, Section
 from chiasm.report.study_outcomes import StudyOutcomes
+from chiasm.report.yardstick import is_positive
 
 
 @final
@@ -38,16 +39,14 @@ class FreshQuestion(Question):
 
     def collect(self, outcomes: StudyOutcomes) -> Evidence | None:
         """Hold the longest deficit with fresh data against its control, and against that with a fixed set."""
-        cell = outcomes.longest_of("fresh")
-        partner = outcomes.partner(cell) if cell else None
-        if cell is None or partner is None or outcomes.control(cell) is None or outcomes.control(partner) is None:
+        pair = outcomes.paired_with("fresh")
+        if pair is None:
             return None
-        scale = Yardstick(outcomes.outcome.margin, outcomes.outcome)
+        (cell, partner), scale = pair, outcomes.yardstick
         less = outcomes.excess(partner, cell)
         fresh, fixed = outcomes.cost(cell), outcomes.cost(partner)
-        there = fixed is not None and fixed.low is not None and fixed.low > 0
         facts = {
-            "come": "of the cost come with the fixed set" if there else "more than with fresh data",
+            "come": "of the cost come with the fixed set" if is_positive(fixed) else "more than with fresh data",
             "what": stretch(cell.timeline),
             "fresh": scale.written(fresh),
             "fixed": scale.written(fixed),

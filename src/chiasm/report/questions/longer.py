@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from chiasm.pictures.words import count
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.phrases import stretch
 from chiasm.report.questions.question import Question, Section
 from chiasm.report.study_outcomes import StudyOutcomes
+from chiasm.report.yardstick import is_positive
 
 
 @final
@@ -39,14 +40,13 @@ class LongerQuestion(Question):
 
     def collect(self, outcomes: StudyOutcomes) -> Evidence | None:
         """Hold the longest deficit with a longer clean phase against its control, and against the usual one."""
-        cell = outcomes.longest_of("longer")
-        partner = outcomes.partner(cell) if cell else None
-        if cell is None or partner is None or outcomes.control(cell) is None or outcomes.control(partner) is None:
+        pair = outcomes.paired_with("longer")
+        if pair is None:
             return None
-        scale = Yardstick(outcomes.outcome.margin, outcomes.outcome)
+        (cell, partner), scale = pair, outcomes.yardstick
         good = outcomes.excess(partner, cell)
         long, short = outcomes.cost(cell), outcomes.cost(partner)
-        there = short is not None and short.low is not None and short.low > 0
+        there = is_positive(short)
         after = count(cell.after, "clean epoch")
         facts = {
             "made_good": "A longer clean phase " + ("makes good" if there else "lowers the cost by"),

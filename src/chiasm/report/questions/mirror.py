@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from chiasm.pictures.words import number
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.outcomes import CellOutcome
 from chiasm.report.phrases import doing, pair_words, stretch, touched
 from chiasm.report.questions.question import Question, Section
@@ -33,11 +33,10 @@ class MirrorQuestion(Question):
 
     def collect(self, outcomes: StudyOutcomes) -> list[Evidence] | None:
         """Hold the longest mirrored deficit against the equal one of the main curves, in outcome and in RSV."""
-        cell = outcomes.longest_of("mirror")
-        partner = outcomes.partner(cell) if cell else None
-        if cell is None or partner is None or None in (outcomes.control(cell), outcomes.control(partner)):
+        pair = outcomes.paired_with("mirror")
+        if pair is None:
             return None
-        scale = Yardstick(outcomes.outcome.margin, outcomes.outcome)
+        (cell, partner), scale = pair, outcomes.yardstick
         costs = [outcomes.cost(c) for c in (cell, partner)]
         sides = f"{stretch(cell.timeline)} costs {scale.written(costs[0])}, {doing(partner.timeline)} "
         sides += scale.written(costs[1])
@@ -62,4 +61,4 @@ def _units(outcomes: StudyOutcomes, cell: CellOutcome, partner: CellOutcome) -> 
     sides = f"the mean RSV{pair_words(outcomes.sources)} of layer {layer} moves by {moved[0]}, and by {moved[1]} on "
     sides += "the first side, where mirror images would add up to 0"
     both = Condition("what both shifts add up to", outcomes.moved(layer, "rsv_mean", weights))
-    return [Evidence((both,), Yardstick(outcomes.rsv_margin), facts={"sides": sides, "apart": "in sum"}, about="units")]
+    return [Evidence((both,), outcomes.rsv_yardstick, facts={"sides": sides, "apart": "in sum"}, about="units")]

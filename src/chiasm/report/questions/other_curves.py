@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.phrases import stretch
 from chiasm.report.questions.question import Question, Section
 from chiasm.report.study_outcomes import StudyOutcomes, brief_name, curve_name
@@ -34,7 +34,7 @@ class OtherCurvesQuestion(Question):
         for curve in curves[1:]:
             if curve[-1].duration and outcomes.control(curve[-1]) is not None:
                 facts = {"curve": curve_name(curve), "what": stretch(curve[-1].timeline)}
-                scale = Yardstick(outcomes.outcome.margin, outcomes.outcome)
+                scale = outcomes.yardstick
                 conditions = (Condition("the cost", outcomes.cost(curve[-1])),)
                 collected.append(Evidence(conditions, scale, facts=facts, about=brief_name(curve, curves)))
         return collected

@@ -28,6 +28,7 @@ class Question(ABC):
         lone: whether runs of that role are tested with the one source that they trained on.
         needs: what a study must have for the question to be tested, to stand after "that takes".
         section: "reading" or "confounds".
+        headline: whether it is asked before all others, at 98 %, and its verdict heads the page.
         order: its place in the section, the lowest first. Those of the package are tens, so that others fit between.
         says: a sentence by verdict, "present", "absent" and "unsettled", and "reversed" for a present difference below
             0. Each may name facts of the evidence in braces, and {amount}, the number that it rests on with its
@@ -42,6 +43,7 @@ class Question(ABC):
     lone: ClassVar[bool] = False
     needs: ClassVar[str] = ""
     section: ClassVar[Section] = "confounds"
+    headline: ClassVar[bool] = False
     order: ClassVar[int] = 1000
     says: ClassVar[Mapping[str, str]]
     conditions: ClassVar[Mapping[str, str]] = {}

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from chiasm.pictures.words import percent
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.questions.question import Question, Section
 from chiasm.report.study_outcomes import StudyOutcomes
+from chiasm.report.yardstick import is_positive
 from chiasm.statistics import Estimate, jackknife_error, t_quantile
 
 
@@ -42,7 +43,7 @@ class RestartQuestion(Question):
         control = outcomes.control(absolute) if absolute else None
         if absolute is None or again is None or control is None or absolute.duration != again.duration:
             return None
-        scale = Yardstick(outcomes.outcome.margin, outcomes.outcome)
+        scale = outcomes.yardstick
         won, lost, left = (
             outcomes.worse(weights)
             for weights in ({absolute: 1, again: -1}, {absolute: 1, control: -1}, {again: 1, control: -1})
@@ -50,7 +51,7 @@ class RestartQuestion(Question):
         share, costs = _share(won, lost), f"{scale.written(lost)} that the longest deficit costs on absolute epochs"
         of_lost = f" of the {costs}{f', {share}' if share else ''}; {scale.written(left)} remain"
         of_none = f"; it costs {scale.written(lost)} on absolute epochs, {scale.written(left)} with the restart"
-        there = lost is not None and lost.low is not None and lost.low > 0
+        there = is_positive(lost)
         facts = {
             "lost": scale.written(lost),
             "wins": "wins back" if there else "lowers what the longest deficit costs by",
@@ -63,7 +64,7 @@ class RestartQuestion(Question):
 
 def _share(won: Estimate | None, lost: Estimate | None) -> str:
     """Return the share of a loss that was won back with its jackknife interval; "" where the loss may be none."""
-    if won is None or lost is None or won.n != lost.n or lost.low is None or lost.low <= 0:
+    if won is None or lost is None or won.n != lost.n or not is_positive(lost):
         return ""
     n, share = won.n, won.mean / lost.mean
     if n < 3:  # two values of a ratio say nothing of its spread

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, final
 
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.phrases import pair_words, stretch
 from chiasm.report.questions.question import Question, Section
 from chiasm.report.study_outcomes import StudyOutcomes
@@ -38,7 +38,7 @@ class SilentQuestion(Question):
         shifts = known(outcomes, cell, "rsv_mean") if cell else {}
         if cell is None or lost is None or not shifts:
             return None
-        layer, scale = clearest(shifts), Yardstick(outcomes.outcome.margin, outcomes.outcome)
+        layer, scale = clearest(shifts), outcomes.yardstick
         facts = {
             "what": stretch(cell.timeline),
             "layer": (layer or "the output") + pair_words(outcomes.sources),
@@ -48,4 +48,4 @@ class SilentQuestion(Question):
         }
         condition = Condition("the shift of the mean RSV", shifts[layer])
         rest = tuple(shift for name, shift in shifts.items() if name != layer)
-        return Evidence((condition,), Yardstick(outcomes.rsv_margin), rest=rest, quiet=(lost, scale), facts=facts)
+        return Evidence((condition,), outcomes.rsv_yardstick, rest=rest, quiet=(lost, scale), facts=facts)

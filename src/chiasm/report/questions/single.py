@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from chiasm.pictures.words import listed
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.phrases import level, signed_between, stretch
 from chiasm.report.questions.question import Question, Section
 from chiasm.report.study_outcomes import StudyOutcomes
@@ -52,4 +52,4 @@ class SingleQuestion(Question):
         facts = {"label": outcome.quantity.label, "each": listed(each), "what": stretch(cell.timeline)}
         rest = tuple(change for source, change in changes.items() if source != first)
         condition = Condition("the change", changes[first])
-        return Evidence((condition,), Yardstick(outcome.margin, outcome), rest=rest, facts=facts)
+        return Evidence((condition,), outcomes.yardstick, rest=rest, facts=facts)

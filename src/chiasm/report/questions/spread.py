@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from chiasm.pictures.words import listed, number, percent
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.outcomes import CellOutcome
 from chiasm.report.phrases import clock_words, pair_words, stretch
 from chiasm.report.questions.question import Question, Section
@@ -40,7 +40,7 @@ class SpreadQuestion(Question):
         shifts = known(outcomes, cell, "rsv_sd")
         if not shifts:
             return None
-        layer, scale = clearest(shifts), Yardstick(outcomes.rsv_margin)
+        layer, scale = clearest(shifts), outcomes.rsv_yardstick
         facts = {
             "what": stretch(cell.timeline),
             "layer": layer or "the output",
@@ -74,5 +74,5 @@ def _clocks(outcomes: StudyOutcomes, layer: str) -> str:
         cell = outcomes.longest(clock)
         moved = outcomes.shift(cell, layer, "rsv_sd") if cell else None
         if moved is not None:
-            parts.append(f"{Yardstick(0).written(moved)} ({clock_words(clock)})")
+            parts.append(f"{outcomes.rsv_yardstick.written(moved)} ({clock_words(clock)})")
     return f" Under other clocks the spread moves by {listed(parts)}." if parts else ""

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from chiasm.pictures.words import count, listed
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.phrases import clock_words
 from chiasm.report.questions.question import Question, Section
 from chiasm.report.study_outcomes import StudyOutcomes
+from chiasm.report.yardstick import Yardstick
 
 
 @final
@@ -40,12 +41,12 @@ class TotalQuestion(Question):
 
     def collect(self, outcomes: StudyOutcomes) -> Evidence | None:
         """Hold clean runs of several lengths against the control."""
-        clock, outcome = outcomes.clock_of("total"), outcomes.outcome
+        clock = outcomes.clock_of("total")
         cells = sorted((c for c in outcomes.of("total", clock) if not c.duration), key=lambda c: c.after)
         control = next((c for c in outcomes.durations(clock) if not c.duration), None) if clock else None
         if not cells or control is None:
             return None
-        scale = Yardstick(outcome.margin, outcome)
+        scale = outcomes.yardstick
         better = [(cell, outcomes.worse({control: 1, cell: -1})) for cell in cells if cell is not control]
         known = [(cell, difference) for cell, difference in better if difference is not None]
         if not known:

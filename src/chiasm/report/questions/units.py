@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from chiasm.pictures.words import listed, number, percent
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.outcomes import CellOutcome
 from chiasm.report.phrases import healthy, pair_words, stretch, touched
 from chiasm.report.questions.question import Question, Section
@@ -58,7 +58,7 @@ class UnitsQuestion(Question):
         }
         rest = tuple(shift for name, shift in shifts.items() if name != layer)
         condition = Condition("the shift of the mean RSV", shifts[layer])
-        return Evidence((condition,), Yardstick(outcomes.rsv_margin), rest=rest, facts=facts)
+        return Evidence((condition,), outcomes.rsv_yardstick, rest=rest, facts=facts)
 
 
 def _mean(mean: Estimate | None) -> str:
@@ -90,7 +90,7 @@ def _synergy(outcomes: StudyOutcomes, cell: CellOutcome, control: CellOutcome, l
     mean, before = (c.mean_layer(layer, "synergy_mean", (0, 1)) for c in (cell, control))
     if moved is None or mean is None or before is None:
         return ""
-    change = f"from {number(before.mean)} to {number(mean.mean)}, by {Yardstick(0).written(moved)}"
+    change = f"from {number(before.mean)} to {number(mean.mean)}, by {outcomes.rsv_yardstick.written(moved)}"
     return f" Synergy, the share of variance that takes more than one source, goes {change}."
 
 

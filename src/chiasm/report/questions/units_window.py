@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar, final
 
 from chiasm.pictures.words import count
-from chiasm.report.evidence import Condition, Evidence, Yardstick
+from chiasm.report.evidence import Condition, Evidence
 from chiasm.report.onsets import starts
 from chiasm.report.phrases import clock_words, doing, pair_words
 from chiasm.report.questions.question import Question, Section
@@ -47,7 +47,7 @@ class UnitsWindowQuestion(Question):
                 further[layer] = apart.scaled(1 if shift.mean >= 0 else -1)
         if not further:
             return None
-        layer, scale = clearest(further), Yardstick(outcomes.rsv_margin)
+        layer, scale = clearest(further), outcomes.rsv_yardstick
         first, last = (outcomes.shift(cell, layer) for cell in (early, late))
         sign = 1 if first is None or first.mean >= 0 else -1
         conditions = (

@@ -20,6 +20,7 @@ class WindowQuestion(Question):
     topic: ClassVar[str] = "Critical period"
     needs: ClassVar[str] = "equal deficits at different onsets, and a run without any that had as many clean epochs"
     section: ClassVar[Section] = "reading"
+    headline: ClassVar[bool] = True
     order: ClassVar[int] = 10
     says: ClassVar[Mapping[str, str]] = {
         "present": "There is a critical period: {what} cost {costs}, {amount} more {worst} ({clock}).{unchecked}",
