@@ -12,6 +12,7 @@ from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
+import polars as pl
 import pytest
 import torch
 from matplotlib.collections import LineCollection
@@ -20,12 +21,14 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from chiasm.deficits import Deficit
+from chiasm.pictures import style
 from chiasm.pictures.ridgeline import BANDWIDTH, GRID, density
-from chiasm.pictures.style import GREEN, Panel, inline, png, svg, theme
+from chiasm.pictures.style import GREEN, PURPLE, SOURCES, Panel, axes_on, canvas, inline, png, powers, svg, theme
 from chiasm.report import picture
 from chiasm.report.curves import outcome_range
-from chiasm.report.figures import figures
+from chiasm.report.figures import figures, first_screen
 from chiasm.report.forest import ForestRow, forest
+from chiasm.report.phrases import CLOCK_WORDS
 from chiasm.report.read_results import read_results
 from chiasm.sources import Batch
 from chiasm.statistics import Estimate
@@ -313,3 +316,158 @@ def test_accuracy_panels_share_a_range_that_holds_all_of_them() -> None:
     drawn = full()
     limits = {panel.figure.axes[0].get_ylim() for name, panel in drawn.items() if name.startswith("clock")}
     assert len(limits) == 1
+
+
+def table(panel: Panel) -> pl.DataFrame:
+    assert panel.data is not None, panel.name
+    return panel.data
+
+
+@pytest.mark.parametrize("kind", ["duration", "onset"])
+def test_the_numbers_beside_curves_are_those_of_the_outcomes(kind: str) -> None:
+    outcomes = read_results(make())
+    cells = outcomes.durations("absolute") if kind == "duration" else outcomes.onsets("absolute")
+    truth = {
+        ((c.duration if kind == "duration" else c.onset), s): 100 * v for c in cells for s, v in c.scores().items()
+    }
+    data = table(full()[f"accuracy-{kind}"])
+    assert data.columns[1].startswith("length" if kind == "duration" else "onset")
+    assert {(x, seed): value for _, x, seed, value in data.iter_rows()} == pytest.approx(truth)
+    alone = table(full()[f"alone-{kind}"])
+    assert set(alone["series"]) == {"all sources", "left alone", "right alone"}
+    assert alone.height == 3 * len(truth)
+
+
+def test_the_numbers_beside_units_are_all_live_units_by_their_seeds() -> None:
+    lost = [("duration[d=80, training.clock=absolute]", 0)]
+    results = make(diverged=lost, arms=["duration"])
+    drawn = panels(results)
+    data = table(drawn["rsv-ridges-duration"])
+    seeds = data.group_by("length of the deficit").agg(pl.col("seed").unique().sort()).sort("length of the deficit")
+    assert seeds.rows() == [*((d, [0, 1, 2]) for d in (0, 5, 10, 20, 40)), (80, [1, 2])]
+    means = data.filter(pl.col("length of the deficit") == 80).group_by("seed").agg(pl.col("rsv").mean())
+    longest = read_results(results).longest("absolute")
+    assert longest is not None
+    assert dict(means.iter_rows()) == pytest.approx(longest.layer("fusion", "rsv_mean"), abs=1e-6)
+    assert set(table(drawn["plane-deficit"])["seed"]) == {1, 2}
+    assert table(drawn["plane-deficit"]).height == 2 * 12  # only the first seed's first unit is dead
+
+
+def test_the_numbers_beside_the_other_figures() -> None:
+    drawn = full()
+    outcomes = read_results(make())
+    training = table(drawn["through-training"])
+    longest = outcomes.longest("absolute")
+    assert longest is not None
+    last = training.filter(pl.col("run").str.starts_with("longest") & (pl.col("epoch") == longest.timeline.epochs))
+    scores = {seed: 100 * value for seed, value in longest.scores().items()}
+    assert {seed: value for _, seed, _, value in last.iter_rows()} == pytest.approx(scores)
+    arms = table(drawn["confounds"])
+    mirror = next(cell for cell in outcomes.of("mirror") if cell.duration == 80)
+    rows = arms.filter(pl.col("cell") == "mirror 80 epochs").select("seed", pl.last())
+    assert dict(rows.iter_rows()) == pytest.approx({seed: 100 * value for seed, value in mirror.scores().items()})
+    assert sorted(arms.filter(pl.col("cell") == "left alone")["seed"]) == [0, 1, 2]
+    timeline = table(drawn["timeline-longest-deficit"])
+    assert timeline.rows() == [
+        ("left", 0, 140, "clean"),
+        ("right", 0, 80, "silence(right)"),
+        ("right", 80, 140, "clean"),
+    ]
+
+
+def test_a_colour_of_a_source_means_that_source() -> None:
+    full_panels = panels(SCENES["diverged"]())
+    with theme():
+        for name, panel in full_panels.items():
+            document = svg(panel.figure)
+            used = {colour for colour in (*SOURCES, PURPLE) if colour in document}
+            if name.startswith("alone"):
+                assert used == set(SOURCES[:2]), name
+            elif name.startswith("plane"):
+                assert used <= {*SOURCES[:2], PURPLE}, name
+            elif name.startswith("rsv-ridges"):
+                assert used == set(SOURCES[:2]), name
+            else:
+                assert not used, name
+
+
+def test_deficits_have_no_colour_of_a_source() -> None:
+    kinds = [kind for kind in Deficit.__subclasses__() if kind.__module__.startswith("chiasm.")]
+    assert len(kinds) >= 9
+    for kind in kinds:
+        assert getattr(style, kind.colour) not in (*SOURCES, PURPLE), kind.tag
+
+
+@pytest.mark.parametrize("scene", ["full", "diverged", "numbers", "one seed"])
+def test_figures_speak_in_words(scene: str) -> None:
+    drawn = full() if scene == "full" else panels(SCENES[scene]())
+    for name, panel in drawn.items():
+        words = [panel.caption, *(text.get_text() for text in texts(panel.figure))]
+        for legend in panel.figure.legends:
+            words += [text.get_text() for text in legend.get_texts()]
+        for word in words:
+            assert not re.search(r"\w=\w", word), (name, word)
+            assert not [clock for clock in CLOCK_WORDS if "_" in clock and clock in word], (name, word)
+            assert "…" not in word, (name, word)
+
+
+def test_words_beside_levels_stand_outside_the_data() -> None:
+    for name, panel in full().items():
+        if name.startswith(("accuracy", "clock", "alone", "rsv-duration", "rsv-onset")):
+            axes = panel.figure.axes[0]
+            panel.figure.draw_without_rendering()
+            labels = [text for text in axes.texts if text.get_text()]
+            assert labels, name
+            for text in labels:
+                assert text.get_window_extent().x0 >= axes.get_window_extent().x1, (name, text.get_text())
+
+
+def test_a_control_is_seen_under_a_curve_that_lies_on_it() -> None:
+    axes = panels(make(lambda told, seed: 0.93, seeds=2))["accuracy-onset"].figure.axes[0]
+    level = [line for line in axes.get_lines() if len(set(np.asarray(line.get_ydata()))) == 1]
+    assert max(line.get_linewidth() for line in level) >= 5
+    training = full()["through-training"].figure.axes[0].get_lines()
+    hollow = [line for line in training if line.get_marker() == "o"]
+    assert hollow
+    others = [line for line in training if line.get_marker() not in ("o", "None")]
+    assert min(line.get_zorder() for line in hollow) > max(line.get_zorder() for line in others)
+
+
+def test_the_ends_of_an_axis_have_their_ticks() -> None:
+    for name in ("accuracy-duration", "rsv-duration", "alone-onset"):
+        ticks = list(full()[name].figure.axes[0].get_xticks())
+        assert (ticks[0], ticks[-1]) == (0, 80), name
+
+
+def test_a_diverged_run_is_crossed_once_however_many_curves_there_are() -> None:
+    axes = panels(SCENES["diverged"]())["alone-duration"].figure.axes[0]
+    crosses = [line for line in axes.get_lines() if line.get_marker() == "x"]
+    assert [list(np.asarray(line.get_xdata())) for line in crosses] == [[80]]
+
+
+def test_a_logarithmic_axis_is_written_without_formulas() -> None:
+    with theme():
+        figure = canvas()
+        axes = axes_on(figure)
+        axes.plot([0, 1], [1e-7, 10])
+        axes.set_yscale("log")
+        powers(axes.yaxis)
+        axes.minorticks_off()
+        words = [text.get_text() for text in texts(figure)]
+    assert {"10⁻⁷", "10⁻¹", "10¹"} <= set(words)
+    assert not [word for word in words if "$" in word]
+
+
+def test_a_notation_stands_whole_or_not_at_all() -> None:
+    for text in ("clean 20 | silence(right) 40 | " * 3 + "clean 60", "silence(right) 5 | clean 5 | " * 20 + "clean 60"):
+        assert not [word.get_text() for word in picture(text).texts if word.get_text().endswith("…")]
+
+
+@pytest.mark.parametrize("scene", ["full", "one seed", "no units", "diverged"])
+def test_the_first_screen_has_three_figures_and_no_timeline(scene: str) -> None:
+    results = SCENES[scene]()
+    names = first_screen(figures(results, read_results(results)))
+    assert len(names) == 3
+    assert not [name for name in names if name.startswith("timeline")]
+    assert names[:2] == ["accuracy-duration", "accuracy-onset"]
+    assert names[2] == ("through-training" if scene == "no units" else "rsv-ridges-duration")

@@ -13,7 +13,6 @@ from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
-from polars import selectors
 
 from chiasm.files import write_whole
 from chiasm.pictures.drawn import drawn
@@ -64,6 +63,8 @@ def written(panel: Panel, folder: Path) -> Figure:
 
 def numbers(panel: Panel) -> bytes:
     """Return the numbers of a panel as CSV: those that it carries, or else what its figure shows, point by point."""
+    from polars import selectors
+
     data = drawn(panel.figure) if panel.data is None else panel.data
     # Seven digits that count: a loss of 1e-8 is no zero.
     return data.with_columns(selectors.float().round_sig_figs(7)).write_csv().encode()

@@ -152,7 +152,12 @@ def _draw(axes: Axes, one: Series, shift: float, jitter: float, bounds: tuple[fl
             above.append(0.0 if over_seeds.high is None else over_seeds.high - over_seeds.mean)
     axes.plot(places, dots, "o", ms=3.2, mfc="none", mec=one.colour, mew=0.8, alpha=0.8, zorder=2)
     if any(below) or any(above):
-        axes.errorbar(xs, means, [below, above], fmt="none", ecolor=one.colour, elinewidth=1.1, capsize=3, zorder=3)
+        low, high = (
+            [m - d for m, d in zip(means, below, strict=True)],
+            [m + d for m, d in zip(means, above, strict=True)],
+        )
+        axes.vlines(xs, low, high, colors=one.colour, linewidth=1.1, zorder=3)
+        axes.plot(xs * 2, low + high, "_", color=one.colour, ms=6, mew=1.0, zorder=3)
     axes.plot(xs, means, "-", marker=one.marker, color=one.colour, linewidth=1.5, ms=5.5, zorder=4)
 
 
