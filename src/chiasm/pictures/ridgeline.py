@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -40,12 +41,17 @@ def density(values: Floats) -> Floats:
         return np.zeros_like(GRID)
     # Binned first: units by the thousand then cost as much as a few.
     counts, _ = np.histogram(np.clip(values, -1, 1), bins=400, range=(-1, 1))
-    middles = np.linspace(-1, 1, 801)[1::2]
-    total = np.zeros_like(GRID)
-    for centre in (middles, -2 - middles, 2 - middles):
-        total += np.exp(-0.5 * ((GRID[:, None] - centre) / BANDWIDTH) ** 2) @ counts
-    result: Floats = total / (values.size * BANDWIDTH * np.sqrt(2 * np.pi))
+    result: Floats = _kernels() @ counts / (values.size * BANDWIDTH * np.sqrt(2 * np.pi))
     return result
+
+
+@cache
+def _kernels() -> Floats:
+    """Kernels around the middle of each of `density`'s bins with their mirror images, (grid, bins)."""
+    middles = np.linspace(-1, 1, 801)[1::2]
+    centres = np.stack([middles, -2 - middles, 2 - middles])
+    kernels: Floats = np.exp(-0.5 * ((GRID[:, None, None] - centres) / BANDWIDTH) ** 2).sum(1)
+    return kernels
 
 
 def ridgelines(ridges: Sequence[Ridge], sources: Sequence[str], title: str, ylabel: str) -> Figure:
@@ -70,8 +76,9 @@ def ridgelines(ridges: Sequence[Ridge], sources: Sequence[str], title: str, ylab
     for i, (ridge, line) in enumerate(zip(ridges, pooled, strict=True)):
         base = len(ridges) - 1 - i
         axes.axhline(base, color=RULE, linewidth=0.8, zorder=2 * i)
-        for single in lines[i]:
-            axes.plot(GRID, base + single, color=MUTED, linewidth=0.6, alpha=0.6, zorder=2 * i + 1)
+        if lines[i]:
+            singles = base + np.transpose(lines[i])
+            axes.plot(GRID, singles, color=MUTED, linewidth=0.6, alpha=0.6, zorder=2 * i + 1)
         for side, colour in ((GRID >= 0, SOURCES[0]), (GRID <= 0, SOURCES[1])):
             axes.fill_between(GRID[side], base, base + scale * line[side], color=colour, alpha=0.4, lw=0, zorder=2 * i)
         axes.plot(GRID, base + scale * line, color=INK, linewidth=1.2, zorder=2 * i + 1)
