@@ -62,3 +62,9 @@ def tiny() -> Callable[..., Study]:
         return Study.from_dict(raw)
 
     return make
+
+
+@pytest.fixture
+def without_png(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the drawing of PNG files, half of what a page costs, where a test looks at the page alone."""
+    monkeypatch.setattr("chiasm.pictures.page.png", lambda _: b"")

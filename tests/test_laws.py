@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -39,8 +39,17 @@ def quiet(study: Study, folder: Path, rows: int = 32) -> Results:
     return run(study, folder, rows=rows, report=False, progress=False)
 
 
-def begin(study: Path, out: Path, *more: str) -> subprocess.Popen[str]:
-    return start([sys.executable, "-m", "chiasm.cli", "run", study, "--out", out, "--no-report", *more])
+def begin(study: Path, out: Path, *more: str, main: Sequence[str] = ("-m", "chiasm.cli")) -> subprocess.Popen[str]:
+    return start([sys.executable, *main, "run", study, "--out", out, "--no-report", *more])
+
+
+#: The command line, to which less work is worth a process.
+EAGER = """
+from chiasm.cli import main
+from chiasm.study.executors import sharing
+sharing.WORTH_A_PROCESS = 1.0
+main()
+"""
 
 
 def nodes(out: Path) -> int:
@@ -181,7 +190,7 @@ def test_killed_at_random_moments_and_resumed_ends_with_the_same_bytes(
     calm, out = tmp_path / "calm", tmp_path / "killed"
     finish(begin(long_study, calm))
     killed = 0
-    for _ in range(6):
+    for _ in range(4):
         before = nodes(out)
         process = begin(long_study, out)
         until(lambda before=before: nodes(out) > before, process)  # type: ignore[misc]
@@ -207,9 +216,9 @@ def test_ctrl_c_says_how_to_go_on(long_study: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def crew_study(tiny: Make, tmp_path: Path) -> Path:
-    """A study that is worth two processes, on edges of a second or so."""
-    arm = {"name": "d", "role": "duration", "timeline": "silence(right) {d} | clean 20", "d": [0, 10, 20, 30]}
-    study = tiny(seeds=4, arm=[arm], task={"train": 1024}, training={"batch": 8}, probe={"layers": []})
+    """A study of some seconds, on edges of half a second or so."""
+    arm = {"name": "d", "role": "duration", "timeline": "silence(right) {d} | clean 12", "d": [0, 6, 12, 18]}
+    study = tiny(seeds=4, arm=[arm], task={"train": 512}, training={"batch": 8}, probe={"layers": []})
     path = tmp_path / "crew.toml"
     path.write_text(study.to_toml())
     return path
@@ -224,7 +233,7 @@ def children(process: subprocess.Popen[str]) -> list[int]:
 @pytest.mark.usefixtures("processes")
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_a_crew_goes_home_when_its_captain_is_gone(crew_study: Path, tmp_path: Path, how: signal.Signals) -> None:
-    process = begin(crew_study, tmp_path / "out", "--workers", "2")
+    process = begin(crew_study, tmp_path / "out", "--workers", "2", main=("-c", EAGER))
     until(lambda: nodes(tmp_path / "out") >= 6, process)
     crew = children(process)
     assert len(crew) == 2, "the study ended before anyone could look, or was not worth two processes"
@@ -237,7 +246,7 @@ def test_a_crew_goes_home_when_its_captain_is_gone(crew_study: Path, tmp_path: P
     until(lambda: not any(alive(pid) for pid in crew))  # nobody wants their work
     if how == signal.SIGKILL:  # and what it left is gone on from
         for folder, workers in (("out", "2"), ("calm", "1")):
-            finish(begin(crew_study, tmp_path / folder, "--workers", workers))
+            finish(begin(crew_study, tmp_path / folder, "--workers", workers, main=("-c", EAGER)))
         same_files(tmp_path / "out", tmp_path / "calm")
 
 

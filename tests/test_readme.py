@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import re
+import runpy
 import shlex
 import subprocess
 import sys
@@ -11,13 +12,14 @@ from pathlib import Path
 
 import pytest
 
+from chiasm.cli import main
+
 README = Path(__file__).parents[1] / "README.md"
 BLOCK = re.compile(r"```(\w+)\n(.*?)```", re.DOTALL)
 
 
 def test_every_block_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    chiasm = [sys.executable, "-m", "chiasm.cli"]
     kinds = []
     for kind, text in BLOCK.findall(README.read_text()):
         kinds.append(kind)
@@ -29,8 +31,7 @@ def test_every_block_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.Monk
             for line in text.strip().splitlines():
                 words = shlex.split(line, comments=True)
                 assert words[0] == "chiasm"
-                done = subprocess.run([*chiasm, *words[1:]], capture_output=True, text=True, check=False)
-                assert done.returncode == 0, f"{line}\n{done.stderr}"
+                main(words[1:])  # leaves by SystemExit where it fails
     assert kinds == ["python", "toml", "sh", "python", "sh", "python"]
     for name in ("results.parquet", "units.npz", "study.toml", "environment.json", "report.html", "figures", "store"):
         assert (tmp_path / "runs" / "mine" / name).exists(), name
@@ -42,10 +43,7 @@ def test_every_block_of_the_page_on_measuring_runs(tmp_path: Path, monkeypatch: 
         if kind == "sh":
             for line in text.strip().splitlines():
                 words = shlex.split(line, comments=True)
-                done = subprocess.run(
-                    [sys.executable, "-m", "chiasm.cli", *words[1:]], capture_output=True, text=True, check=False
-                )
-                assert done.returncode == 0, f"{line}\n{done.stderr}"
+                main(words[1:])
         elif named := re.match(r"# (\w+\.py)\n", text):
             (tmp_path / named[1]).write_text(text)
             subprocess.run([sys.executable, named[1]], check=True)
@@ -68,12 +66,16 @@ def test_what_the_readme_points_to_is_there() -> None:
 NEEDS = {"lightning_monitor": "pytorch_lightning", "transformers_monitor": "transformers"}
 
 
+@pytest.mark.filterwarnings("default")  # as a person would run them
 @pytest.mark.parametrize("example", sorted((README.parent / "examples").glob("*.py")), ids=lambda path: path.stem)
-def test_the_examples_run_as_they_stand(example: Path, tmp_path: Path) -> None:
+def test_the_examples_run_as_they_stand(
+    example: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     need = NEEDS.get(example.stem)
     if need and importlib.util.find_spec(need) is None:
         pytest.skip(f"needs {need}")
-    done = subprocess.run([sys.executable, str(example)], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "report" in done.stdout
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(example.parent)
+    runpy.run_path(str(example), run_name="__main__")
+    assert "report" in capsys.readouterr().out
     assert len(example.read_text().splitlines()) < 200

@@ -17,6 +17,8 @@ from chiasm.study.results import Results
 from tests.report_fakes import ARMS, make
 from tests.test_report_page import Checker, words
 
+pytestmark = pytest.mark.usefixtures("without_png")
+
 #: Markup, an attribute's end, an entity, a pattern's backslash, a formula that is none, a folder, a placeholder.
 NASTY = "<i onload='x'>\"&amp;\\1 $\\frac{$ ../{amount}{{ 7 }}"
 OUTSIDE = """

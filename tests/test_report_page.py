@@ -21,6 +21,8 @@ from chiasm.study.results import Results
 from chiasm.study.spec import Study
 from tests.report_fakes import ARMS, flat, make, still
 
+pytestmark = pytest.mark.usefixtures("without_png")
+
 SECTIONS = [
     "verdict",
     "answers",
@@ -101,7 +103,8 @@ def test_nothing_leaves_the_page(html: str) -> None:
     assert not re.findall(r"https?:|//\w+\.|@import|<link rel=\"stylesheet|src=", without_names)
 
 
-def test_the_same_results_give_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_results_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.undo()  # with every PNG
     results = make(arms=["duration", "onset", "mirror"], seeds=2)
     results.save(tmp_path / "a")
     for folder in ("a", "b"):

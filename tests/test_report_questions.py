@@ -19,6 +19,8 @@ from chiasm.report.settings import check_report, roles
 from chiasm.study.spec import Study
 from tests.report_fakes import flat, make, regressing, still, turning
 
+pytestmark = pytest.mark.usefixtures("without_png")
+
 OUTSIDE = '''
 """A question of somebody's own."""
 

@@ -1,4 +1,7 @@
-"""The verbs that need more than one floor: run a study and report on it, load what was found."""
+"""The verbs that need more than one floor: run a study and report on it, load what was found.
+
+What draws is imported where it draws, as it takes a second to import.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +19,11 @@ from chiasm.measuring import DependentSources, measure
 from chiasm.measuring.information.decoding import decode
 from chiasm.measuring.measure import Per
 from chiasm.measuring.sampling.blocks import Pairing
-from chiasm.report import write_report
-from chiasm.report.measured import write_measured
 from chiasm.report.settings import check_report
 from chiasm.study.results import Results
 from chiasm.study.run import ROWS, run_study
 from chiasm.study.spec import Study
 from chiasm.study.theories import load_theory
-from chiasm.theory.pages.writing import check_folder, write_theory
 from chiasm.training import first_rank
 
 
@@ -102,7 +102,7 @@ def run(
         executor=executor,
         progress=progress,
     )
-    results = replace(results, writer=write_report)
+    results = replace(results, writer=_write_report)
     if report and first_rank():
         results.report()
     return results
@@ -163,6 +163,8 @@ def measure_files(
         lines += bits
     out.mkdir(parents=True, exist_ok=True)
     measurement.save(out / "measurement.npz")
+    from chiasm.report.measured import write_measured
+
     write_measured(measurement, out, f"{model.partition(':')[2]}: which unit listens to which source", notes)
     return lines
 
@@ -184,6 +186,8 @@ def theory_files(
     Raises:
         ChiasmError: in one sentence, what was given and what is expected; nothing is half-written.
     """
+    from chiasm.theory.pages.writing import check_folder, write_theory
+
     _, question, settings = load_theory(study, changes)
     check_writable(out)
     check_folder(out)
@@ -202,4 +206,10 @@ def check_writable(folder: Path) -> None:
 
 def load(folder: str | Path) -> Results:
     """Return the results that a finished study left in its folder; ChiasmError where there are none or damaged ones."""
-    return replace(Results.load(folder), writer=write_report)
+    return replace(Results.load(folder), writer=_write_report)
+
+
+def _write_report(results: Results, folder: Path) -> Path:
+    from chiasm.report import write_report
+
+    return write_report(results, folder)

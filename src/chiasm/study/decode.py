@@ -12,7 +12,7 @@ from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.probe import Probe
 from chiasm.networks import NETWORKS
 from chiasm.objectives import OBJECTIVES
-from chiasm.registry import Registry
+from chiasm.registry import Registry, fields_of
 from chiasm.tasks import TASKS
 from chiasm.training import Training
 
@@ -37,7 +37,7 @@ def as_struct(table: Mapping[str, Any], into: type[Any] | Registry[Any], section
         given["kind"] = table["kind"]
     else:
         struct = into
-    keys = [field.encode_name for field in msgspec.structs.fields(struct)]
+    keys = [field.encode_name for field in fields_of(struct)]
     for key in given:
         if key not in keys and not (key == "kind" and isinstance(into, Registry)):
             raise unknown("key", key, ["kind", *keys] if isinstance(into, Registry) else keys, f"[{section}]")
@@ -77,10 +77,10 @@ def known_keys(raw: Mapping[str, Any], section: str) -> list[str]:
     families: dict[str, Registry[Any]] = {"task": TASKS, "network": NETWORKS, "objective": OBJECTIVES}
     structs: dict[str, type[msgspec.Struct]] = {"training": Training, "probe": Probe}
     if section in structs:
-        return [field.encode_name for field in msgspec.structs.fields(structs[section])]
+        return [field.encode_name for field in fields_of(structs[section])]
     kind = raw.get(section, {}).get("kind", "classify" if section == "objective" else None)
     struct = families[section].get(kind) if isinstance(kind, str) else None
-    return [] if struct is None else ["kind", *(field.encode_name for field in msgspec.structs.fields(struct))]
+    return [] if struct is None else ["kind", *(field.encode_name for field in fields_of(struct))]
 
 
 def _sentence(text: str, given: Mapping[str, Any], section: str, struct: type[Any]) -> str:
@@ -100,7 +100,7 @@ def _sentence(text: str, given: Mapping[str, Any], section: str, struct: type[An
 
 def _words(struct: type[Any], key: str) -> tuple[str, ...]:
     """Return the words that a key of a struct, or a member of its list, may be; empty where it chooses no word."""
-    for field in msgspec.structs.fields(struct):
+    for field in fields_of(struct):
         if field.encode_name == key:
             for type_ in (field.type, *get_args(field.type)):
                 if get_origin(type_) is Literal:

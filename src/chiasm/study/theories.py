@@ -7,10 +7,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from chiasm.errors import ChiasmError, unknown
-from chiasm.registry import load_plugin
+from chiasm.registry import fields_of, load_plugin
 from chiasm.study.decode import as_struct
 from chiasm.study.toml import changed, read_toml
 from chiasm.theory.study import THEORIES, TheoryStudy
@@ -63,7 +61,7 @@ def decode_theory(raw: Mapping[str, Any]) -> tuple[str, str, TheoryStudy]:
             raise ChiasmError(f"theory.{key} = {value!r}; expected whole numbers up to {LARGEST}")
     kind = settings.get("kind")
     struct = THEORIES.get(kind) if isinstance(kind, str) else None
-    for field in msgspec.structs.fields(struct) if struct else ():
+    for field in fields_of(struct) if struct else ():
         if field.type is str and type(settings.get(field.name)) is int:
             settings[field.name] = str(settings[field.name])  # a source is known by its number
     return str(kind), str(raw.get("question", "")), as_struct(settings, THEORIES, "theory")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
-from chiasm.registry import Registry, tag_of
+from chiasm.registry import Registry, fields_of, tag_of
 from chiasm.sources import Batch, Source
 
 
@@ -145,7 +145,7 @@ def validate(task: msgspec.Struct) -> None:
     Raises:
         ChiasmError: a field has the wrong type or lies outside its range.
     """
-    for field in msgspec.structs.fields(type(task)):
+    for field in fields_of(type(task)):
         given = getattr(task, field.name)
         try:
             value = msgspec.convert(given, field.type)

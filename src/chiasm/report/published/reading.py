@@ -6,10 +6,9 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from chiasm.networks import Custom
 from chiasm.pictures.words import count, number, number_between
+from chiasm.registry import fields_of
 from chiasm.report.phrases import amount, amount_between, clock_words
 from chiasm.report.published.pairing import PLACES, Pairing, rsv_layer
 from chiasm.report.published.quantity import Line, PublishedQuantity, accuracy, bits, rsv
@@ -170,7 +169,7 @@ def _scale(what: str, settings: Any) -> str:
     """Settings that are not the defaults: "task halves (train = 200, size = 16)"."""
     if isinstance(settings, Custom):
         return f"{what} {settings.kind}"
-    fields = msgspec.structs.fields(settings)
+    fields = fields_of(type(settings))
     values = {f.name: getattr(settings, f.name) for f in fields if f.name not in getattr(settings, "whereabouts", ())}
     own = [f"{f.name} = {values[f.name]}" for f in fields if f.name in values and values[f.name] != f.default]
     name = f"{what} {settings.__struct_config__.tag}"
