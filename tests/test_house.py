@@ -16,7 +16,7 @@ import chiasm
 ROOT = Path(chiasm.__file__).parent
 FLOORS = {
     "errors": 1, "files": 1, "progress_bar": 1, "quantity": 1, "registry": 1, "sources": 1,
-    "statistics": 1, "randomness": 1, "networks": 1, "pictures": 1, "theory": 1,
+    "statistics": 1, "structs": 1, "randomness": 1, "networks": 1, "pictures": 1, "theory": 1,
     "deficits": 2, "tasks": 2, "objectives": 2, "optimiser": 2, "measuring": 2,
     "timeline": 3, "adapters": 3, "loading": 3,
     "training": 4,
@@ -40,7 +40,7 @@ INNER = {
         "completion": 3, "fusion": 3, "mode": 3, "pathway": 3,
     },
     "study": {
-        "decode": 1, "store": 1, "toml": 1, "settings": 2, "theories": 2, "arm": 3, "spec": 4,
+        "store": 1, "toml": 1, "settings": 2, "theories": 2, "arm": 3, "spec": 4,
         "cell_table": 5, "plan": 5, "results": 5, "collect": 6, "effort": 6, "engine": 6, "progress": 6, "executors": 7,
         "worker": 7, "estimate": 8, "run": 8,
     },

@@ -36,7 +36,7 @@ from chiasm.report.read_results import read_results
 from chiasm.report.reading import reading, sentence
 from chiasm.report.study_outcomes import StudyOutcomes
 from chiasm.sources import Batch, Source
-from chiasm.study.decode import plain
+from chiasm.structs import plain
 from chiasm.study.executors import EXECUTORS
 from chiasm.study.plan import make_plan
 from chiasm.study.spec import Study

@@ -101,3 +101,13 @@ def empty_slots(weights: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
 def _as(row_values: Tensor, like: Tensor) -> Tensor:
     """Shape one value a row so that it multiplies a tensor with a row axis in front."""
     return row_values.view(-1, *[1] * (like.dim() - 1))
+
+
+def clipped(grads: Sequence[Tensor | None], largest: Sequence[float | None]) -> Sequence[Tensor | None]:
+    """Scale each row's gradient down to its largest norm, that of all weights together; None leaves it as it is."""
+    if not any(largest):
+        return grads
+    norm = torch.stack([g.flatten(1).square().sum(1) for g in grads if g is not None]).sum(0).sqrt()
+    limit = torch.tensor([most or float("inf") for most in largest], device=norm.device)
+    scale = (limit / norm.clamp_min(torch.finfo(norm.dtype).tiny)).clamp(max=1.0)
+    return [None if g is None else g * _as(scale, g) for g in grads]

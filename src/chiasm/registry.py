@@ -12,17 +12,14 @@ import importlib.util
 import pkgutil
 import sys
 import warnings
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import cache, cached_property
+from functools import cached_property
 from importlib import import_module, metadata
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final, Generic, TypeVar, cast
-
-import msgspec
-from msgspec.structs import FieldInfo
+from typing import Any, Final, Generic, TypeVar
 
 from chiasm.errors import ChiasmError, unknown
 
@@ -31,16 +28,6 @@ K = TypeVar("K")
 GROUP: Final = "chiasm.plugins"
 #: Where a module keeps the hash of its code as it was imported.
 DIGEST: Final = "__chiasm_source__"
-
-
-def fields_of(struct: type[msgspec.Struct]) -> tuple[FieldInfo, ...]:
-    """Return the fields of a struct; kept, as msgspec evaluates every annotation of the class anew at each call."""
-    return _fields(struct)
-
-
-@cache
-def _fields(struct: Hashable) -> tuple[FieldInfo, ...]:
-    return msgspec.structs.fields(cast(type[msgspec.Struct], struct))
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from chiasm.networks.batchnorm import reestimated
 from chiasm.networks.custom import Custom
 from chiasm.networks.deep_linear import DeepLinear
 from chiasm.networks.fusion import Fusion, FusionNetwork
+from chiasm.networks.multiview import MultiView
 from chiasm.networks.network import NETWORKS, Network
 from chiasm.networks.split_cnn import SplitCNN
 from chiasm.networks.split_mlp import SplitMLP
@@ -18,6 +19,7 @@ __all__ = [
     "DeepLinear",
     "Fusion",
     "FusionNetwork",
+    "MultiView",
     "Network",
     "Response",
     "SplitCNN",

@@ -129,6 +129,8 @@ class FusionNetwork(nn.Module):
         self.fusion = fusion
         self.trunk = trunk
         self.heads = nn.ModuleDict(heads)
+        #: One module a source that rebuilds it from the fusion, where an objective asks for it.
+        self.decoders: nn.ModuleDict | None = None
 
     def encode(self, sources: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Run each pathway on its source: (samples, *shape) a source -> (samples, *features) a source."""

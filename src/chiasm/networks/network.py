@@ -8,7 +8,8 @@ from typing import ClassVar, Literal
 import msgspec
 from torch import nn
 
-from chiasm.registry import Registry, kind_digest
+from chiasm.errors import ChiasmError
+from chiasm.registry import Registry, kind_digest, tag_of
 from chiasm.sources import Source
 
 
@@ -35,6 +36,22 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
             ChiasmError: settings that do not fit the sources.
         """
         raise NotImplementedError
+
+    def decoders(self, network: nn.Module, sources: Sequence[Source]) -> dict[str, nn.Module]:
+        """Make one module a source that rebuilds it, for objectives that ask for that; weights as in `build`.
+
+        Args:
+            network: what `build` made.
+            sources: those of the task.
+
+        Raises:
+            ChiasmError: this kind has none.
+        """
+        have = sorted(tag for tag in NETWORKS if NETWORKS[tag].decoders is not Network.decoders)
+        raise ChiasmError(
+            f"network.kind = '{tag_of(self)}' cannot rebuild its sources, as objective 'reconstruct' asks; expected "
+            f"one of {', '.join(have)}"
+        )
 
     def code_digest(self) -> str:
         """Return the hash of the code that builds it where that is not the package's own, for a run's identity."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 from math import prod
-from typing import Annotated, Literal, final
+from typing import Annotated, Literal, cast, final
 
 import msgspec
 from torch import nn
@@ -73,6 +73,19 @@ class SplitMLP(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, t
         )
         he_init(network)
         return network
+
+    def decoders(self, network: nn.Module, sources: Sequence[Source]) -> dict[str, nn.Module]:
+        """Make a linear layer a source, from the fusion to all of its numbers."""
+        ends = [[m.out_features for m in path if isinstance(m, nn.Linear)][-1] for path in _pathways(network)]
+        fused = sum(ends) if self.fusion == "concat" else ends[0]
+        made = nn.ModuleDict({source.name: nn.Linear(fused, prod(source.shape)) for source in sources})
+        he_init(made)
+        return dict(made.items())
+
+
+def _pathways(network: nn.Module) -> list[nn.Sequential]:
+    assert isinstance(network, FusionNetwork)
+    return [cast(nn.Sequential, path) for path in network.pathways.values()]
 
 
 def _layers(widths: tuple[int, ...], act: type[nn.Module]) -> list[nn.Module]:

@@ -19,6 +19,7 @@ from torch.nn.functional import pad
 
 from chiasm.networks.calling import Arguments, CallingConvention, calling_conventions
 from chiasm.networks.fusion import Fusion, FusionNetwork
+from chiasm.networks.multiview import MultiViewTransformer
 from chiasm.randomness import seeded_globals
 
 # Not nn.Sigmoid: its bits depend on an element's place in memory, and so on a row's company.
@@ -35,10 +36,12 @@ class Response:
     Attributes:
         logits: (rows, samples, classes) by head.
         layers: (rows, samples, ...) by the layer's name, for the layers that were asked for.
+        rebuilt: (rows, samples, ...) by source, as its decoder makes it, where that was asked for.
     """
 
     logits: dict[str, Tensor]
     layers: dict[str, Tensor] = field(default_factory=dict)
+    rebuilt: dict[str, Tensor] = field(default_factory=dict)
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -80,13 +83,16 @@ class Stacked:
     Attributes:
         stackable: whether rows share the machine's work; otherwise give one row at a time.
         separable: whether pathways can be run apart from what follows (`encode`, then `join`).
+        tokens: into how many tokens it cuts each source; empty where it cuts none.
     """
 
     def __init__(self, template: nn.Module) -> None:
         self.template = template
         self.separable = isinstance(template, FusionNetwork)
         leaves = [m for m in template.modules() if not isinstance(m, FusionNetwork | nn.ModuleDict)]
-        self.stackable = self.separable and all(isinstance(m, STACKABLE) for m in leaves)
+        self._at_once = isinstance(template, MultiViewTransformer)
+        self.stackable = self._at_once or (self.separable and all(isinstance(m, STACKABLE) for m in leaves))
+        self.tokens: dict[str, int] = dict(getattr(template, "tokens", {}))
         self.names = {module: name for name, module in template.named_modules()}
         # By the tensor, as modules may share one: the weights know it by its first name alone.
         names = {id(t): name for name, t in (*template.named_parameters(), *template.named_buffers())}
@@ -102,27 +108,56 @@ class Stacked:
         self._slots_inside: dict[nn.Module, list[Slot]] = {}
         self._convention: CallingConvention | None = None
 
-    def __call__(self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str] = ()) -> Response:
+    def __call__(
+        self,
+        weights: Weights,
+        sources: Mapping[str, Tensor],
+        layers: Collection[str] = (),
+        decode: bool = False,
+        hidden: Mapping[str, Tensor] | None = None,
+    ) -> Response:
         """Evaluate all rows.
 
         Args:
             weights: parameters and buffers by name, each (rows, ...).
             sources: (rows, samples, *shape) by source.
             layers: names of the layers to return.
+            decode: whether to rebuild the sources too.
+            hidden: (rows, samples, tokens) bool by source, what a network of tokens must not see.
         """
+        if self._at_once:
+            return self._evaluate_at_once(weights, sources, layers, decode, hidden or {})
         if not isinstance(self.template, FusionNetwork):
             return self._evaluate_rows(weights, sources, layers)
         kept: dict[str, Tensor] = {}
         encoded = self._encode(weights, sources, layers, kept)
-        joined = self.join(weights, encoded, layers)
-        return Response(joined.logits, kept | joined.layers)
+        joined = self.join(weights, encoded, layers, decode=decode)
+        return Response(joined.logits, kept | joined.layers, joined.rebuilt)
+
+    def spread(self, source: str, marks: Tensor, x: Tensor) -> Tensor:
+        """Spread marks of a source's parts over its numbers.
+
+        Args:
+            source: its name.
+            marks: (rows, samples, tokens) bool, or (rows, samples, 1) of the source as a whole.
+            x: (rows, samples, *shape), whose shape the marks are given.
+        """
+        network = self.template
+        if marks.shape[-1] > 1 and isinstance(network, MultiViewTransformer):
+            return network.cuts[source].spread(marks)
+        return marks.view(*marks.shape[:2], *[1] * (x.dim() - 2)).expand_as(x)
 
     def encode(self, weights: Weights, sources: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Run each pathway on its source; only for a separable network."""
         return self._encode(weights, sources, (), {})
 
     def join(
-        self, weights: Weights, encoded: Mapping[str, Tensor], layers: Collection[str] = (), logits: bool = True
+        self,
+        weights: Weights,
+        encoded: Mapping[str, Tensor],
+        layers: Collection[str] = (),
+        logits: bool = True,
+        decode: bool = False,
     ) -> Response:
         """Run fusion, trunk and heads on encoded sources; only for a separable network.
 
@@ -138,11 +173,13 @@ class Stacked:
             kept["fusion"] = z
         if not logits and all(name.split(".")[0] in ("fusion", "pathways") for name in layers):
             return Response({}, kept)
+        decoders = network.decoders.items() if decode and network.decoders is not None else ()
+        rebuilt = {name: self._run(decoder, weights, z, layers, kept) for name, decoder in decoders}
         z = self._run(network.trunk, weights, z, layers, kept)
         out = {name: self._run(head, weights, z, layers, kept) for name, head in network.heads.items()}
         if "" in layers:
             kept[""] = out["both"]
-        return Response(out, kept)
+        return Response(out, kept, rebuilt)
 
     def _fuse(
         self,
@@ -261,6 +298,44 @@ class Stacked:
         if module not in self._slots_inside:
             self._slots_inside[module] = [slot for inner in module.modules() for slot in self._slots_of[inner]]
         return self._slots_inside[module]
+
+    def _evaluate_at_once(
+        self,
+        weights: Weights,
+        sources: Mapping[str, Tensor],
+        layers: Collection[str],
+        decode: bool,
+        hidden: Mapping[str, Tensor],
+    ) -> Response:
+        """Run a transformer with all rows' weights, one operation for all of them."""
+        network = self.template
+        assert isinstance(network, MultiViewTransformer)
+        left = sum((~marks).sum(-1) * (self.tokens[name] // marks.shape[-1]) for name, marks in hidden.items())
+        visible = int(left.max()) if isinstance(left, Tensor) and bool((left == left.max()).all()) else None
+
+        def row(own: Weights, x: Mapping[str, Tensor], marks: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], ...]:
+            kept: dict[str, Tensor] = {}
+            hooks = [
+                network.get_submodule(name).register_forward_hook(
+                    lambda _m, _i, out, name=name: kept.__setitem__(name, out)
+                )
+                for name in layers
+                if name
+            ]
+            places = [(tensors, attribute, own[key]) for tensors, attribute, key in self._slots(network) if key in own]
+            before = [(tensors, attribute, tensors[attribute]) for tensors, attribute, _ in places]
+            try:
+                for tensors, attribute, w in places:
+                    tensors[attribute] = w
+                answers, rebuilt = network.see(x, marks, visible, decode)
+            finally:
+                for tensors, attribute, w in before:
+                    tensors[attribute] = w
+                for hook in hooks:
+                    hook.remove()
+            return answers, kept | ({"": answers["both"]} if "" in layers else {}), rebuilt
+
+        return Response(*vmap(row)(dict(weights), dict(sources), dict(hidden)))
 
     def _evaluate_rows(self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str]) -> Response:
         rows = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from itertools import product
 from typing import Any
@@ -10,6 +11,9 @@ import msgspec
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.study.settings import SECTIONS
+
+#: What stands in the braces of a timeline: a name, or a number less what the name stands for.
+PLACEHOLDER = re.compile(r"\s*(?:(\d+)\s*-\s*)?([^\W\d]\w*)\s*")
 
 
 class Arm(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +49,22 @@ def cell_label(values: Mapping[str, Any]) -> str:
     'd=40, training.clock=absolute'
     """
     return ", ".join(f"{name}={value}" for name, value in values.items())
+
+
+def filled(timeline: str, values: Mapping[str, Any], where: str) -> str:
+    """Put values in the place of their names: "clean {t} | silence(right) 10 | clean {30 - t}"."""
+
+    def text(match: re.Match[str]) -> str:
+        given = values[match[2]]
+        if match[1] is None:
+            return str(given)
+        if type(given) is not int or given > int(match[1]):
+            raise ChiasmError(
+                f"{where}: {match[0]} with {match[2]} = {given!r}; expected whole numbers up to {match[1]}"
+            )
+        return str(int(match[1]) - given)
+
+    return re.sub(rf"\{{{PLACEHOLDER.pattern}\}}", text, timeline)
 
 
 def read_arm(entry: Any, index: int) -> Arm:
@@ -86,10 +106,10 @@ def read_arm(entry: Any, index: int) -> Arm:
 
 
 def _flat(table: Mapping[str, Any], objective: bool = False) -> Iterator[tuple[str, Any]]:
-    """Yield the keys of a table with their values, those of a named objective as "pretrain.weight"."""
+    """Yield the keys of a table with their values, those of tables in an objective as "pretrain.weight"."""
     for key, value in table.items():
         if isinstance(value, Mapping) and "kind" not in value and objective:
-            yield from ((f"{key}.{inner}", one) for inner, one in value.items())
+            yield from ((f"{key}.{inner}", one) for inner, one in _flat(value, objective))
         else:
             yield key, value
 
@@ -102,9 +122,12 @@ def _check_placeholders(timeline: str, values: Mapping[str, Any], where: str) ->
     except ValueError as error:
         raise ChiasmError(f'{where}: timeline = "{timeline}": braces do not match ({error})') from error
     for _, name, form, conversion in fields:
-        if not name or not name.isidentifier() or form or conversion:
-            raise ChiasmError(f'{where}: timeline = "{timeline}": a placeholder is a plain name in braces, like {{d}}')
-    wanted = {str(name) for _, name, _, _ in fields}
+        if not PLACEHOLDER.fullmatch(str(name)) or form or conversion:
+            raise ChiasmError(
+                f'{where}: timeline = "{timeline}": a placeholder is a name in braces, like {{d}}, '
+                f"or what is left of a number, like {{40 - d}}"
+            )
+    wanted = {match[2] for _, name, _, _ in fields if (match := PLACEHOLDER.fullmatch(str(name)))}
     for name in wanted - set(values):
         raise ChiasmError(
             f"{where}: timeline = \"{timeline}\" has the placeholder {{{name}}} but no list '{name} = [...]'"

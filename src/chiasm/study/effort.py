@@ -25,7 +25,8 @@ def seconds_a_step(root: Root) -> float:
 
 def _of_linear_layers(network: Stacked) -> int:
     """Return the operations of a forward pass of one sample, where linear layers do nearly all of them."""
-    return 2 * sum(p.numel() for p in network.template.parameters() if p.dim() == 2)
+    tokens = sum(network.tokens.values()) or 1
+    return 2 * tokens * sum(p.numel() for p in network.template.parameters() if p.dim() == 2)
 
 
 def _counted(network: Stacked, root: Root) -> int:

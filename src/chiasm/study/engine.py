@@ -22,7 +22,7 @@ from chiasm.study.plan import Node, Plan, Root, stretch
 from chiasm.study.settings import Settings
 from chiasm.study.store import Record, Store, Stored
 from chiasm.tasks import Data, StreamedData
-from chiasm.training import ALONE, Leg, Ranks, Row, Stack, State, Trained, clean, initial_state
+from chiasm.training import ALONE, Leg, Ranks, Row, Stack, State, Trained, clean, initial_state, renewed
 
 CHECKPOINT = 60.0  # seconds between checkpoints of unfinished edges: what a kill can cost
 PATIENCE = 20.0  # and as many times as an evaluation takes, as a checkpoint needs one: at most a twentieth more work
@@ -247,6 +247,11 @@ class Engine:
         if leg.drop:
             slots = empty_slots(state.weights, node.path.root.settings.training.optimiser)
             state = State(state.weights, state.buffers, slots)
+        if leg.fresh:
+            with seeded_globals(leg.seed, "fresh", at):
+                drawn = node.path.root.network()
+            drawn.template.to(self.device)
+            state = renewed(state, drawn, leg.fresh)
         return _Edge(node, key, at), self._row(node, leg), state
 
     def _take(self, key: str) -> State:

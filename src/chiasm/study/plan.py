@@ -15,7 +15,7 @@ from chiasm.errors import ChiasmError
 from chiasm.networks import Stacked
 from chiasm.objectives import Classify, Objective
 from chiasm.registry import kind_digest
-from chiasm.study.decode import plain
+from chiasm.structs import identifying
 from chiasm.study.settings import Settings
 from chiasm.study.spec import Cell, Study
 from chiasm.tasks import Description
@@ -76,7 +76,11 @@ class Root:
 
     def network(self) -> Stacked:
         """Build the network, its weights drawn from torch's global generator."""
-        return Stacked(self.settings.network.build(self.about.sources, self.outputs))
+        kind, sources = self.settings.network, self.about.sources
+        network = kind.build(sources, self.outputs)
+        if self.settings.decodes:
+            network.decoders = torch.nn.ModuleDict(kind.decoders(network, sources))
+        return Stacked(network)
 
     @cached_property
     def signature(self) -> str:
@@ -223,10 +227,13 @@ def legs_of(
     for start, stop, deficits, name in timeline.segments():
         if legs and legs[-1].deficits and not deficits and training.clock == "since_release":
             tick = 0
+        objective = known[name]
+        changes = bool(legs) and legs[-1].objective != objective
+        tick = 0 if changes and objective.restart else tick
         shown = None if training.clock == "constant" else tick
-        drop = bool(legs) and training.momentum_at_switch == "drop"
-        named = known[name] != known[""]
-        legs.append(Leg(seed, start, stop, deficits, shown, drop, known[name], named))
+        drop = bool(legs) and (training.momentum_at_switch == "drop" or (changes and objective.restart))
+        fresh = objective.fresh if changes else ()
+        legs.append(Leg(seed, start, stop, deficits, shown, drop, objective, objective != known[""], fresh))
         tick += stop - start
     return tuple(legs)
 
@@ -261,10 +268,11 @@ def _grow(runs: Sequence[Run], nodes: dict[str, Node]) -> None:
 
 
 def stretch(path: Path, start: int, stop: int) -> Leg:
-    """Return the part of a path's leg between two epochs that lie on it; memory is dropped only at its beginning."""
+    """Return the part of a path's leg between two epochs; what happens at its beginning happens only there."""
     leg = next(leg for leg in path.legs if leg.start <= start and stop <= leg.stop)
     tick = None if leg.tick is None else leg.tick + start - leg.start
-    return replace(leg, start=start, stop=stop, tick=tick, drop=leg.drop and start == leg.start)
+    begins = start == leg.start
+    return replace(leg, start=start, stop=stop, tick=tick, drop=leg.drop and begins, fresh=leg.fresh if begins else ())
 
 
 def _named(leg: Leg) -> str:
@@ -275,5 +283,5 @@ def _codes(leg: Leg) -> list[Any]:
     """Return what else identifies a leg: an objective of its own, and the code of deficits that are plug-ins."""
     codes: list[Any] = [digest for deficit in leg.deficits if (digest := kind_digest(deficit))]
     if leg.named:
-        codes += [plain(leg.objective), kind_digest(leg.objective)]
+        codes += [identifying(leg.objective), kind_digest(leg.objective)]
     return codes

@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from chiasm.errors import ChiasmError
 from chiasm.measuring.probe import MEASURES, Probe, check_measures
 from chiasm.networks import NETWORKS, Custom, Network
 from chiasm.objectives import OBJECTIVES, Objective
-from chiasm.registry import kind_digest, tag_of
-from chiasm.study.decode import as_struct, plain
+from chiasm.registry import Registry, kind_digest, tag_of
+from chiasm.structs import as_struct, fields_of, identifying
 from chiasm.tasks import TASKS, Task
 from chiasm.training import Training
 
@@ -42,10 +44,17 @@ class Settings:
 
     def plain(self) -> dict[str, Any]:
         """Return the sections as plain values, which are part of a run's identity; named objectives act in its legs."""
-        tables = {section: plain(getattr(self, section)) for section in SECTIONS}
+        tables = {section: identifying(getattr(self, section)) for section in SECTIONS}
         # The measure of the outcome goes by its former name, so that older nodes keep their keys.
         tables["probe"]["measures"] = ["accuracy" if name == "outcome" else name for name in self.probe.measures]
+        if self.decodes:
+            tables["network"]["decodes"] = True
         return tables
+
+    @property
+    def decodes(self) -> bool:
+        """Whether an objective asks the network to rebuild its sources."""
+        return any(objective.decodes for objective in self.objectives.values())
 
     def code_digest(self) -> str:
         """Return the hashes of the code outside the package that shapes a run: a factory, kinds of plug-ins."""
@@ -92,3 +101,14 @@ def _objectives(table: Mapping[str, Any]) -> dict[str, Objective]:
             raise ChiasmError(f"[objective.{name}]: expected a name of letters, digits, _ and -, a letter or _ first")
         objectives[name] = as_struct(value, OBJECTIVES, f"objective.{name}")
     return objectives
+
+
+def known_keys(raw: Mapping[str, Any], section: str) -> list[str]:
+    """Return the keys that a section of this study may hold; empty where any key may stand (a user's own network)."""
+    families: dict[str, Registry[Any]] = {"task": TASKS, "network": NETWORKS, "objective": OBJECTIVES}
+    structs: dict[str, type[msgspec.Struct]] = {"training": Training, "probe": Probe}
+    if section in structs:
+        return [field.encode_name for field in fields_of(structs[section])]
+    kind = raw.get(section, {}).get("kind", "classify" if section == "objective" else None)
+    struct = families[section].get(kind) if isinstance(kind, str) else None
+    return [] if struct is None else ["kind", *(field.encode_name for field in fields_of(struct))]

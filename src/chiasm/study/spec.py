@@ -17,9 +17,9 @@ import torch
 from chiasm.errors import ChiasmError, unknown
 from chiasm.networks import Custom
 from chiasm.registry import load_plugin
-from chiasm.study.arm import Arm, cell_label, read_arm
-from chiasm.study.decode import known_keys, plain
-from chiasm.study.settings import NAME, SECTIONS, Settings, settings_of
+from chiasm.structs import plain
+from chiasm.study.arm import Arm, cell_label, filled, read_arm
+from chiasm.study.settings import NAME, SECTIONS, Settings, known_keys, settings_of
 from chiasm.study.toml import changed, read_toml
 from chiasm.tasks import Task
 from chiasm.timeline import Timeline
@@ -239,7 +239,7 @@ def _cells(arm: Arm, sections: Mapping[str, Mapping[str, Any]], known: dict[str,
         if repr(settings.task) not in known:
             known[repr(settings.task)] = checked_names(_names(settings.task))
         names = known[repr(settings.task)]
-        text = arm.timeline.format(**{name: values[name] for name in arm.values})
+        text = filled(arm.timeline, values, f"arm '{arm.name}'")
         named = [name for name in settings.objectives if name]
         cells.append(Cell(arm.name, values, Timeline.parse(text, names, named), settings))
     return cells

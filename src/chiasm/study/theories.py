@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.registry import fields_of, load_plugin
-from chiasm.study.decode import as_struct
+from chiasm.registry import load_plugin
+from chiasm.structs import as_struct, fields_of
 from chiasm.study.toml import changed, read_toml
 from chiasm.theory.study import THEORIES, TheoryStudy
 

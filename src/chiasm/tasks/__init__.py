@@ -4,6 +4,7 @@ from chiasm.tasks.arrays import Arrays, write_arrays
 from chiasm.tasks.digits import Digits
 from chiasm.tasks.halves import Halves
 from chiasm.tasks.linear import Linear
+from chiasm.tasks.motion import Motion
 from chiasm.tasks.stereogram import Stereogram
 from chiasm.tasks.task import TASKS, Data, Description, Feed, StreamedData, Task
 
@@ -16,6 +17,7 @@ __all__ = [
     "Feed",
     "Halves",
     "Linear",
+    "Motion",
     "Stereogram",
     "StreamedData",
     "Task",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar, Literal, Protocol, get_args, get_origin
 
 import msgspec
@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from chiasm.errors import ChiasmError
-from chiasm.registry import Registry, fields_of, tag_of
+from chiasm.registry import Registry, tag_of
 from chiasm.sources import Batch, Source
+from chiasm.structs import fields_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,8 @@ class Description:
             mean squared error where targets are numbers, their variance. NaN where nobody knows.
         note: one plain sentence.
         target: the shape of one target: () for a class or one number.
+        factors: where a class is a combination of several things, the levels of each by its name, the last one changing
+            fastest from class to class.
     """
 
     sources: tuple[Source, ...]
@@ -37,6 +40,7 @@ class Description:
     chance: float
     note: str
     target: tuple[int, ...] = ()
+    factors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 class Feed(Protocol):
@@ -145,13 +149,13 @@ def validate(task: msgspec.Struct) -> None:
     Raises:
         ChiasmError: a field has the wrong type or lies outside its range.
     """
-    for field in fields_of(type(task)):
-        given = getattr(task, field.name)
+    for one in fields_of(type(task)):
+        given = getattr(task, one.name)
         try:
-            value = msgspec.convert(given, field.type)
+            value = msgspec.convert(given, one.type)
         except msgspec.ValidationError as error:
             why = str(error)[:1].lower() + str(error)[1:]
-            if get_origin(field.type) is Literal:
-                why = "expected one of " + ", ".join(repr(choice) for choice in get_args(field.type))
-            raise ChiasmError(f"{field.name} = {given!r}: {why}") from None
-        msgspec.structs.force_setattr(task, field.name, value)
+            if get_origin(one.type) is Literal:
+                why = "expected one of " + ", ".join(repr(choice) for choice in get_args(one.type))
+            raise ChiasmError(f"{one.name} = {given!r}: {why}") from None
+        msgspec.structs.force_setattr(task, one.name, value)

@@ -5,7 +5,7 @@ from chiasm.training.precision import resolved
 from chiasm.training.ranks import ALONE, Ranks, first_rank, joined
 from chiasm.training.settings import Precision, Training
 from chiasm.training.stack import Stack
-from chiasm.training.state import Leg, Row, State, Trained, initial_state
+from chiasm.training.state import Leg, Row, State, Trained, initial_state, renewed
 
 __all__ = [
     "ALONE",
@@ -21,5 +21,6 @@ __all__ = [
     "first_rank",
     "initial_state",
     "joined",
+    "renewed",
     "resolved",
 ]

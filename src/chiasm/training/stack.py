@@ -24,10 +24,11 @@ from torch import Tensor
 
 from chiasm.errors import ChiasmError
 from chiasm.networks import Stacked
-from chiasm.objectives import Objective, read
-from chiasm.optimiser import Optimiser
+from chiasm.objectives import Judged, read
+from chiasm.optimiser import Optimiser, clipped
 from chiasm.randomness import generator, seeded_globals
-from chiasm.training.batches import StepData, epoch_data
+from chiasm.training.batches import epoch_data
+from chiasm.training.judging import blank, by_objective, hidden_of, judge
 from chiasm.training.precision import channels_last, mixed
 from chiasm.training.ranks import ALONE, Ranks
 from chiasm.training.settings import Precision
@@ -95,7 +96,8 @@ class Stack:
         optimiser = _optimiser(rows, rates, self.weights, device)
         batch = rows[0].training.batch
         totals = torch.zeros(2, len(rows), device=device)
-        objectives = _by_objective(rows)
+        objectives = by_objective(rows)
+        decode = any(row.leg.objective.decodes for row in rows)
         self.network.template.train()
         alone, forward = not self.network.stackable, self.ranks.purpose("forward")
         for step, chosen in enumerate(torch.split(order, batch, dim=1)[:limit]):
@@ -103,14 +105,16 @@ class Stack:
             shown = data.step(own, step)
             sources = channels_last(shown.sources) if self.channels_last else shown.sources
             weights = {name: w.requires_grad_() for name, w in self.weights.items()}
+            hidden = hidden_of(rows, sources, self.network.tokens, step, self.ranks)
             with seeded_globals(rows[0].leg.seed, forward, rows[0].epoch, step) if alone else nullcontext():
                 with mixed(self.precision, device):
-                    answer = self.network(weights | self.buffers, sources)
-                logits = read(answer.logits, shown.head, list(sources))
-                logits = logits.float() if self.precision == "bfloat16" else logits
-            loss, score = _judged(objectives, logits, shown)
+                    answers, rebuilt = self._answers(rows, weights | self.buffers, sources, hidden, decode)
+                answer = read(answers, shown.head, list(sources))
+                answer = answer.float() if self.precision == "bfloat16" else answer
+            loss, score = judge(objectives, Judged(answer, shown.target, sources, rebuilt, hidden, self.network.spread))
             grads = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
-            optimiser.update(self.weights, self.slots, self.ranks.mean(grads, own.shape[1] / chosen.shape[1]))
+            means = self.ranks.mean(grads, own.shape[1] / chosen.shape[1])
+            optimiser.update(self.weights, self.slots, clipped(means, [row.training.clip for row in rows]))
             totals += torch.stack([loss.detach(), score]) * own.shape[1]
         losses, scores = (self.ranks.total(totals) / samples).tolist()
         records: list[Trained] = []
@@ -121,27 +125,26 @@ class Stack:
             records.append(Trained(row.epoch, mean_loss, quantity, mean_score, rate))
         return records
 
-
-def _by_objective(rows: Sequence[Row]) -> list[tuple[Objective, list[int]]]:
-    """Group the places of rows by what they train for; rows of one stack may be in phases of different objectives."""
-    places: dict[str, tuple[Objective, list[int]]] = {}
-    for i, row in enumerate(rows):
-        places.setdefault(repr(row.leg.objective), (row.leg.objective, []))[1].append(i)
-    return list(places.values())
-
-
-def _judged(objectives: Sequence[tuple[Objective, list[int]]], answer: Tensor, data: StepData) -> tuple[Tensor, Tensor]:
-    """Return each row's mean loss and mean outcome, (rows,) each, by the objective of its leg."""
-    if len(objectives) == 1:
-        objective = objectives[0][0]
-        return objective.loss(answer, data.target), objective.score(answer.detach(), data.target).float().mean(1)
-    loss, score = answer.new_zeros(len(answer)), answer.new_zeros(len(answer))
-    for objective, places in objectives:
-        index = torch.tensor(places, device=answer.device)
-        own, target = answer.index_select(0, index), data.target.index_select(0, index)
-        loss = loss.index_add(0, index, objective.loss(own, target))
-        score = score.index_add(0, index, objective.score(own.detach(), target).float().mean(1))
-    return loss, score
+    def _answers(
+        self,
+        rows: Sequence[Row],
+        weights: Mapping[str, Tensor],
+        sources: Mapping[str, Tensor],
+        hidden: Mapping[str, Tensor],
+        decode: bool,
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return answers by head and rebuilt sources; a row that hides parts apart is shown the whole as well."""
+        if self.network.tokens:
+            seen = self.network(weights, sources, (), decode, hidden)
+        else:
+            seen = self.network(weights, blank(sources, hidden, rows), (), decode)
+        rebuilt = {name: x.reshape(sources[name].shape) for name, x in seen.rebuilt.items()}
+        apart = [row.leg.objective.apart for row in rows]
+        if not hidden or not any(apart):
+            return seen.logits, rebuilt
+        whole = self.network(weights, sources).logits
+        marks = torch.tensor(apart, device=self.rows[0].data.target.device).view(-1, 1, 1)
+        return {name: torch.where(marks, whole[name], x) for name, x in seen.logits.items()}, rebuilt
 
 
 def _order(row: Row, samples: int, device: torch.device) -> Tensor:

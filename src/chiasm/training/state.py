@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
+from msgspec.structs import replace
 from torch import Tensor
 
 from chiasm.deficits import Deficit
@@ -30,6 +32,7 @@ class Leg:
         objective: what it trains for.
         named: whether that objective is another than the study's own.
         drop: whether the optimiser's memory is dropped at `start`.
+        fresh: parts of the network that are drawn anew at `start`.
     """
 
     seed: int
@@ -40,9 +43,13 @@ class Leg:
     drop: bool = False
     objective: Objective = CLASSIFY
     named: bool = False
+    fresh: tuple[str, ...] = ()
 
     def rate(self, training: Training, epoch: int) -> float:
         """Return the learning rate in force during an epoch of this leg."""
+        own = self.objective
+        if own.lr is not None or own.horizon is not None:
+            training = replace(training, lr=own.lr or training.lr, horizon=own.horizon or training.horizon)
         return training.rate(None if self.tick is None else self.tick + epoch - self.start, epoch)
 
 
@@ -113,3 +120,21 @@ def initial_state(network: Stacked, training: Training) -> State:
     for name, p in network.template.named_parameters():  # what the user froze is carried along, not trained
         (weights if p.requires_grad else buffers)[name] = p.detach().clone()
     return State(weights, buffers, empty_slots(weights, training.optimiser))
+
+
+def renewed(state: State, network: Stacked, parts: Sequence[str]) -> State:
+    """Return a state whose weights and memory of some parts are those of a network drawn anew.
+
+    Args:
+        state: of one run.
+        network: freshly drawn, of the same architecture.
+        parts: names of layers; all that lies inside of them is meant.
+    """
+    drawn = {**dict(network.template.named_parameters()), **dict(network.template.named_buffers())}
+    inside = tuple(f"{part}." for part in parts)
+
+    def new(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return {n: drawn[n].detach().clone().to(t) if n.startswith(inside) else t for n, t in tensors.items()}
+
+    slots = {n: torch.zeros_like(t) if n.partition(":")[2].startswith(inside) else t for n, t in state.slots.items()}
+    return State(new(state.weights), new(state.buffers), slots)

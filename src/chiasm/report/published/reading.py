@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from chiasm.networks import Custom
 from chiasm.pictures.words import count, number, number_between
-from chiasm.registry import fields_of
 from chiasm.report.phrases import amount, amount_between, clock_words
 from chiasm.report.published.pairing import PLACES, Pairing, rsv_layer
 from chiasm.report.published.quantity import Line, PublishedQuantity, accuracy, bits, rsv
 from chiasm.report.published.sets import ACCURACY, HOW, PAPER
 from chiasm.report.study_outcomes import StudyOutcomes
 from chiasm.statistics import Estimate
+from chiasm.structs import fields_of
 from chiasm.study.settings import settings_of
 
 if TYPE_CHECKING:

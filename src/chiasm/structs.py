@@ -1,22 +1,29 @@
-"""Plain tables into typed settings; every mistake becomes a sentence that names the key."""
+"""Plain tables into typed structs and back; every mistake becomes a sentence that names the key."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin
+from collections.abc import Hashable, Mapping
+from functools import cache
+from typing import Any, Literal, cast, get_args, get_origin
 
 import msgspec
+from msgspec.structs import FieldInfo
 
 from chiasm.errors import ChiasmError, unknown
-from chiasm.measuring.probe import Probe
-from chiasm.networks import NETWORKS
-from chiasm.objectives import OBJECTIVES
-from chiasm.registry import Registry, fields_of
-from chiasm.tasks import TASKS
-from chiasm.training import Training
+from chiasm.registry import Registry
 
 PLACE = re.compile(r" - at `(?P<path>[^`]*)`$")
+
+
+def fields_of(struct: type[msgspec.Struct]) -> tuple[FieldInfo, ...]:
+    """Return the fields of a struct; kept, as msgspec evaluates every annotation of the class anew at each call."""
+    return _fields(struct)
+
+
+@cache
+def _fields(struct: Hashable) -> tuple[FieldInfo, ...]:
+    return msgspec.structs.fields(cast(type[msgspec.Struct], struct))
 
 
 def as_struct(table: Mapping[str, Any], into: type[Any] | Registry[Any], section: str, hint: str = "") -> Any:
@@ -72,15 +79,16 @@ def plain(settings: msgspec.Struct) -> dict[str, Any]:
     return tables
 
 
-def known_keys(raw: Mapping[str, Any], section: str) -> list[str]:
-    """Return the keys that a section of this study may hold; empty where any key may stand (a user's own network)."""
-    families: dict[str, Registry[Any]] = {"task": TASKS, "network": NETWORKS, "objective": OBJECTIVES}
-    structs: dict[str, type[msgspec.Struct]] = {"training": Training, "probe": Probe}
-    if section in structs:
-        return [field.encode_name for field in fields_of(structs[section])]
-    kind = raw.get(section, {}).get("kind", "classify" if section == "objective" else None)
-    struct = families[section].get(kind) if isinstance(kind, str) else None
-    return [] if struct is None else ["kind", *(field.encode_name for field in fields_of(struct))]
+def identifying(settings: msgspec.Struct) -> dict[str, Any]:
+    """Return the plain values that identify a run: without the fields `later` that have their default.
+
+    A kind that gains a field names it in `later`, so that the nodes of older studies keep their keys.
+    """
+    tables = plain(settings)
+    for field in fields_of(type(settings)):
+        if field.name in getattr(settings, "later", ()) and getattr(settings, field.name) == field.default:
+            tables.pop(field.encode_name)
+    return tables
 
 
 def _sentence(text: str, given: Mapping[str, Any], section: str, struct: type[Any]) -> str:
