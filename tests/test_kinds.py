@@ -26,7 +26,7 @@ from chiasm.deficits import DEFICITS
 from chiasm.errors import ChiasmError
 from chiasm.measuring.probe import MEASURES, Probe, evaluate
 from chiasm.networks import NETWORKS, Stacked
-from chiasm.objectives import OBJECTIVES
+from chiasm.objectives import OBJECTIVES, Judged
 from chiasm.pictures import style
 from chiasm.registry import Registry, kind_digest, load_plugin, tag_of
 from chiasm.report import picture
@@ -150,6 +150,13 @@ def test_a_network_answers_with_as_many_numbers_as_asked(kind: type[chiasm.Netwo
         stacked = Stacked(built.eval())
         weights = {n: t.detach().unsqueeze(0) for n, t in (*built.named_parameters(), *built.named_buffers())}
         assert tuple(stacked(weights, x).logits["both"].shape) == (1, 4, 16)
+        if kind.decoders is not chiasm.Network.decoders:
+            decoders = network.decoders(built, sources)
+            assert list(decoders) == ["left", "right"]
+            built.decoders = torch.nn.ModuleDict(decoders)
+            weights |= {n: t.detach().unsqueeze(0) for n, t in built.named_parameters()}
+            rebuilt = Stacked(built)(weights, x, decode=True).rebuilt
+            assert all(rebuilt[name].numel() == one.numel() for name, one in x.items())
         return
     pytest.fail("it takes neither vectors nor images")
 
@@ -158,6 +165,9 @@ def test_a_network_answers_with_as_many_numbers_as_asked(kind: type[chiasm.Netwo
 def test_an_objective_scores_what_its_loss_asks_for(kind: type[chiasm.Objective]) -> None:
     objective = example_of(kind)
     draws = torch.Generator().manual_seed(0)
+    if objective.targets == "nothing":
+        _rebuilds(objective, draws)
+        return
     outputs = 4 if objective.targets == "classes" else objective.outputs(0, ())
     answer = torch.randn(2, 6, outputs, generator=draws)
     if objective.answers == "distances":
@@ -176,6 +186,22 @@ def test_an_objective_scores_what_its_loss_asks_for(kind: type[chiasm.Objective]
     assert float(score.detach().float().max()) <= outcome.quantity.high
     with pytest.raises(ChiasmError, match=r"is for targets that are (classes|numbers); this task's are"):
         objective.outputs(*((0, ()) if objective.targets == "classes" else (4, ())))
+
+
+def _rebuilds(objective: chiasm.Objective, draws: torch.Generator) -> None:
+    """An objective without targets asks of the rebuilt sources, and finds nothing to ask where they are right."""
+    x, y = ({name: torch.randn(2, 6, 8, generator=draws) for name in ("left", "right")} for _ in range(2))
+    assert objective.decodes
+    assert objective.outputs(4, ()) == 4
+    for name in y:
+        y[name].requires_grad_()
+    shown = (torch.zeros(2, 6, 4), torch.zeros(2, 6, dtype=torch.int64), x)
+    loss, score = objective.judge(Judged(*shown, y))
+    assert (loss.shape, score.shape) == ((2,), (2,))
+    assert all(gradient.any() for gradient in torch.autograd.grad(loss.sum(), list(y.values())))
+    perfect, best = objective.judge(Judged(*shown, x))
+    assert not perfect.any()
+    assert bool((best <= score).all()) is not objective.outcome().higher_is_better
 
 
 @kinds_of(MEASURES)

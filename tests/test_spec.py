@@ -73,7 +73,7 @@ def test_settings_from_the_command_line_override_the_file(tmp_path: Path) -> Non
         ({"arm": [{"name": "a", "timeline": "clean 1", "training": {"lrr": [1]}}]}, "unknown key 'lrr'"),
         ({"arm": []}, "no [[arm]] is given"),
         ({"arm": [{"name": "a", "timeline": "clean {d}", "d": [1, 1]}]}, "1 is listed twice"),
-        ({"arm": [{"name": "a", "timeline": "clean {d!x}", "d": [1]}]}, "a plain name in braces"),
+        ({"arm": [{"name": "a", "timeline": "clean {d!x}", "d": [1]}]}, "a name in braces"),
         ({"network": {"kind": {"a": 1}}}, "unknown kind"),
         ({"training": "fast"}, "[training] is 'fast'"),
         ({"name": ""}, "name = ''"),

@@ -59,7 +59,7 @@ class MultiView(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, 
                     f"network.{key} = {width} is no multiple of network.attention_heads = {self.attention_heads}"
                 )
         cuts = {source.name: Patches(source, self.patches.get(source.name, self.patch)) for source in sources}
-        blocks = [Block(self.width, self.attention_heads, self.mlp) for _ in range(self.depth)]
+        blocks = [TransformerBlock(self.width, self.attention_heads, self.mlp) for _ in range(self.depth)]
         network = MultiViewTransformer(cuts, blocks, self.width, head_names(self.heads, names), outputs)
         _init(network)
         return network
@@ -67,14 +67,14 @@ class MultiView(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, 
     def decoders(self, network: nn.Module, sources: Sequence[Source]) -> dict[str, nn.Module]:
         """Make one decoder a source."""
         assert isinstance(network, MultiViewTransformer)
-        made = nn.ModuleDict(
+        modules = nn.ModuleDict(
             {
                 name: Decoder(cut, self.width, self.decoder_width, self.decoder_depth, self.attention_heads, self.mlp)
                 for name, cut in network.cuts.items()
             }
         )
-        _init(made)
-        return dict(made.items())
+        _init(modules)
+        return dict(modules.items())
 
 
 class MultiViewTransformer(nn.Module):
@@ -185,7 +185,7 @@ class Attention(nn.Module):
         return answer
 
 
-class Block(nn.Module):
+class TransformerBlock(nn.Module):
     """Attention and a perceptron, each on normalised tokens and added to them.
 
     Args:
@@ -226,7 +226,7 @@ class Decoder(nn.Module):
         self.cut = cut
         self.mask_token = nn.Parameter(torch.empty(width))
         self.project = nn.Linear(memory, width)
-        self.blocks = nn.ModuleList([Block(width, heads, mlp) for _ in range(depth)])
+        self.blocks = nn.ModuleList([TransformerBlock(width, heads, mlp) for _ in range(depth)])
         self.norm = nn.LayerNorm(width)
         self.out = nn.Linear(width, cut.numbers)
         self._places = positions(cut.grid, width)

@@ -66,7 +66,7 @@ class SplitCNN(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, t
         """Make a convolution a source, from the fused maps to the pixels of its picture."""
         fused = self.channels[-1] * (len(sources) if self.fusion == "concat" else 1)
         fine = self.stride if len(self.channels) > 0 else 1
-        made = nn.ModuleDict()
+        modules = nn.ModuleDict()
         for source in sources:
             if any(length % fine for length in source.shape[-2:]):
                 raise ChiasmError(
@@ -74,9 +74,9 @@ class SplitCNN(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, t
                     f"{source.shape[-2]} x {source.shape[-1]}, so it cannot be rebuilt; expected a stride that does"
                 )
             conv = nn.Conv2d(fused, source.shape[0] * fine**2, 3, padding=1, padding_mode=self.padding)
-            made[source.name] = nn.Sequential(conv, nn.PixelShuffle(fine)) if fine > 1 else conv
-        he_init(made)
-        return dict(made.items())
+            modules[source.name] = nn.Sequential(conv, nn.PixelShuffle(fine)) if fine > 1 else conv
+        he_init(modules)
+        return dict(modules.items())
 
     def _convolutions(self, channels: tuple[int, ...]) -> list[nn.Module]:
         layers: list[nn.Module] = []

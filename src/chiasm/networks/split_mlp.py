@@ -78,9 +78,9 @@ class SplitMLP(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, t
         """Make a linear layer a source, from the fusion to all of its numbers."""
         ends = [[m.out_features for m in path if isinstance(m, nn.Linear)][-1] for path in _pathways(network)]
         fused = sum(ends) if self.fusion == "concat" else ends[0]
-        made = nn.ModuleDict({source.name: nn.Linear(fused, prod(source.shape)) for source in sources})
-        he_init(made)
-        return dict(made.items())
+        modules = nn.ModuleDict({source.name: nn.Linear(fused, prod(source.shape)) for source in sources})
+        he_init(modules)
+        return dict(modules.items())
 
 
 def _pathways(network: nn.Module) -> list[nn.Sequential]:

@@ -68,6 +68,9 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
             )
         return classes
 
+    def check(self, tokens: Mapping[str, int]) -> None:
+        """Refuse, with a ChiasmError, a network that it cannot train; `tokens`: into how many it cuts each source."""
+
     def hide(self, shown: Mapping[str, Tensor], tokens: Mapping[str, int], draws: torch.Generator) -> dict[str, Tensor]:
         """Return what of a batch the network is not to see, for one row; by default nothing.
 

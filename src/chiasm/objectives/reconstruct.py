@@ -66,6 +66,14 @@ class Reconstruct(
         """Return the squared error: lower is better."""
         return Outcome(REBUILT, None, higher_is_better=False)
 
+    def check(self, tokens: Mapping[str, int]) -> None:
+        """Refuse to hide tokens of a network that has none."""
+        if self.mask == "tokens" and not tokens:
+            raise ChiasmError(
+                "mask = 'tokens': this network has no tokens; expected network.kind = 'multiview', "
+                "or mask = 'sources', 'within' or 'nothing'"
+            )
+
     def hide(self, shown: Mapping[str, Tensor], tokens: Mapping[str, int], draws: torch.Generator) -> dict[str, Tensor]:
         """Draw what is hidden of each sample: (samples, tokens) bool by source, or (samples, 1) of a whole source."""
         if self.mask == "nothing":

@@ -76,6 +76,11 @@ class Sum(Objective, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         """Return what the main term asks for."""
         return self.main.outputs(classes, target)
 
+    def check(self, tokens: Mapping[str, int]) -> None:
+        """Let every term refuse."""
+        for term in self.parts:
+            term.check(tokens)
+
     def hide(self, shown: Mapping[str, Tensor], tokens: Mapping[str, int], draws: torch.Generator) -> dict[str, Tensor]:
         """Return what the one term hides that hides anything."""
         for term in self.parts:

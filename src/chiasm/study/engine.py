@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from chiasm.errors import ChiasmError
+from chiasm.errors import ChiasmError, unknown
 from chiasm.measuring.probe import Probe, check_probe, evaluate
 from chiasm.networks import Stacked, reestimated
 from chiasm.optimiser import empty_slots
@@ -61,10 +61,17 @@ def check_networks(plan: Plan) -> None:
                     f"objective.{name} wants a network of {wanted} outputs, the study's own objective one of "
                     f"{root.outputs}; expected objectives of one size"
                 )
-    for root in {run.path.root.signature: run.path.root for run in plan.runs}.values():
+    roots = {(run.path.root.signature, repr(run.path.root.settings.objectives)): run.path.root for run in plan.runs}
+    for root in roots.values():
         with seeded_globals(0, "template"):
             network = root.network()
         names, settings = [source.name for source in root.about.sources], root.settings
+        layers = [name for name, _ in network.template.named_modules() if name]
+        for name, objective in settings.objectives.items():
+            objective.check(network.tokens)
+            for part in objective.fresh:
+                if part not in layers:
+                    raise unknown("layer", part, layers, f"objective.{name}.fresh" if name else "objective.fresh")
         check_probe(network, settings.probe, names, root.about.test, settings.objective)
 
 

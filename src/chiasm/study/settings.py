@@ -72,6 +72,11 @@ def settings_of(sections: Mapping[str, Mapping[str, Any]]) -> Settings:
     else:
         network = as_struct(options, NETWORKS, "network", hint="or 'package.module:factory' for your own")
     objectives = _objectives(sections["objective"])
+    if objectives[""].targets == "nothing":
+        raise ChiasmError(
+            f"objective.kind = '{tag_of(objectives[''])}' scores no answers, and a study's own objective says what its "
+            f"outcome is; expected it as a phase's, [objective.pretrain] for instance, or as a term of a sum"
+        )
     for name, objective in objectives.items():
         if objective.answers == "distances" and network.answers not in ("distances", "any"):
             where = f"objective.{name}.kind" if name else "objective.kind"
