@@ -115,6 +115,7 @@ class Stacked:
         layers: Collection[str] = (),
         decode: bool = False,
         hidden: Mapping[str, Tensor] | None = None,
+        baseline: Mapping[str, Tensor] | None = None,
     ) -> Response:
         """Evaluate all rows.
 
@@ -123,10 +124,14 @@ class Stacked:
             sources: (rows, samples, *shape) by source.
             layers: names of the layers to return.
             decode: whether to rebuild the sources too.
-            hidden: (rows, samples, tokens) bool by source, what a network of tokens must not see.
+            hidden: what the network must not see, (rows, samples, tokens) bool by source, (rows, samples, 1) of one as
+                a whole. Hidden tokens are left out; where there are none, hidden sources are at their baseline.
+            baseline: (rows, 1, *shape) by source, where something is hidden.
         """
         if self._at_once:
             return self._evaluate_at_once(weights, sources, layers, decode, hidden or {})
+        if hidden and baseline:
+            sources = {n: torch.where(self.spread(n, hidden[n], x), baseline[n], x) for n, x in sources.items()}
         if not isinstance(self.template, FusionNetwork):
             return self._evaluate_rows(weights, sources, layers)
         kept: dict[str, Tensor] = {}

@@ -171,9 +171,13 @@ class StudyOutcomes:
     # -- what a cell is held against ---------------------------------------------------------------------------------
 
     def control(self, cell: CellOutcome) -> CellOutcome | None:
-        """The cell without a deficit that a cell is held against: same clock, settings and clean epochs after."""
+        """The cell without a deficit that a cell is held against: same clock, settings and clean epochs after.
+
+        Where none has as many clean epochs after, one with as many epochs in total, as where a budget is fixed.
+        """
         if cell not in self._controlled:
             alike = [c for c in self._controls(cell) if c.after == cell.after]
+            alike = alike or [c for c in self._controls(cell) if c.timeline.epochs == cell.timeline.epochs]
             ranks = [(c.clock != cell.clock, c.arm != cell.arm, c.role != "duration") for c in alike]
             self._controlled[cell] = alike[ranks.index(min(ranks))] if alike else None
         return self._controlled[cell]

@@ -72,7 +72,7 @@ def check_networks(plan: Plan) -> None:
             for part in objective.fresh:
                 if part not in layers:
                     raise unknown("layer", part, layers, f"objective.{name}.fresh" if name else "objective.fresh")
-        check_probe(network, settings.probe, names, root.about.test, settings.objective)
+        check_probe(network, settings.probe, names, root.about.test, settings.objective, root.about.factors)
 
 
 @dataclass
@@ -320,7 +320,8 @@ class Engine:
             weights |= reestimated(stack.network, weights, clean(rows, settings.training.batch))
         tests = [self._load(edge.node.path.root).test for edge in edges]
         seeds = [edge.node.path.root.seed for edge in edges]
-        results = evaluate(stack.network, weights, tests, seeds, probe, settings.objective)
+        factors = edges[0].node.path.root.about.factors
+        results = evaluate(stack.network, weights, tests, seeds, probe, settings.objective, factors)
         for i, edge, result in zip(due, edges, results, strict=True):
             epoch = stack.rows[i].epoch
             edge.records += [(epoch, *number) for number in result.numbers]

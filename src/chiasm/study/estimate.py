@@ -66,9 +66,10 @@ def _count(plan: Plan, missing: set[str], rows: int, device: torch.device) -> tu
         weights = stack.everything(range(len(stack.rows)))
         # A first evaluation may take seconds, for what torch imports then.
         first = {name: w[:1] for name, w in weights.items()}
-        evaluate(stack.network, first, tests[:1], [0], settings.probe, settings.objective)
+        factors = nodes[0].path.root.about.factors
+        evaluate(stack.network, first, tests[:1], [0], settings.probe, settings.objective, factors)
         began = time.perf_counter()
-        evaluate(stack.network, weights, tests, [0] * len(tests), settings.probe, settings.objective)
+        evaluate(stack.network, weights, tests, [0] * len(tests), settings.probe, settings.objective, factors)
         evaluating = time.perf_counter() - began
         epochs = sum(node.leg.stop - node.leg.start for node in nodes if node.leg)
         evaluations = len(nodes) + epochs / settings.probe.every
@@ -85,7 +86,8 @@ def _sample(nodes: list[Node], rows: int, device: torch.device) -> tuple[Stack, 
     with seeded_globals(0, "template"):
         network = nodes[0].path.root.network()
     network.template.to(device)
-    check_probe(network, settings.probe, [source.name for source in about.sources], about.test, settings.objective)
+    names = [source.name for source in about.sources]
+    check_probe(network, settings.probe, names, about.test, settings.objective, about.factors)
     data = settings.task.load(0)
     train, test = data.train.to(device), data.test.to(device)
     state = initial_state(network, settings.training)

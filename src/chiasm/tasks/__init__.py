@@ -5,6 +5,9 @@ from chiasm.tasks.digits import Digits
 from chiasm.tasks.halves import Halves
 from chiasm.tasks.linear import Linear
 from chiasm.tasks.motion import Motion
+from chiasm.tasks.question import Question
+from chiasm.tasks.sensors import Sensors
+from chiasm.tasks.spoken_digits import SpokenDigits
 from chiasm.tasks.stereogram import Stereogram
 from chiasm.tasks.task import TASKS, Data, Description, Feed, StreamedData, Task
 
@@ -18,6 +21,9 @@ __all__ = [
     "Halves",
     "Linear",
     "Motion",
+    "Question",
+    "Sensors",
+    "SpokenDigits",
     "Stereogram",
     "StreamedData",
     "Task",

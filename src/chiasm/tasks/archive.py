@@ -18,6 +18,11 @@ NPY = b"\x93NUMPY"
 ZIP = b"PK"
 
 
+def data_folder(path: str) -> Path:
+    """Return where the data lie: `path`; if that is empty, the folder in the variable CHIASM_DATA, or "data"."""
+    return Path(path or os.environ.get("CHIASM_DATA") or "data").expanduser()
+
+
 @final
 class Archive(Mapping[str, NDArray[Any]]):
     """The arrays of an npz file (in file order) or of a folder of .npy files (by name), read one by one on demand.

@@ -147,5 +147,5 @@ def _outlines(size: int) -> Tensor:
     disc = far <= reach
     square = wide <= reach * 0.89  # of the disc's area
     ring = (far <= reach * 1.3) & (far > reach * 0.83)
-    cross = (narrow <= reach / 2.5) & (wide <= reach * 1.3)
+    cross = (narrow <= reach / 3) & (wide <= reach * 1.3)
     return torch.stack([disc, square, ring, cross]).float()

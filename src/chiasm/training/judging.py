@@ -53,16 +53,10 @@ def hidden_of(
     return {name: torch.stack([marks.get(name, shown[name]) for marks in drawn]) for name in like}
 
 
-def blank(sources: Mapping[str, Tensor], hidden: Mapping[str, Tensor], rows: Sequence[Row]) -> dict[str, Tensor]:
-    """Return sources that are at their baseline in the samples that hide them."""
-    if not hidden:
-        return dict(sources)
-    blanked = {}
-    for name, x in sources.items():
-        quiet = torch.stack([row.data.baseline[name] for row in rows]).unsqueeze(1)
-        marks = hidden[name].view(*hidden[name].shape[:2], *[1] * (x.dim() - 2))
-        blanked[name] = torch.where(marks, quiet, x)
-    return blanked
+def baselines(rows: Sequence[Row]) -> dict[str, Tensor]:
+    """Return what hidden sources show, (rows, 1, *shape) by source."""
+    names = rows[0].data.baseline
+    return {name: torch.stack([row.data.baseline[name] for row in rows]).unsqueeze(1) for name in names}
 
 
 def _rows(step: Judged, index: Tensor) -> Judged:

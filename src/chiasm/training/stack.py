@@ -28,7 +28,7 @@ from chiasm.objectives import Judged, read
 from chiasm.optimiser import Optimiser, clipped
 from chiasm.randomness import generator, seeded_globals
 from chiasm.training.batches import epoch_data
-from chiasm.training.judging import blank, by_objective, hidden_of, judge
+from chiasm.training.judging import baselines, by_objective, hidden_of, judge
 from chiasm.training.precision import channels_last, mixed
 from chiasm.training.ranks import ALONE, Ranks
 from chiasm.training.settings import Precision
@@ -134,10 +134,8 @@ class Stack:
         decode: bool,
     ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         """Return answers by head and rebuilt sources; a row that hides parts apart is shown the whole as well."""
-        if self.network.tokens:
-            seen = self.network(weights, sources, (), decode, hidden)
-        else:
-            seen = self.network(weights, blank(sources, hidden, rows), (), decode)
+        baseline = baselines(rows) if hidden and not self.network.tokens else {}
+        seen = self.network(weights, sources, (), decode, hidden, baseline)
         rebuilt = {name: x.reshape(sources[name].shape) for name, x in seen.rebuilt.items()}
         apart = [row.leg.objective.apart for row in rows]
         if not hidden or not any(apart):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 
@@ -20,7 +20,14 @@ def check_measures(probe: Probe) -> None:
             raise unknown("measure", tag, MEASURES, "probe.measures")
 
 
-def check_probe(network: Stacked, probe: Probe, sources: Sequence[str], test: int, objective: Objective) -> None:
+def check_probe(
+    network: Stacked,
+    probe: Probe,
+    sources: Sequence[str],
+    test: int,
+    objective: Objective,
+    factors: Mapping[str, Sequence[str]] | None = None,
+) -> None:
     """Refuse a probe that this network, task or objective cannot answer, before anything is trained."""
     modules = network.template.named_modules()
     names = [name for name, module in modules if name and not isinstance(module, torch.nn.ModuleDict)]
@@ -34,4 +41,8 @@ def check_probe(network: Stacked, probe: Probe, sources: Sequence[str], test: in
         raise ChiasmError(f"probe.layers = {list(probe.layers)}: a layer is named twice")
     check_measures(probe)
     for tag in probe.measures:
+        if MEASURES[tag].of_factors and not factors:
+            raise ChiasmError(
+                f"probe.measures: '{tag}' is of classes that are combinations of factors; those of this task are not"
+            )
         MEASURES[tag]().check(network, probe, sources, test, objective)

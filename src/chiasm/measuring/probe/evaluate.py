@@ -25,6 +25,7 @@ def evaluate(
     seeds: Sequence[int],
     probe: Probe,
     objective: Objective | None = None,
+    factors: Mapping[str, Sequence[str]] | None = None,
 ) -> list[ProbeResult]:
     """Measure several rows on their test sets.
 
@@ -35,12 +36,13 @@ def evaluate(
         seeds: one seed a row; anchors, samples and labels are drawn from it, the same at every epoch.
         probe: what to measure.
         objective: what scores answers; None: `classify`.
+        factors: where a class is a combination, the levels of each factor by its name (`Description.factors`).
 
     Returns:
         One result a row, which hangs on nothing but that row. Neither weights nor any random stream are changed.
     """
     network.template.eval()
-    given = ProbeInput(network, weights, tests, seeds, probe, objective or Classify())
+    given = ProbeInput(network, weights, tests, seeds, probe, objective or Classify(), factors or {})
     measures = [MEASURES[tag]() for tag in probe.measures]
     subsets = dict.fromkeys(subset for measure in measures for subset in measure.subsets(given.sources))
     # Networks that draw even in evaluation mode draw from streams of the probe's own, one a measure.

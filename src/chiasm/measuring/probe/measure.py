@@ -33,6 +33,7 @@ class ProbeInput:
         seeds: one seed a row; whatever is drawn for a row is drawn from its own.
         probe: the settings of `[probe]`.
         objective: the study's own.
+        factors: where a class is a combination, the levels of each factor by its name, the last changing fastest.
         ablated: outcome and held-out loss, (2, rows) float64, by the subsets that the measures ask for.
     """
 
@@ -42,6 +43,7 @@ class ProbeInput:
     seeds: Sequence[int]
     probe: Probe
     objective: Objective
+    factors: Mapping[str, Sequence[str]] = field(default_factory=dict)
     ablated: Mapping[Subset, Tensor] = field(default_factory=dict)
 
     @property
@@ -87,12 +89,14 @@ class Measure(ABC):
         title: of its table in the report; empty for none.
         about: an introduction to that table.
         quantities: what it adds to the table of results, in the order of the report's columns.
+        of_factors: whether it needs a task whose classes are combinations of factors.
     """
 
     tag: ClassVar[str]
     title: ClassVar[str] = ""
     about: ClassVar[str] = ""
     quantities: ClassVar[tuple[Quantity, ...]] = ()
+    of_factors: ClassVar[bool] = False
 
     def subsets(self, sources: Sequence[str]) -> list[Subset]:
         """Return the subsets of sources whose outcome and loss it needs (`ProbeInput.ablated`)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from chiasm.errors import ChiasmError
+from chiasm.tasks.archive import data_folder
 from chiasm.tasks.images.cifar import Layout, find, read_cifar
 from chiasm.tasks.images.folder import read_folder
 from chiasm.tasks.images.hub import read_hub
@@ -18,11 +19,6 @@ Format = Literal["auto", "cifar-py", "cifar-bin", "folder", "hf"]
 Stamp = tuple[tuple[str, int, int], ...]
 
 OFFICIAL = "https://www.cs.toronto.edu/~kriz/cifar.html"
-
-
-def data_folder(path: str) -> Path:
-    """Return where the data lie: `path`; if that is empty, the folder in the variable CHIASM_DATA, or "data"."""
-    return Path(path or os.environ.get("CHIASM_DATA") or "data").expanduser()
 
 
 def open_dataset(path: str, form: Format, dataset: str) -> ImageDataset:
