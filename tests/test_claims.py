@@ -125,12 +125,14 @@ def test_every_number_of_the_readme_has_what_it_is_checked_against(name: str, co
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["stereogram", "digits"])
+@pytest.mark.parametrize("name", sorted(CLAIMS))
 def test_the_shipped_study_bears_out_what_is_claimed(name: str, tmp_path: Path) -> None:
     results = run(name, tmp_path)
     verdicts = [claim.check(results) for claim in CLAIMS[name]]
     print("", *verdicts, sep="\n")
-    assert all(verdict.holds for verdict in verdicts), "\n".join(map(str, verdicts))
+    assert all(verdict.holds for verdict in verdicts if not verdict.claim.refuted), "\n".join(map(str, verdicts))
+    if name not in ("stereogram", "digits"):
+        return
     # What the README prints lies within what the seeds of this run allow, on any machine.
     for (words, number), read in zip(printed(name), of_the_readme(name), strict=True):
         estimated = over_seeds(read, results)

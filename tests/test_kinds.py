@@ -208,7 +208,10 @@ def _rebuilds(objective: chiasm.Objective, draws: torch.Generator) -> None:
 def test_a_measure_changes_nothing_and_tells_of_each_row_alone(kind: type[chiasm.Measure]) -> None:
     sources = [Source(name, (8,)) for name in ("left", "right")]
     torch.manual_seed(0)
-    modules = [NETWORKS["split_mlp"](width=6).build(sources, 3) for _ in range(2)]
+    maker = NETWORKS["split_mlp"](width=6)
+    modules = [maker.build(sources, 3) for _ in range(2)]
+    for module in modules:
+        module.decoders = torch.nn.ModuleDict(maker.decoders(module, sources))
     network = Stacked(modules[0])
     weights = {
         name: torch.stack([dict(module.named_parameters())[name].detach() for module in modules])
@@ -222,14 +225,16 @@ def test_a_measure_changes_nothing_and_tells_of_each_row_alone(kind: type[chiasm
     probe = Probe(measures=(tag_of(kind),), layers=("fusion",), anchors=16, fisher_samples=4)
     before = {name: w.clone() for name, w in weights.items()}
     state = torch.get_rng_state()
-    results = evaluate(network, weights, tests, [0, 1], probe)
+    factors = {"first": ("one", "two", "three")}
+    results = evaluate(network, weights, tests, [0, 1], probe, factors=factors)
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(before[name], w) for name, w in weights.items())
     named = {quantity.name for quantity in kind.quantities} | {"accuracy"}
     assert all(result.numbers for result in results)
     assert {number[0] for result in results for number in result.numbers} <= named
     swapped = {name: w.flip(0) for name, w in weights.items()}
-    assert evaluate(network, swapped, tests[::-1], [1, 0], probe)[1].numbers == results[0].numbers
+    again = evaluate(network, swapped, tests[::-1], [1, 0], probe, factors=factors)
+    assert again[1].numbers == results[0].numbers
 
 
 #: What the reading itself fills into a question's sentences.

@@ -14,11 +14,13 @@ import torch
 
 from chiasm.api import run
 from chiasm.errors import ChiasmError
+from chiasm.measuring.probe import Probe, evaluate
+from chiasm.measuring.probe.factors import levels_right
 from chiasm.networks import NETWORKS, MultiView, SplitCNN, SplitMLP, Stacked
 from chiasm.networks.patches import Patches
 from chiasm.objectives import Judged, Reconstruct, Sum
 from chiasm.objectives.reconstruct import visible_counts
-from chiasm.sources import Source
+from chiasm.sources import Batch, Source
 from chiasm.study.plan import make_plan
 from chiasm.study.spec import Study, shipped
 
@@ -378,3 +380,97 @@ def test_a_sum_judges_each_of_its_terms() -> None:
     torch.testing.assert_close(both.judge(step)[0], losses[0] + losses[1])
     assert both.outcome().quantity.name == "accuracy"
     assert (both.decodes, both.apart, both.targets) == (True, True, "classes")
+
+
+def test_what_others_tell_is_told_from_what_an_unrelated_one_does() -> None:
+    """Two equal sources, the second one copied: its absence costs a variance, the presence of another one two."""
+    kind = SplitMLP(depth=1, width=8, activation="identity")
+    network = kind.build(SOURCES, 2)
+    network.decoders = torch.nn.ModuleDict(kind.decoders(network, SOURCES))
+    weights = {name: torch.zeros(2, *p.shape) for name, p in network.named_parameters()}
+    for name in ("pathways.b.1.weight", "decoders.a.weight"):
+        weights[name] += torch.eye(8)
+    x = torch.randn(4000, 8, generator=draws())
+    test = Batch({"a": x, "b": x}, torch.arange(4000) % 2, {"a": torch.zeros(8), "b": torch.zeros(8)})
+    probe = Probe(measures=("rebuilt",), layers=())
+    numbers = evaluate(Stacked(network), weights, [test, test], [0, 1], probe)[0].numbers
+    errors = {quantity: value for quantity, _, source, value in numbers if source == "a"}
+    assert errors["rebuild_error_with_others"] < 1e-12
+    # 512 samples of 8 numbers: sd of a mean square is .022, of the difference of two .044
+    assert abs(errors["rebuild_error_alone"] - 1) < 0.1
+    assert abs(errors["rebuild_error_with_unrelated"] - 2) < 0.2
+
+
+def test_rebuilt_tokens_are_those_that_are_hidden(tiny: Make, tmp_path: Path) -> None:
+    """Of a network of tokens: numbers for every source, and none where nothing rebuilds."""
+    raw = tomllib.loads(Path(shipped()["smoke"]).read_text())
+    raw |= {"seeds": 1, "arm": PRETRAINED["arm"], "objective": PRETRAINED["objective"]}
+    raw["training"]["lr"] = 0.001
+    raw |= {"network": {"kind": "multiview", "patch": 2}, "probe": {"layers": [], "measures": ["outcome", "rebuilt"]}}
+    frame = run(Study.from_dict(raw), tmp_path / "out", report=False, progress=False).frame(final=True)
+    found = frame.filter(pl.col("quantity").str.starts_with("rebuild_error_"))
+    assert sorted(found["source"].unique()) == ["left", "right"]
+    assert found["value"].is_finite().all()
+    with pytest.raises(ChiasmError, match="'rebuilt' is of networks that rebuild their sources"):
+        run(tiny(probe={"measures": ["rebuilt"], "layers": []}), tmp_path / "no", report=False, progress=False)
+
+
+def test_factors_are_those_whose_classes_have_most_probability() -> None:
+    answer = torch.tensor(
+        [[[0.4, 0.0, 0.3, 0.3], [0.1, 0.2, 0.0, 0.7]]]
+    ).log()  # classes (a, x), (a, y), (b, x), (b, y)
+    right = levels_right(answer, torch.tensor([[0, 3]]), {"shape": ("a", "b"), "way": ("x", "y")})
+    # b has .6 of the first sample although its largest class is (a, x)
+    assert {name: marks.tolist() for name, marks in right.items()} == {"shape": [[False, True]], "way": [[True, True]]}
+
+
+def test_factors_of_a_task_that_has_none_are_refused(tiny: Make, tmp_path: Path) -> None:
+    with pytest.raises(ChiasmError, match="combinations of factors"):
+        run(tiny(probe={"measures": ["factors"]}), tmp_path / "out", report=False, progress=False)
+
+
+def test_shape_and_direction_are_reported_apart(tmp_path: Path) -> None:
+    raw: dict[str, Any] = {
+        "name": "m",
+        "seeds": 1,
+        "task": {"kind": "motion", "size": 8, "shapes": 2, "train": 64, "test": 64},
+        "network": {"kind": "split_mlp", "depth": 1, "width": 8},
+        "probe": {"measures": ["outcome", "factors"], "layers": []},
+        "arm": [{"name": "a", "timeline": "clean 2"}],
+    }
+    frame = run(Study.from_dict(raw), tmp_path, report=False, progress=False).frame(quantity="accuracy_of", final=True)
+    assert sorted(frame["layer"].unique()) == ["direction", "shape"]
+    assert sorted(frame["source"].unique()) == ["all", "first", "second"]
+
+
+def test_what_is_left_of_a_number_fills_a_timeline(tiny: Make) -> None:
+    arm = [{"name": "a", "timeline": "clean {t} | silence(right) 2 | clean {6 - t}", "t": [0, 4, 6]}]
+    assert [str(cell.timeline) for cell in tiny(arm=arm).cells()] == [
+        "clean 0 | silence(right) 2 | clean 6",
+        "clean 4 | silence(right) 2 | clean 2",
+        "clean 6 | silence(right) 2 | clean 0",
+    ]
+    for value in (7, 1.5):
+        with pytest.raises(ChiasmError, match=r"\{6 - t\} with t = .*; expected whole numbers up to 6"):
+            tiny(arm=[{"name": "a", "timeline": "clean {6 - t}", "t": [value]}])
+
+
+def test_a_cosine_ends_at_a_hundredth_and_a_gradient_is_cut_to_its_norm() -> None:
+    from chiasm.optimiser import clipped
+    from chiasm.training import Training
+
+    training = Training(lr=2.0, schedule="cosine", horizon=10)
+    rates = [training.rate(tick, tick) for tick in (0, 5, 10, 20)]
+    assert rates == pytest.approx([2.0, 1.01, 0.02, 0.02])
+    with pytest.raises(ChiasmError, match=r"needs training\.horizon"):
+        Training(schedule="cosine")
+    grads = [torch.randn(2, 3, 4), None, torch.randn(2, 5)]
+    kept = clipped(grads, [0.5, 100.0])
+    for row, limit in enumerate((0.5, 100.0)):
+        own = [g[row].clone() for g in grads if g is not None]
+        parameters = [torch.nn.Parameter(torch.zeros_like(g)) for g in own]
+        for p, g in zip(parameters, own, strict=True):
+            p.grad = g
+        torch.nn.utils.clip_grad_norm_(parameters, limit)
+        for p, g in zip(parameters, (k for k in kept if k is not None), strict=True):
+            torch.testing.assert_close(p.grad, g[row], rtol=1e-5, atol=1e-7)  # torch adds 1e-6 to the norm

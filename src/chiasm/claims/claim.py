@@ -23,12 +23,14 @@ class Claim:
         number: reads the number off the results, a mean over seeds.
         least: the number must not be below it.
         most: the number must not be above it.
+        refuted: whether it was found not to hold; it stays, with its bounds as they were set, and is reported.
     """
 
     sentence: str
     number: Callable[[Results], float]
     least: float = float("-inf")
     most: float = float("inf")
+    refuted: bool = False
 
     def check(self, results: Results) -> Verdict:
         """Measure the claim on results; a number that cannot be had (NaN) does not hold."""
@@ -47,7 +49,7 @@ class Verdict:
     def __str__(self) -> str:
         bounds = [f">= {self.claim.least:g}"] * (self.claim.least > float("-inf"))
         bounds += [f"<= {self.claim.most:g}"] * (self.claim.most < float("inf"))
-        word = "holds" if self.holds else "FAILS"
+        word = "holds" if self.holds else "refuted" if self.claim.refuted else "FAILS"
         return f"{word}: {self.claim.sentence}: {self.value:.3f} ({' and '.join(bounds)})"
 
 

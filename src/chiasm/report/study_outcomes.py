@@ -215,7 +215,8 @@ class StudyOutcomes:
     def curves(self, role: str, clock: str) -> list[list[CellOutcome]]:
         """The curves of a role, "duration" or "onset", under one clock, each in order; the main one first.
 
-        Cells lie on one curve if they share their arm, settings, deficits and, for onsets, length and clean phase.
+        Cells lie on one curve if they share their arm, settings, deficits and, for onsets, length and clean phase, or
+        all epochs in total where an arm has a fixed budget.
         """
         if (role, clock) not in self._curves:
             self._curves[role, clock] = self._drawn(role, clock)
@@ -231,7 +232,7 @@ class StudyOutcomes:
             elif role == "duration":
                 curves.setdefault((*alike, suffered(cell)), []).append(cell)
             elif cell.duration and cell.onset is not None:
-                curves.setdefault((*alike, suffered(cell), cell.duration, cell.after), []).append(cell)
+                curves.setdefault((*alike, suffered(cell), cell.duration, self._spent(cell)), []).append(cell)
         for kind, cells in controls.items():  # a run without a deficit begins every curve of its arm and settings
             own = [key for key in curves if key[:2] == kind] or [(*kind, "")]
             for key in own:
@@ -247,9 +248,21 @@ class StudyOutcomes:
         own = next(iter(self.curves("onset", clock)), [])
         if not own:
             return []
-        like = (0, own[0].duration, own[0].after, own[0].settings, suffered(own[0]))
-        start = [c for c in self.durations(clock) if (c.onset, c.duration, c.after, c.settings, suffered(c)) == like]
+        first, total = own[0], len({cell.after for cell in own}) > 1
+        start = [
+            c
+            for c in self.durations(clock)
+            if (c.onset, c.duration, c.settings, suffered(c)) == (0, first.duration, first.settings, suffered(first))
+            and (c.timeline.epochs == first.timeline.epochs if total else c.after == first.after)
+        ]
         return _distinct([*own, *start], lambda cell: cell.onset or 0)
+
+    def _spent(self, cell: CellOutcome) -> int:
+        """Clean epochs after a deficit, or minus all epochs where it is these that are equal whatever the onset."""
+        alike = (cell.arm, cell.clock, cell.settings, cell.duration, suffered(cell))
+        same = [c for c in self.cells if (c.arm, c.clock, c.settings, c.duration, suffered(c)) == alike]
+        fixed = len({c.timeline.epochs for c in same}) == 1 and len({c.after for c in same}) > 1
+        return -cell.timeline.epochs if fixed else cell.after
 
     def longest(self, clock: str) -> CellOutcome | None:
         """The cell of the duration curve with the longest deficit; None without any deficit."""
