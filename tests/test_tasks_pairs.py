@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from chiasm.errors import ChiasmError
-from chiasm.tasks import Motion, Question, Sensors, SpokenDigits
+from chiasm.tasks import Motion, Sensors, SpokenDigits, VisualQuestion
 from chiasm.tasks.motion import STEPS, rolled
 
 REAL = os.environ.get("CHIASM_TEST_DATA")
@@ -62,7 +62,7 @@ def test_shapes_are_seen_in_either_frame() -> None:
 
 
 def test_words_alone_answer_most_questions_about_colours() -> None:
-    task = Question(usual=0.9, train=20_000, test=20_000)
+    task = VisualQuestion(usual=0.9, train=20_000, test=20_000)
     data = task.load(0)
     for batch, share in ((data.train, 0.9), (data.test, 0.25)):
         words, colours = batch.sources["words"], batch.sources["words"][:, 0, 0] == 1
@@ -76,7 +76,7 @@ def test_words_alone_answer_most_questions_about_colours() -> None:
 
 
 def test_the_picture_answers_every_question() -> None:
-    batch = Question(noise=0.0, train=500, test=10).load(0).train
+    batch = VisualQuestion(noise=0.0, train=500, test=10).load(0).train
     picture, asked = batch.sources["picture"], batch.sources["words"][:, 0, 1] == 1
     corner = picture.reshape(500, 3, 2, 4, 2, 4).abs().sum((1, 3, 5)).flatten(1).argmax(1)
     assert torch.equal(corner[asked] + 4, batch.target[asked])

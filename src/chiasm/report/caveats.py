@@ -68,7 +68,8 @@ def _unusual(outcomes: StudyOutcomes) -> str:
 
 def _clean_phases(outcomes: StudyOutcomes) -> str:
     lengths = sorted({cell.after for role in ("duration", "onset") for cell in outcomes.of(role)})
-    if len(lengths) < 2:
+    totals = {cell.timeline.epochs for role in ("duration", "onset") for cell in outcomes.of(role)}
+    if len(lengths) < 2 or len(totals) == 1:  # of a fixed budget
         return ""
     labels = capital(plural(outcomes.outcome.quantity.label))
     return (

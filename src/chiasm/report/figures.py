@@ -179,9 +179,7 @@ def _pair(
         levels = _levels(outcomes, control, ylim)
         title = capital(clock_words(clock)) if clock_in_title else _against(outcomes, "length")
         series = [_curve(outcomes, lengths, _duration_of, clock)]
-        caption = (
-            f"{capital(doing(lengths[-1].timeline))} for so many epochs, then {count(lengths[-1].after, 'clean epoch')}"
-        )
+        caption = f"{capital(doing(lengths[-1].timeline))} for so many epochs, {spent(lengths)}"
         caption = f"{caption} ({clock_words(clock)}). {_seeds(lengths)}{_cut(ylim)}"
         yield _panel(outcomes, f"{stem}-duration", series, title, DURATION, ylim, levels, caption)
     if len(onsets) > 1:
@@ -191,7 +189,7 @@ def _pair(
         caption = (
             f"{capital(doing(onsets[-1].timeline))} for {count(onsets[-1].duration, 'epoch')} from so many epochs on, "
         )
-        caption += f"then {count(onsets[-1].after, 'clean epoch')}"
+        caption += spent(onsets)
         caption = f"{caption} ({clock_words(clock)}). {_seeds(onsets)}{_cut(ylim)}"
         yield _panel(outcomes, f"{stem}-onset", series, title, ONSET, ylim, levels, caption)
 
@@ -312,3 +310,11 @@ def first_screen(panels: Mapping[str, Sequence[Panel]]) -> list[str]:
     rest = [name for key in ("outcome", "confounds", "units", "planes", "alone") for name in names.get(key, [])]
     rest += [name for some in names.values() for name in some]
     return list(dict.fromkeys([*main[:2], *units[:1], *rest]))[:3]
+
+
+def spent(cells: Sequence[CellOutcome]) -> str:
+    """What follows the deficits of a curve: "then 60 clean epochs", or "of 48 epochs in total" of a fixed budget."""
+    totals = {cell.timeline.epochs for cell in cells}
+    if len({cell.after for cell in cells}) > 1 and len(totals) == 1:
+        return f"of {count(totals.pop(), 'epoch')} in total"
+    return f"then {count(cells[-1].after, 'clean epoch')}"

@@ -22,8 +22,8 @@ KEYS = ("margin", "rsv_margin", "published")
 def roles() -> tuple[str, ...]:
     """Return the roles that an arm may have: those of the curves, those that a question asks for, and "other".
 
-    >>> roles()[:3], roles()[-1]
-    (('duration', 'onset', 'mirror'), 'other')
+    >>> roles()[:2], roles()[-1]
+    (('duration', 'onset'), 'other')
     """
     asked = (question.role for question in questions() if question.role)
     return tuple(dict.fromkeys([*CURVES, *(role for role in asked if role != OTHER), OTHER]))

@@ -5,7 +5,7 @@ from chiasm.tasks.digits import Digits
 from chiasm.tasks.halves import Halves
 from chiasm.tasks.linear import Linear
 from chiasm.tasks.motion import Motion
-from chiasm.tasks.question import Question
+from chiasm.tasks.question import VisualQuestion
 from chiasm.tasks.sensors import Sensors
 from chiasm.tasks.spoken_digits import SpokenDigits
 from chiasm.tasks.stereogram import Stereogram
@@ -21,11 +21,11 @@ __all__ = [
     "Halves",
     "Linear",
     "Motion",
-    "Question",
     "Sensors",
     "SpokenDigits",
     "Stereogram",
     "StreamedData",
     "Task",
+    "VisualQuestion",
     "write_arrays",
 ]

@@ -22,7 +22,7 @@ WORDS = ("what colour", "where", "is the", *THINGS, "thing")
 
 
 @final
-class Question(Task, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="question"):
+class VisualQuestion(Task, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind", tag="question"):
     """Answer a question of words about a picture of one coloured square.
 
     "where is the thing": one of four places, which only the picture tells. "what colour is the lemon": one of four
@@ -94,7 +94,7 @@ class Question(Task, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         picture[rows, :, place // 2, :, place % 2, :] = RGB[colour][:, :, None, None].expand(-1, -1, half, half)
         picture = picture.reshape(samples, 3, self.size, self.size)
         picture = picture + self.noise * torch.randn(picture.shape, generator=stream)
-        said = torch.stack(
+        sentence = torch.stack(
             [
                 torch.where(about_colour, WORDS.index("what colour"), WORDS.index("where")),
                 torch.full((samples,), WORDS.index("is the")),
@@ -102,7 +102,7 @@ class Question(Task, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             ],
             1,
         )
-        words = torch.nn.functional.one_hot(said, len(WORDS)).float()
+        words = torch.nn.functional.one_hot(sentence, len(WORDS)).float()
         target = torch.where(about_colour, colour, 4 + place)
         return Batch({"picture": picture, "words": words}, target, self._baseline())
 

@@ -60,6 +60,11 @@ class Sensors(Task, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_f
         if len(set(self.sensors)) < len(self.sensors):
             raise ChiasmError(f"sensors = {list(self.sensors)}: a sensor is named twice")
 
+    @property
+    def source_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The sensors, which are known without the recordings."""
+        return self.sensors
+
     def describe(self) -> Description:
         """Return the sensors as sources: depth a video, the others sequences.
 

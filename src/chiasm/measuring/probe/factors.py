@@ -68,6 +68,6 @@ def levels_right(answer: Tensor, target: Tensor, factors: Mapping[str, Sequence[
     right = {}
     for i, factor in enumerate(factors):
         others = [2 + j for j in range(len(sizes)) if j != i]
-        told = (table.sum(others) if others else table).argmax(-1)
-        right[factor] = told == target // prod(sizes[i + 1 :]) % sizes[i]
+        levels = (table.sum(others) if others else table).argmax(-1)
+        right[factor] = levels == target // prod(sizes[i + 1 :]) % sizes[i]
     return right
