@@ -16,6 +16,7 @@ NAMES = (
     "theory_fusion",
     "vision",
     "overhead",
+    "multiview",
     "verdicts",
 )
 

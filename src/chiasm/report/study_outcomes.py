@@ -173,11 +173,12 @@ class StudyOutcomes:
     def control(self, cell: CellOutcome) -> CellOutcome | None:
         """The cell without a deficit that a cell is held against: same clock, settings and clean epochs after.
 
-        Where none has as many clean epochs after, one with as many epochs in total, as where a budget is fixed.
+        Where none has as many clean epochs after, or the cell's curve has a fixed budget, one with as many in total.
         """
         if cell not in self._controlled:
-            alike = [c for c in self._controls(cell) if c.after == cell.after]
-            alike = alike or [c for c in self._controls(cell) if c.timeline.epochs == cell.timeline.epochs]
+            after = [c for c in self._controls(cell) if c.after == cell.after]
+            total = [c for c in self._controls(cell) if c.timeline.epochs == cell.timeline.epochs]
+            alike = (total or after) if self._spent(cell) < 0 else (after or total)
             ranks = [(c.clock != cell.clock, c.arm != cell.arm, c.role != "duration") for c in alike]
             self._controlled[cell] = alike[ranks.index(min(ranks))] if alike else None
         return self._controlled[cell]
@@ -190,7 +191,14 @@ class StudyOutcomes:
     def _controls(self, cell: CellOutcome) -> list[CellOutcome]:
         # No deficit means no release: such a run counts epochs from the start under either decaying clock.
         clocks = {cell.clock} if cell.clock == "constant" else {cell.clock, "absolute", "since_release"}
-        return [c for c in self.cells if not c.duration and c.clock in clocks and c.settings == cell.settings]
+        return [
+            c
+            for c in self.cells
+            if not c.duration
+            and c.clock in clocks
+            and c.settings == cell.settings
+            and c.timeline.objectives == cell.timeline.objectives
+        ]
 
     def partner(self, cell: CellOutcome) -> CellOutcome | None:
         """The cell of the main curves with an equally long deficit at the same onset, under the same clock."""

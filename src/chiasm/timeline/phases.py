@@ -113,6 +113,11 @@ class Timeline:
                     refuse_source(text, start, start + len(str(deficit)), name, sources)
 
     @property
+    def objectives(self) -> frozenset[str]:
+        """The names of the objectives that its phases train for, those of phases without epochs left out."""
+        return frozenset(phase.objective for phase in self.phases if phase.epochs)
+
+    @property
     def epochs(self) -> int:
         """All epochs together."""
         return sum(phase.epochs for phase in self.phases)
