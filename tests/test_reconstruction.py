@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from chiasm.networks.patches import Patches
 from chiasm.objectives import Judged, Reconstruct, Sum
 from chiasm.objectives.reconstruct import visible_counts
 from chiasm.sources import Batch, Source
+from chiasm.study.engine import Engine
 from chiasm.study.plan import make_plan
 from chiasm.study.spec import Study, shipped
 
@@ -465,7 +467,7 @@ def test_a_cosine_ends_at_a_hundredth_and_a_gradient_is_cut_to_its_norm() -> Non
     with pytest.raises(ChiasmError, match=r"needs training\.horizon"):
         Training(schedule="cosine")
     grads = [torch.randn(2, 3, 4), None, torch.randn(2, 5)]
-    kept = clipped(grads, [0.5, 100.0])
+    kept = clipped({"b": torch.zeros(2, 3, 4), "c": torch.zeros(2, 7), "a": torch.zeros(2, 5)}, grads, [0.5, 100.0])
     for row, limit in enumerate((0.5, 100.0)):
         own = [g[row].clone() for g in grads if g is not None]
         parameters = [torch.nn.Parameter(torch.zeros_like(g)) for g in own]
@@ -474,3 +476,67 @@ def test_a_cosine_ends_at_a_hundredth_and_a_gradient_is_cut_to_its_norm() -> Non
         torch.nn.utils.clip_grad_norm_(parameters, limit)
         for p, g in zip(parameters, (k for k in kept if k is not None), strict=True):
             torch.testing.assert_close(p.grad, g[row], rtol=1e-5, atol=1e-7)  # torch adds 1e-6 to the norm
+
+
+def tokens_study(**changes: Any) -> Study:
+    """Two frames, a transformer: a label-free phase under a deficit, then labels with a new head."""
+    raw: dict[str, Any] = {
+        "name": "frames",
+        "seeds": 2,
+        "task": {"kind": "motion", "size": 8, "train": 64, "test": 64},
+        "network": {"kind": "multiview", "width": 16, "depth": 1, "decoder_width": 8, "attention_heads": 2},
+        "training": {"optimiser": "adamw", "lr": 0.01, "batch": 16, "clip": 1.0, "schedule": "cosine", "horizon": 4},
+        "objective": {
+            "kind": "classify",
+            "masked": {"kind": "reconstruct", "mask": "tokens", "ratio": 0.5, "rebuild": "hidden"},
+            "tune": {"kind": "classify", "fresh": ["heads"], "restart": True, "lr": 0.005},
+        },
+        "probe": {"measures": ["outcome", "units", "rebuilt"], "layers": ["norm"], "every": 2, "anchors": 16},
+        "arm": [
+            {
+                "name": "onset",
+                "role": "onset",
+                "timeline": "clean {t} @masked | dissociate(first) 2 @masked | clean {2 - t} @masked | clean 2 @tune",
+                "t": [0, 1, 2],
+            }
+        ],
+    }
+    return Study.from_dict({**raw, **changes})
+
+
+def test_a_study_of_tokens_that_is_cut_anywhere_ends_with_the_same_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = run(tokens_study(), tmp_path / "whole", report=False, progress=False).frame()
+    with monkeypatch.context() as patched:  # every epoch is stored as a node
+        patched.setattr("chiasm.study.executors.dispatch.Engine", partial(Engine, checkpoint=-1.0, patience=0.0))
+        cut = run(tokens_study(), tmp_path / "cut", report=False, progress=False).frame()
+    assert cut.equals(whole)
+    counts = [len(list((tmp_path / name / "store").rglob("*.safetensors"))) for name in ("whole", "cut")]
+    assert counts[1] > counts[0]
+    for path in sorted((tmp_path / "cut" / "store").rglob("*.safetensors"))[::3]:  # and what is lost is trained again
+        path.unlink()
+    assert run(tokens_study(), tmp_path / "cut", report=False, progress=False).frame().equals(whole)
+
+
+def test_runs_of_tokens_trained_together_are_those_trained_by_twos(tmp_path: Path) -> None:
+    many, few = (
+        run(tokens_study(), tmp_path / str(rows), rows=rows, report=False, progress=False).frame() for rows in (32, 2)
+    )
+    assert many.equals(few)
+
+
+def test_a_network_that_was_shown_one_frame_knows_nothing_of_the_motion(tmp_path: Path) -> None:
+    raw = {
+        "name": "alone",
+        "seeds": 1,
+        "task": {"kind": "motion", "size": 8, "train": 256, "test": 4000},
+        "network": {"kind": "split_mlp", "depth": 2, "width": 32},
+        "training": {"batch": 32},
+        "probe": {"layers": []},
+        "arm": [{"name": "a", "role": "alone", "timeline": "silence(second) 40"}],
+    }
+    frame = run(Study.from_dict(raw), tmp_path, report=False, progress=False).frame(final=True)
+    scores = dict(frame.filter(quantity="accuracy").select("source", "value").iter_rows())
+    assert frame.filter(quantity="train_accuracy")["value"][0] > 0.9  # it has memorised
+    assert all(abs(score - 0.25) < 0.02 for score in scores.values())  # three times the sd of a share of 4,000

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 
 class Optimiser:
@@ -73,12 +74,13 @@ class Optimiser:
     def _adamw(self, w: Tensor, g: Tensor, mean: Tensor, square: Tensor, count: Tensor) -> None:
         first, second = (_as(beta, w) for beta in self.betas)
         count.add_(1)
-        steps, rate = _as(count, w), _as(self.rate, w)
+        rate = _as(self.rate, w)
+        bias = [_as(1 - _power(beta, count), w) for beta in self.betas]
         w.mul_(1 - rate * _as(self.decay, w))
         mean.mul_(first).add_(g * (1 - first))
         square.mul_(second).add_(g * g * (1 - second))
-        scale = (square / (1 - second**steps)).sqrt_().add_(1e-8)  # torch.optim.AdamW's default eps
-        w.sub_(rate * (mean / (1 - first**steps)) / scale)
+        scale = (square / bias[1]).sqrt_().add_(1e-8)  # torch.optim.AdamW's default eps
+        w.sub_(rate * (mean / bias[0]) / scale)
 
     def _saved(self, name: str, w: Tensor, slots: Mapping[str, Tensor]) -> list[tuple[Tensor, list[int], Tensor]]:
         """Remember what a frozen parameter must still be after the update, its memory included."""
@@ -98,16 +100,30 @@ def empty_slots(weights: Mapping[str, Tensor], kind: str) -> dict[str, Tensor]:
     return empty
 
 
+def _power(base: Tensor, exponent: Tensor) -> Tensor:
+    """Return (rows,) powers whose bits do not hang on a row's place: each fills a whole vector of the processor.
+
+    The last few numbers of a tensor, which fill none, are raised by other code than the rest.
+    """
+    return torch.pow(*(x.unsqueeze(1).expand(-1, 16).contiguous() for x in (base, exponent)))[:, 0]
+
+
 def _as(row_values: Tensor, like: Tensor) -> Tensor:
     """Shape one value a row so that it multiplies a tensor with a row axis in front."""
     return row_values.view(-1, *[1] * (like.dim() - 1))
 
 
-def clipped(grads: Sequence[Tensor | None], largest: Sequence[float | None]) -> Sequence[Tensor | None]:
+def clipped(
+    weights: Mapping[str, Tensor], grads: Sequence[Tensor | None], largest: Sequence[float | None]
+) -> Sequence[Tensor | None]:
     """Scale each row's gradient down to its largest norm, that of all weights together; None leaves it as it is."""
     if not any(largest):
         return grads
-    norm = torch.stack([g.flatten(1).square().sum(1) for g in grads if g is not None]).sum(0).sqrt()
+    every = {n: torch.zeros_like(w) if g is None else g for (n, w), g in zip(weights.items(), grads, strict=True)}
+    flat = torch.cat([g.flatten(1) for _, g in sorted(every.items())], 1)  # read back, they come in another order
+    flat = pad(flat, (0, -flat.shape[1] % 16))
+    # As a batched product, whose bits do not hang on a row's company; those of a sum do.
+    norm = torch.bmm(flat.unsqueeze(1), flat.unsqueeze(2)).flatten().sqrt()
     limit = torch.tensor([most or float("inf") for most in largest], device=norm.device)
     scale = (limit / norm.clamp_min(torch.finfo(norm.dtype).tiny)).clamp(max=1.0)
     return [None if g is None else g * _as(scale, g) for g in grads]

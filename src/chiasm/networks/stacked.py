@@ -312,11 +312,54 @@ class Stacked:
         decode: bool,
         hidden: Mapping[str, Tensor],
     ) -> Response:
-        """Run a transformer with all rows' weights, one operation for all of them."""
+        """Run a transformer with all rows' weights, one operation for all rows of which as much is visible.
+
+        What a row goes through hangs on what is hidden of it alone, and so do its bits.
+        """
+        if not hidden:
+            return self._vectorised(weights, sources, layers, decode, {}, None)
+        places: dict[int | None, list[int]] = {}
+        left = torch.stack([(~m).sum(-1) * (self.tokens[n] // m.shape[-1]) for n, m in hidden.items()]).sum(0)
+        for i, (least, most) in enumerate(zip(*left.aminmax(dim=1), strict=True)):
+            places.setdefault(int(most) if least == most else None, []).append(i)
+        parts: list[Response] = []
+        for visible, rows in places.items():
+            index = torch.tensor(rows * 2 if len(rows) == 1 else rows, device=left.device)  # a lone row is padded
+            own, x, marks = (
+                {n: t.index_select(0, index) for n, t in tensors.items()} for tensors in (weights, sources, hidden)
+            )
+            whole = visible == sum(self.tokens.values())
+            part = self._vectorised(own, x, layers, decode, {} if whole else marks, visible)
+            parts.append(part)
+        if len(parts) == 1 and len(left) > 1:
+            return parts[0]
+        order = [place for rows in places.values() for place in rows]
+        back = torch.tensor([order.index(i) for i in range(len(left))], device=left.device)
+        counts = [len(rows) for rows in places.values()]
+
+        def together(kind: str) -> dict[str, Tensor]:
+            tables: list[dict[str, Tensor]] = [getattr(part, kind) for part in parts]
+            return {
+                name: torch.cat([table[name][:n] for table, n in zip(tables, counts, strict=True)]).index_select(
+                    0, back
+                )
+                for name in tables[0]
+            }
+
+        return Response(together("logits"), together("layers"), together("rebuilt"))
+
+    def _vectorised(
+        self,
+        weights: Weights,
+        sources: Mapping[str, Tensor],
+        layers: Collection[str],
+        decode: bool,
+        hidden: Mapping[str, Tensor],
+        visible: int | None,
+    ) -> Response:
+        """Run a transformer with the weights of rows of which equally much is visible; None: it differs by sample."""
         network = self.template
         assert isinstance(network, MultiViewTransformer)
-        left = sum((~marks).sum(-1) * (self.tokens[name] // marks.shape[-1]) for name, marks in hidden.items())
-        visible = int(left.max()) if isinstance(left, Tensor) and bool((left == left.max()).all()) else None
 
         def row(own: Weights, x: Mapping[str, Tensor], marks: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], ...]:
             kept: dict[str, Tensor] = {}
@@ -340,7 +383,9 @@ class Stacked:
                     hook.remove()
             return answers, kept | ({"": answers["both"]} if "" in layers else {}), rebuilt
 
-        return Response(*vmap(row)(dict(weights), dict(sources), dict(hidden)))
+        kinds = vmap(row)(dict(weights), dict(sources), dict(hidden))
+        # Laid out alike whatever follows, as the bits of a gradient hang on how it lies in memory.
+        return Response(*({name: x.contiguous() for name, x in kind.items()} for kind in kinds))
 
     def _evaluate_rows(self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str]) -> Response:
         rows = [

@@ -29,7 +29,9 @@ def judge(objectives: Sequence[tuple[Objective, list[int]]], step: Judged) -> tu
     loss, score = (step.answer.new_zeros(len(step.answer)) for _ in range(2))
     for objective, places in objectives:
         index = torch.tensor(places, device=step.answer.device)
-        own_loss, own_score = objective.judge(_rows(step, index))
+        # A lone row is padded, as a sum over one row has other bits than the same over one of several.
+        padded = index if len(places) > 1 else index.repeat(2)
+        own_loss, own_score = (x[: len(places)] for x in objective.judge(_rows(step, padded)))
         loss, score = loss.index_add(0, index, own_loss), score.index_add(0, index, own_score)
     return loss, score
 

@@ -114,7 +114,7 @@ class Stack:
             loss, score = judge(objectives, Judged(answer, shown.target, sources, rebuilt, hidden, self.network.spread))
             grads = torch.autograd.grad(loss.sum(), list(weights.values()), allow_unused=True)
             means = self.ranks.mean(grads, own.shape[1] / chosen.shape[1])
-            optimiser.update(self.weights, self.slots, clipped(means, [row.training.clip for row in rows]))
+            optimiser.update(self.weights, self.slots, clipped(weights, means, [row.training.clip for row in rows]))
             totals += torch.stack([loss.detach(), score]) * own.shape[1]
         losses, scores = (self.ranks.total(totals) / samples).tolist()
         records: list[Trained] = []
