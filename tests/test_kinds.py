@@ -246,8 +246,8 @@ ANSWERS = re.compile(r"\b(heals|agrees|needs|does not|no cost|there is none)\b",
 @cache
 def fakes() -> tuple[StudyOutcomes, ...]:
     """Outcomes of studies with effects and without, that together trigger every question."""
-    curve, rehearsed = {"wide.role": "duration"}, {"wide.role": "rehearsal"}
-    made = [make(), make(flat, still), make(changes=curve), make(changes=rehearsed), make(seeds=1)]
+    roles = ({"wide.role": "duration"}, {"wide.role": "rehearsal"}, {"wide.role": "remedy"})
+    made = [make(), make(flat, still), *(make(changes=changes) for changes in roles), make(seeds=1)]
     return tuple(map(read_results, made))
 
 

@@ -19,7 +19,7 @@ from chiasm.errors import ChiasmError
 from chiasm.measuring.information.decoding import decode
 from chiasm.measuring.information.fisher import fisher
 from chiasm.measuring.information.rank import rank
-from chiasm.measuring.probe import Probe, ProbeResult, check_probe, evaluate
+from chiasm.measuring.probe import MEASURES, Probe, ProbeResult, check_probe, evaluate
 from chiasm.measuring.probe.units import summary
 from chiasm.measuring.result import LayerMeasurement
 from chiasm.measuring.variance.components import Components
@@ -292,7 +292,7 @@ def test_a_network_that_has_blown_up_has_no_numbers_and_no_error() -> None:
             {"measures": ["accuracy", "usabel"]},
             2,
             9,
-            ["unknown measure 'usabel'", "fisher, outcome, rank, units, usable"],
+            ["unknown measure 'usabel'", ", ".join(sorted(MEASURES)), "did you mean 'usable'"],
         ),
         ({"measures": ["rank", "rank"]}, 2, 9, ["named twice"]),
     ],

@@ -7,10 +7,11 @@ from chiasm.networks.deep_linear import DeepLinear
 from chiasm.networks.fusion import Fusion, FusionNetwork
 from chiasm.networks.multiview import MultiView
 from chiasm.networks.network import NETWORKS, Network
+from chiasm.networks.response import Response
 from chiasm.networks.split_cnn import SplitCNN
 from chiasm.networks.split_mlp import SplitMLP
 from chiasm.networks.split_resnet import SplitResNet
-from chiasm.networks.stacked import Response, Stacked
+from chiasm.networks.stacked import Stacked
 
 __all__ = [
     "NETWORKS",

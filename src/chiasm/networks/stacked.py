@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import cast
 
 import torch
@@ -20,28 +19,13 @@ from torch.nn.functional import pad
 from chiasm.networks.calling import Arguments, CallingConvention, calling_conventions
 from chiasm.networks.fusion import Fusion, FusionNetwork
 from chiasm.networks.multiview import MultiViewTransformer
+from chiasm.networks.response import Response
+from chiasm.networks.token_rows import Slot, Weights, evaluate_tokens
 from chiasm.randomness import seeded_globals
 
 # Not nn.Sigmoid: its bits depend on an element's place in memory, and so on a row's company.
 ELEMENTWISE = (nn.ReLU, nn.Tanh, nn.GELU, nn.Identity)
 STACKABLE = (nn.Linear, nn.Flatten, nn.Sequential, Fusion, *ELEMENTWISE)
-Weights = Mapping[str, Tensor]
-Slot = tuple[dict[str, Tensor], str, str]  # a module's tensors, which of them, the name that the weights have for it
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    """The outputs of a stack of networks.
-
-    Attributes:
-        logits: (rows, samples, classes) by head.
-        layers: (rows, samples, ...) by the layer's name, for the layers that were asked for.
-        rebuilt: (rows, samples, ...) by source, as its decoder makes it, where that was asked for.
-    """
-
-    logits: dict[str, Tensor]
-    layers: dict[str, Tensor] = field(default_factory=dict)
-    rebuilt: dict[str, Tensor] = field(default_factory=dict)
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -90,8 +74,8 @@ class Stacked:
         self.template = template
         self.separable = isinstance(template, FusionNetwork)
         leaves = [m for m in template.modules() if not isinstance(m, FusionNetwork | nn.ModuleDict)]
-        self._at_once = isinstance(template, MultiViewTransformer)
-        self.stackable = self._at_once or (self.separable and all(isinstance(m, STACKABLE) for m in leaves))
+        layered = self.separable and all(isinstance(m, STACKABLE) for m in leaves)
+        self.stackable = layered or isinstance(template, MultiViewTransformer)
         self.tokens: dict[str, int] = dict(getattr(template, "tokens", {}))
         self.names = {module: name for name, module in template.named_modules()}
         # By the tensor, as modules may share one: the weights know it by its first name alone.
@@ -128,8 +112,9 @@ class Stacked:
                 a whole. Hidden tokens are left out; where there are none, hidden sources are at their baseline.
             baseline: (rows, 1, *shape) by source, where something is hidden.
         """
-        if self._at_once:
-            return self._evaluate_at_once(weights, sources, layers, decode, hidden or {})
+        if isinstance(self.template, MultiViewTransformer):
+            slots = self._slots(self.template)
+            return evaluate_tokens(self.template, slots, weights, sources, layers, decode, hidden or {})
         if hidden and baseline:
             sources = {n: torch.where(self.spread(n, hidden[n], x), baseline[n], x) for n, x in sources.items()}
         if not isinstance(self.template, FusionNetwork):
@@ -303,89 +288,6 @@ class Stacked:
         if module not in self._slots_inside:
             self._slots_inside[module] = [slot for inner in module.modules() for slot in self._slots_of[inner]]
         return self._slots_inside[module]
-
-    def _evaluate_at_once(
-        self,
-        weights: Weights,
-        sources: Mapping[str, Tensor],
-        layers: Collection[str],
-        decode: bool,
-        hidden: Mapping[str, Tensor],
-    ) -> Response:
-        """Run a transformer with all rows' weights, one operation for all rows of which as much is visible.
-
-        What a row goes through hangs on what is hidden of it alone, and so do its bits.
-        """
-        if not hidden:
-            return self._vectorised(weights, sources, layers, decode, {}, None)
-        places: dict[int | None, list[int]] = {}
-        left = torch.stack([(~m).sum(-1) * (self.tokens[n] // m.shape[-1]) for n, m in hidden.items()]).sum(0)
-        for i, (least, most) in enumerate(zip(*left.aminmax(dim=1), strict=True)):
-            places.setdefault(int(most) if least == most else None, []).append(i)
-        parts: list[Response] = []
-        for visible, rows in places.items():
-            index = torch.tensor(rows * 2 if len(rows) == 1 else rows, device=left.device)  # a lone row is padded
-            own, x, marks = (
-                {n: t.index_select(0, index) for n, t in tensors.items()} for tensors in (weights, sources, hidden)
-            )
-            whole = visible == sum(self.tokens.values())
-            part = self._vectorised(own, x, layers, decode, {} if whole else marks, visible)
-            parts.append(part)
-        if len(parts) == 1 and len(left) > 1:
-            return parts[0]
-        order = [place for rows in places.values() for place in rows]
-        back = torch.tensor([order.index(i) for i in range(len(left))], device=left.device)
-        counts = [len(rows) for rows in places.values()]
-
-        def together(kind: str) -> dict[str, Tensor]:
-            tables: list[dict[str, Tensor]] = [getattr(part, kind) for part in parts]
-            return {
-                name: torch.cat([table[name][:n] for table, n in zip(tables, counts, strict=True)]).index_select(
-                    0, back
-                )
-                for name in tables[0]
-            }
-
-        return Response(together("logits"), together("layers"), together("rebuilt"))
-
-    def _vectorised(
-        self,
-        weights: Weights,
-        sources: Mapping[str, Tensor],
-        layers: Collection[str],
-        decode: bool,
-        hidden: Mapping[str, Tensor],
-        visible: int | None,
-    ) -> Response:
-        """Run a transformer with the weights of rows of which equally much is visible; None: it differs by sample."""
-        network = self.template
-        assert isinstance(network, MultiViewTransformer)
-
-        def row(own: Weights, x: Mapping[str, Tensor], marks: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], ...]:
-            kept: dict[str, Tensor] = {}
-            hooks = [
-                network.get_submodule(name).register_forward_hook(
-                    lambda _m, _i, out, name=name: kept.__setitem__(name, out)
-                )
-                for name in layers
-                if name
-            ]
-            places = [(tensors, attribute, own[key]) for tensors, attribute, key in self._slots(network) if key in own]
-            before = [(tensors, attribute, tensors[attribute]) for tensors, attribute, _ in places]
-            try:
-                for tensors, attribute, w in places:
-                    tensors[attribute] = w
-                answers, rebuilt = network.see(x, marks, visible, decode)
-            finally:
-                for tensors, attribute, w in before:
-                    tensors[attribute] = w
-                for hook in hooks:
-                    hook.remove()
-            return answers, kept | ({"": answers["both"]} if "" in layers else {}), rebuilt
-
-        kinds = vmap(row)(dict(weights), dict(sources), dict(hidden))
-        # Laid out alike whatever follows, as the bits of a gradient hang on how it lies in memory.
-        return Response(*({name: x.contiguous() for name, x in kind.items()} for kind in kinds))
 
     def _evaluate_rows(self, weights: Weights, sources: Mapping[str, Tensor], layers: Collection[str]) -> Response:
         rows = [

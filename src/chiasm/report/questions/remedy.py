@@ -21,8 +21,8 @@ class RemedyQuestion(Question):
     topic: ClassVar[str] = "Remedy"
     role: ClassVar[str] = "remedy"
     needs: ClassVar[str] = "an arm of role remedy, and an equal deficit in the main curves with its control"
-    section: ClassVar[Section] = "reading"
-    order: ClassVar[int] = 70
+    section: ClassVar[Section] = "confounds"
+    order: ClassVar[int] = 80
     says: ClassVar[Mapping[str, str]] = {
         "present": "{what} wins back {amount} of the {lost} that the longest deficit costs; it then costs {left} "
         "against networks that were never impaired{clean}.",
