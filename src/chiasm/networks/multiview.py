@@ -159,16 +159,15 @@ class Attention(nn.Module):
     """Attention with several heads, written out: measured faster than fused kernels for few tokens on a CPU.
 
     Args:
-        width: of the queries' tokens and of the answer.
+        width: of all tokens.
         heads: how many.
-        memory: width of the tokens that are attended to; None: the queries' own.
     """
 
-    def __init__(self, width: int, heads: int, memory: int | None = None) -> None:
+    def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(memory or width, 2 * width)
+        self.key_value = nn.Linear(width, 2 * width)
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor, memory: Tensor | None = None, seen: Tensor | None = None) -> Tensor:
@@ -192,13 +191,12 @@ class TransformerBlock(nn.Module):
         width: of a token.
         heads: of the attention.
         mlp: hidden units of the perceptron, in widths.
-        memory: width of the tokens that are attended to; None: its own.
     """
 
-    def __init__(self, width: int, heads: int, mlp: int, memory: int | None = None) -> None:
+    def __init__(self, width: int, heads: int, mlp: int) -> None:
         super().__init__()
         self.attend = nn.LayerNorm(width)
-        self.attention = Attention(width, heads, memory)
+        self.attention = Attention(width, heads)
         self.think = nn.LayerNorm(width)
         self.mlp = nn.Sequential(nn.Linear(width, mlp * width), nn.GELU(), nn.Linear(mlp * width, width))
 

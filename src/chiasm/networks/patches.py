@@ -47,8 +47,7 @@ class Patches:
             channels = prod(shape[:-2]) // frames
             self._view = (channels, frames, *shape[-2:])
             cut = (1, *((size, size) if size else shape[-2:]))
-        self._last = source.kind == "sequence"  # channels come after time
-        self._frames_first = source.kind == "video"
+        self._time_first = source.kind in ("sequence", "video")  # channels come after it
         axes = self._view[1:]
         for length, piece in zip(axes, cut, strict=True):
             if length % piece:
@@ -56,7 +55,7 @@ class Patches:
                     f"source '{source.name}' of shape {shape} cannot be cut into patches of {size}; expected a size "
                     f"that divides {length}"
                 )
-        self.source, self.size = source, size
+        self.source = source
         self._cut = cut
         whole = tuple(length // piece for length, piece in zip(axes, cut, strict=True))
         self.grid = whole[1:] if source.kind == "image" else whole
@@ -82,7 +81,7 @@ class Patches:
         x = patches.reshape(*front, *self._grid, self._view[0], *self._cut)
         order = [n for i in range(axes) for n in (at + i, at + axes + 1 + i)]
         x = x.permute(*range(at), at + axes, *order).reshape(*front, *self._view)
-        if self._last or self._frames_first:
+        if self._time_first:
             x = x.movedim(at, at + 1)
         return x.reshape(*front, *self.source.shape)
 
@@ -92,9 +91,7 @@ class Patches:
 
     def _channels_first(self, x: Tensor, at: int) -> Tensor:
         front = x.shape[:at]
-        if self._last:
-            return x.reshape(*front, self._view[1], self._view[0]).movedim(at, at + 1)
-        if self._frames_first:
-            channels, frames, *size = self._view
-            return x.reshape(*front, frames, channels, *size).movedim(at, at + 1)
+        if self._time_first:
+            channels, times, *size = self._view
+            return x.reshape(*front, times, channels, *size).movedim(at, at + 1)
         return x.reshape(*front, *self._view)

@@ -65,7 +65,7 @@ class SplitCNN(Network, frozen=True, kw_only=True, forbid_unknown_fields=True, t
     def decoders(self, network: nn.Module, sources: Sequence[Source]) -> dict[str, nn.Module]:
         """Make a convolution a source, from the fused maps to the pixels of its picture."""
         fused = self.channels[-1] * (len(sources) if self.fusion == "concat" else 1)
-        fine = self.stride if len(self.channels) > 0 else 1
+        fine = self.stride
         modules = nn.ModuleDict()
         for source in sources:
             if any(length % fine for length in source.shape[-2:]):

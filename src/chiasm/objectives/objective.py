@@ -34,6 +34,7 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
         answers: what it takes a network's answers for: "logits", which may be any numbers, or "distances", as
             `deep_linear` gives them.
         decodes: whether it asks the network to rebuild its sources.
+        hides: whether it hides parts of a batch from the network.
         apart: whether, where it hides parts of a batch, answers are those to the whole batch, in a pass of its own.
         later: fields that older studies do not have.
     """
@@ -46,6 +47,7 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
     targets: ClassVar[Targets] = "classes"
     answers: ClassVar[Literal["logits", "distances"]] = "logits"
     decodes: ClassVar[bool] = False
+    hides: ClassVar[bool] = False
     apart: ClassVar[bool] = False
     later: ClassVar[tuple[str, ...]] = ("fresh", "restart", "lr", "horizon")
 

@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal, final
 import msgspec
 import torch
 from torch import Tensor
+from torch.nn.functional import one_hot
 
 from chiasm.errors import ChiasmError
 from chiasm.objectives.judged import Judged
@@ -58,6 +59,11 @@ class Reconstruct(
             )
 
     @property
+    def hides(self) -> bool:  # type: ignore[override]
+        """Whether it hides anything."""
+        return self.mask != "nothing"
+
+    @property
     def share(self) -> float:
         """The share that is hidden."""
         return RATIO[self.mask] if self.ratio is None else self.ratio
@@ -76,20 +82,18 @@ class Reconstruct(
 
     def hide(self, shown: Mapping[str, Tensor], tokens: Mapping[str, int], draws: torch.Generator) -> dict[str, Tensor]:
         """Draw what is hidden of each sample: (samples, tokens) bool by source, or (samples, 1) of a whole source."""
-        if self.mask == "nothing":
+        if not self.hides:
             return {}
         names, samples = list(shown), len(next(iter(shown.values())))
         counts = torch.tensor([tokens.get(name, 1) for name in names])
         if self.mask == "tokens":
             left = visible_counts(samples, counts, self.share, self.concentration, draws)
-        elif self.mask == "within":
-            own = torch.randint(len(names), (samples,), generator=draws)
-            keep = (counts * (1 - self.share)).round().long().clamp(min=1)
-            left = torch.nn.functional.one_hot(own, len(names)) * keep
         else:
-            one = torch.randint(len(names), (samples,), generator=draws)
-            drawn = torch.rand(samples, generator=draws) < self.share
-            left = counts * ~(torch.nn.functional.one_hot(one, len(names)).bool() & drawn.unsqueeze(1))
+            one = one_hot(torch.randint(len(names), (samples,), generator=draws), len(names)).bool()
+            if self.mask == "within":
+                left = one * (counts * (1 - self.share)).round().long().clamp(min=1)
+            else:
+                left = counts * ~(one & (torch.rand(samples, 1, generator=draws) < self.share))
         hidden = {}
         for i, (name, x) in enumerate(shown.items()):
             order = torch.rand(samples, int(counts[i]), generator=draws).argsort(1).argsort(1)

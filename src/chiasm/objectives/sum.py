@@ -35,7 +35,7 @@ class Sum(Objective, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
             raise ChiasmError(
                 "terms = {}: a sum needs objectives; expected tables, [objective.terms.answer] for instance"
             )
-        hiding = [name for name, term in zip(self.terms, self.parts, strict=True) if _hides(term)]
+        hiding = [name for name, term in zip(self.terms, self.parts, strict=True) if term.hides]
         if len(hiding) > 1:
             raise ChiasmError(f"terms {', '.join(hiding)} all hide parts of a batch; expected one that does")
         answering = [name for name, term in zip(self.terms, self.parts, strict=True) if term.targets != "nothing"]
@@ -65,6 +65,10 @@ class Sum(Objective, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         return any(term.decodes for term in self.parts)
 
     @property
+    def hides(self) -> bool:  # type: ignore[override]
+        return any(term.hides for term in self.parts)
+
+    @property
     def apart(self) -> bool:  # type: ignore[override]
         return not self.together and self.targets != "nothing"
 
@@ -84,7 +88,7 @@ class Sum(Objective, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     def hide(self, shown: Mapping[str, Tensor], tokens: Mapping[str, int], draws: torch.Generator) -> dict[str, Tensor]:
         """Return what the one term hides that hides anything."""
         for term in self.parts:
-            if _hides(term):
+            if term.hides:
                 return term.hide(shown, tokens, draws)
         return {}
 
@@ -104,10 +108,6 @@ class Sum(Objective, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
     def score(self, answer: Tensor, target: Tensor) -> Tensor:
         """Return the main term's."""
         return self.main.score(answer, target)
-
-
-def _hides(term: Objective) -> bool:
-    return type(term).hide is not Objective.hide and getattr(term, "mask", "") != "nothing"
 
 
 @cache

@@ -178,7 +178,7 @@ class StudyOutcomes:
         if cell not in self._controlled:
             after = [c for c in self._controls(cell) if c.after == cell.after]
             total = [c for c in self._controls(cell) if c.timeline.epochs == cell.timeline.epochs]
-            alike = (total or after) if self._spent(cell) < 0 else (after or total)
+            alike = (total or after) if self._fixed_budget(cell) else (after or total)
             ranks = [(c.clock != cell.clock, c.arm != cell.arm, c.role != "duration") for c in alike]
             self._controlled[cell] = alike[ranks.index(min(ranks))] if alike else None
         return self._controlled[cell]
@@ -240,7 +240,8 @@ class StudyOutcomes:
             elif role == "duration":
                 curves.setdefault((*alike, suffered(cell)), []).append(cell)
             elif cell.duration and cell.onset is not None:
-                curves.setdefault((*alike, suffered(cell), cell.duration, self._spent(cell)), []).append(cell)
+                length = cell.timeline.epochs if self._fixed_budget(cell) else cell.after
+                curves.setdefault((*alike, suffered(cell), cell.duration, length), []).append(cell)
         for kind, cells in controls.items():  # a run without a deficit begins every curve of its arm and settings
             own = [key for key in curves if key[:2] == kind] or [(*kind, "")]
             for key in own:
@@ -256,7 +257,7 @@ class StudyOutcomes:
         own = next(iter(self.curves("onset", clock)), [])
         if not own:
             return []
-        first, total = own[0], len({cell.after for cell in own}) > 1
+        first, total = own[0], self._fixed_budget(own[0])
         start = [
             c
             for c in self.durations(clock)
@@ -265,12 +266,11 @@ class StudyOutcomes:
         ]
         return _distinct([*own, *start], lambda cell: cell.onset or 0)
 
-    def _spent(self, cell: CellOutcome) -> int:
-        """Clean epochs after a deficit, or minus all epochs where it is these that are equal whatever the onset."""
+    def _fixed_budget(self, cell: CellOutcome) -> bool:
+        """Whether the same deficit at other onsets of its arm leaves other clean epochs, and equally many in total."""
         alike = (cell.arm, cell.clock, cell.settings, cell.duration, suffered(cell))
         same = [c for c in self.cells if (c.arm, c.clock, c.settings, c.duration, suffered(c)) == alike]
-        fixed = len({c.timeline.epochs for c in same}) == 1 and len({c.after for c in same}) > 1
-        return -cell.timeline.epochs if fixed else cell.after
+        return len({c.timeline.epochs for c in same}) == 1 and len({c.after for c in same}) > 1
 
     def longest(self, clock: str) -> CellOutcome | None:
         """The cell of the duration curve with the longest deficit; None without any deficit."""

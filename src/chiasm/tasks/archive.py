@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zipfile
 import zlib
@@ -21,6 +22,15 @@ ZIP = b"PK"
 def data_folder(path: str) -> Path:
     """Return where the data lie: `path`; if that is empty, the folder in the variable CHIASM_DATA, or "data"."""
     return Path(path or os.environ.get("CHIASM_DATA") or "data").expanduser()
+
+
+def digest_of(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Return the sha256 of arrays: their names, types, shapes and bytes, wherever they lie."""
+    digest = hashlib.sha256()
+    for name, x in arrays.items():
+        digest.update(repr((name, x.dtype.str, x.shape)).encode())
+        digest.update(x.tobytes())
+    return digest.hexdigest()
 
 
 @final

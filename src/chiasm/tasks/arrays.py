@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, final
@@ -17,7 +16,7 @@ from torch import Tensor
 from chiasm.errors import ChiasmError, unknown
 from chiasm.randomness import generator
 from chiasm.sources import Batch, Kind, Source
-from chiasm.tasks.archive import Archive, write
+from chiasm.tasks.archive import Archive, digest_of, write
 from chiasm.tasks.scaling import Standard, standardised
 from chiasm.tasks.table import Table, tabulate
 from chiasm.tasks.task import Data, Description, Task, validate
@@ -126,11 +125,7 @@ class Arrays(Task, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_fi
         Raises:
             ChiasmError: the file or its arrays are unusable (see `load`).
         """
-        digest = hashlib.sha256()
-        for name, x in self._table(Archive(self.path)).used.items():
-            digest.update(repr((name, x.dtype.str, x.shape)).encode())
-            digest.update(x.tobytes())
-        return digest.hexdigest()
+        return digest_of(self._table(Archive(self.path)).used)
 
     def _table(self, arrays: Mapping[str, NDArray[Any]]) -> Table:
         return tabulate(

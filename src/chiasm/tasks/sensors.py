@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Any, ClassVar, Literal, final
 
 import numpy as np
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from chiasm.errors import ChiasmError, unknown
 from chiasm.sources import Batch, Source
-from chiasm.tasks.archive import Archive, data_folder
+from chiasm.tasks.archive import Archive, data_folder, digest_of
 from chiasm.tasks.scaling import Standard, standardised
 from chiasm.tasks.task import Data, Description, Task, validate
 
@@ -101,11 +100,7 @@ class Sensors(Task, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_f
 
     def content_key(self) -> str:
         """Return the sha256 of the arrays in use."""
-        digest = hashlib.sha256()
-        for name, x in self._arrays().items():
-            digest.update(repr((name, x.dtype.str, x.shape)).encode())
-            digest.update(x.tobytes())
-        return digest.hexdigest()
+        return digest_of(self._arrays())
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         place = data_folder(self.path)

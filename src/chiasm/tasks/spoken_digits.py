@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Any, ClassVar, Literal, final
 
 import numpy as np
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from chiasm.errors import ChiasmError, unknown
 from chiasm.randomness import generator
 from chiasm.sources import Batch, Source
-from chiasm.tasks.archive import Archive, data_folder
+from chiasm.tasks.archive import Archive, data_folder, digest_of
 from chiasm.tasks.scaling import standardised
 from chiasm.tasks.task import Data, Description, Task, validate
 
@@ -89,11 +88,7 @@ class SpokenDigits(Task, frozen=True, kw_only=True, forbid_unknown_fields=True, 
 
     def content_key(self) -> str:
         """Return the sha256 of the arrays in use."""
-        digest = hashlib.sha256()
-        for name, x in self._arrays().items():
-            digest.update(repr((name, x.dtype.str, x.shape)).encode())
-            digest.update(x.tobytes())
-        return digest.hexdigest()
+        return digest_of(self._arrays())
 
     def _drawn(
         self, spoken: NDArray[Any], written: NDArray[Any], count: int, stream: torch.Generator, which: str
