@@ -26,7 +26,7 @@ from chiasm.deficits import DEFICITS
 from chiasm.errors import ChiasmError
 from chiasm.measuring.probe import MEASURES, Probe, evaluate
 from chiasm.networks import NETWORKS, Stacked
-from chiasm.objectives import OBJECTIVES, Judged
+from chiasm.objectives import OBJECTIVES, Judged, Sum
 from chiasm.pictures import style
 from chiasm.registry import Registry, kind_digest, load_plugin, tag_of
 from chiasm.report import picture
@@ -590,3 +590,10 @@ def test_kinds_of_the_package_have_no_digest_and_those_of_a_plug_in_have() -> No
 
 
 registry._PLUGINS.clear()  # other tests know nothing of it
+
+
+def test_the_code_of_a_term_counts_as_that_of_an_objective_does() -> None:
+    """A sum of the package's own holds kinds of a plug-in, whose code shapes what is trained."""
+    alone = OBJECTIVES["absolute"]()
+    summed = Sum(terms={"answer": {"kind": "absolute"}, "rebuild": {"kind": "reconstruct"}})
+    assert summed.code_digest() == alone.code_digest() == kind_digest(alone) != ""

@@ -13,7 +13,7 @@ from torch import Tensor
 from chiasm.errors import ChiasmError
 from chiasm.objectives.judged import Judged
 from chiasm.objectives.outcome import Outcome
-from chiasm.registry import Registry, tag_of
+from chiasm.registry import Registry, kind_digest, tag_of
 
 Targets = Literal["classes", "numbers", "nothing"]
 
@@ -69,6 +69,10 @@ class Objective(msgspec.Struct, frozen=True, kw_only=True):
                 f"objective.kind = '{tag_of(self)}' is for targets that are {self.targets}; this task's are {have}"
             )
         return classes
+
+    def code_digest(self) -> str:
+        """Return the hash of its code where that is not the package's own, for a run's identity."""
+        return kind_digest(self)
 
     def check(self, tokens: Mapping[str, int]) -> None:
         """Refuse, with a ChiasmError, a network that it cannot train; `tokens`: into how many it cuts each source."""

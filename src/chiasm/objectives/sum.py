@@ -80,6 +80,10 @@ class Sum(Objective, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_
         """Return what the main term asks for."""
         return self.main.outputs(classes, target)
 
+    def code_digest(self) -> str:
+        """Return the hashes of all terms' code."""
+        return "".join(term.code_digest() for term in self.parts)
+
     def check(self, tokens: Mapping[str, int]) -> None:
         """Let every term refuse."""
         for term in self.parts:

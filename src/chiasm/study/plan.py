@@ -283,5 +283,5 @@ def _codes(leg: Leg) -> list[Any]:
     """Return what else identifies a leg: an objective of its own, and the code of deficits that are plug-ins."""
     codes: list[Any] = [digest for deficit in leg.deficits if (digest := kind_digest(deficit))]
     if leg.named:
-        codes += [identifying(leg.objective), kind_digest(leg.objective)]
+        codes += [identifying(leg.objective), leg.objective.code_digest()]
     return codes

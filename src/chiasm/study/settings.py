@@ -58,8 +58,8 @@ class Settings:
 
     def code_digest(self) -> str:
         """Return the hashes of the code outside the package that shapes a run: a factory, kinds of plug-ins."""
-        kinds = (self.task, self.objective, *(MEASURES[tag] for tag in self.probe.measures))
-        return self.network.code_digest() + "".join(kind_digest(kind) for kind in kinds)
+        measures = "".join(kind_digest(MEASURES[tag]) for tag in self.probe.measures)
+        return self.network.code_digest() + kind_digest(self.task) + self.objective.code_digest() + measures
 
 
 def settings_of(sections: Mapping[str, Mapping[str, Any]]) -> Settings:
